@@ -1,0 +1,389 @@
+"""What every activation should give, written from the textbook; imports nothing of jaxact.
+
+Each function is here twice. `definition` is the formula as it stands in a book, evaluated by mpmath with as many digits
+as its cancellation costs, derivatives by central differences with a step of 2^-60: right to 30 digits and slow.
+`value`, `slope` and `curvature` are float64 NumPy forms for millions of points; tests/test_oracles.py holds them to
+the definition within 1e-12 of the error unit. At a kink, slopes follow jax.nn's convention.
+
+To add an activation: one entry in `POINTWISE`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Values = NDArray[np.float64]
+Form = Callable[..., Values]
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+_FAR = 1e50  # stands for infinity: beyond every float32, and its square is still a float64
+
+
+@dataclasses.dataclass(frozen=True)
+class Pointwise:
+    """One elementwise function. All callables take its parameters as keywords, with jax.nn's names and defaults."""
+
+    definition: Callable[..., Any]
+    """`definition(m, x, **parameters)`, m being mpmath.mp."""
+    value: Form
+    slope: Form
+    curvature: Form
+    parameter_slope: Mapping[str, Form] = dataclasses.field(default_factory=dict)
+    """d value / d parameter, by the parameter's name."""
+    joints: tuple[float, ...] = ()
+    """Where its pieces meet: there the second derivative is a convention, which no test fixes."""
+
+    def derivative(self, order: int) -> Form:
+        """Value, slope, curvature or (by a difference of curvatures, to 7 digits) the derivative of curvature."""
+        return (self.value, self.slope, self.curvature, self._jerk)[order]
+
+    def _jerk(self, x: Values, **parameters: Any) -> Values:
+        step = np.where(x == 0, 2.0**-30, np.abs(x) * 2.0**-30)
+        return (self.curvature(x + step, **parameters) - self.curvature(x - step, **parameters)) / (2 * step)
+
+    def exact(self, x: float, order: int = 0, wrt: str | None = None, **parameters: Any) -> mpmath.mpf:
+        """The derivative of `order` (0: the value) at a finite x, in x or in the parameter `wrt`, to 30 digits.
+
+        At a joint only orders 0 and 1 are defined; the slope there is the convention in `slope`.
+        """
+        mp = mpmath.mp
+        if order and wrt is None and x in self.joints:
+            assert order == 1
+            return mp.mpf(float(self.slope(np.float64(x), **parameters)))
+        at = mp.mpf(x if wrt is None else parameters[wrt])
+        # Room for the size of f, for a result as small as the smallest float64, and for n steps of 2^-60 each.
+        bits = 2300 if abs(x) > 1 else 1300
+        step_bits = 60 - min(0, int(mp.mag(at)) if at else -1074)
+        with mp.workprec(bits + order * step_bits):
+            h = mp.ldexp(1, -step_bits)
+            if wrt is None:
+                f = lambda t: self.definition(mp, t, **parameters)  # noqa: E731
+            else:
+                f = lambda t: self.definition(mp, mp.mpf(x), **{**parameters, wrt: t})  # noqa: E731
+            if order == 0:
+                return +f(at)
+            steps = (mp.mpf(order) / 2 - k for k in range(order + 1))
+            return sum((-1) ** k * mp.binomial(order, k) * f(at + s * h) for k, s in enumerate(steps)) / h**order
+
+
+def _limited(form: Form) -> Form:
+    """Take +-inf as +-1e50: every function here is within half a float32 ulp of its limit there."""
+    return lambda x, **parameters: form(np.clip(np.asarray(x, np.float64), -_FAR, _FAR), **parameters)
+
+
+def _pointwise(
+    definition: Callable[..., Any],
+    value: Form,
+    slope: Form,
+    curvature: Form,
+    joints: tuple[float, ...] = (),
+    **parameter_slope: Form,
+) -> Pointwise:
+    return Pointwise(
+        definition,
+        _limited(value),
+        _limited(slope),
+        _limited(curvature),
+        {name: _limited(form) for name, form in parameter_slope.items()},
+        joints,
+    )
+
+
+def _zeros(x: Values, **parameters: Any) -> Values:
+    return np.zeros_like(x)
+
+
+def _bump(x: Values) -> Values:
+    """sigmoid(x) sigmoid(-x), the derivative of sigmoid."""
+    return special.expit(x) * special.expit(-x)
+
+
+def _sech2(x: Values) -> Values:
+    return 4 * _bump(2 * x)
+
+
+def _gelu_tanh_argument(x: Values) -> tuple[Values, Values, Values]:
+    """2 u(x) and its derivatives, where tanh GELU is x sigmoid(2 u)."""
+    c, d = 2 * np.sqrt(2 / np.pi), 0.044715
+    return c * x * (1 + d * x * x), c * (1 + 3 * d * x * x), c * 6 * d * x
+
+
+def _gelu(x: Values, approximate: bool = True) -> Values:
+    return x * (special.expit(_gelu_tanh_argument(x)[0]) if approximate else special.ndtr(x))
+
+
+def _density(x: Values) -> Values:
+    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
+def _gelu_slope(x: Values, approximate: bool = True) -> Values:
+    if not approximate:
+        return special.ndtr(x) + x * _density(x)
+    v, dv, _ = _gelu_tanh_argument(x)
+    return special.expit(v) * (1 + x * special.expit(-v) * dv)
+
+
+def _gelu_curvature(x: Values, approximate: bool = True) -> Values:
+    if not approximate:
+        return _density(x) * (2 - x * x)
+    v, dv, ddv = _gelu_tanh_argument(x)
+    return _bump(v) * (2 * dv + x * ddv - x * np.tanh(v / 2) * dv * dv)
+
+
+def _gelu_definition(m: Any, x: Any, approximate: bool = True) -> Any:
+    if approximate:
+        return x / 2 * (1 + m.tanh(m.sqrt(2 / m.pi) * (x + m.mpf("0.044715") * x**3)))
+    return x / 2 * m.erfc(-x / m.sqrt(2))  # 1 + erf(z) = erfc(-z)
+
+
+def _mish_parts(x: Values) -> tuple[Values, Values, Values]:
+    """t = tanh(softplus(x)) and its derivatives, written in e = exp(-|x|)."""
+    e = np.exp(-np.abs(x))
+    left = x < 0
+    denominator = np.where(left, 2 + 2 * e + e * e, 1 + 2 * e + 2 * e * e)
+    t = np.where(left, e * (2 + e), 1 + 2 * e) / denominator
+    dt = np.where(left, e, e * e) * 4 * (1 + e) / denominator**2
+    ddt = dt * np.where(
+        left,
+        (1 + 2 * e) / (1 + e) - 4 * e * (1 + e) / denominator,
+        (2 + e) / (1 + e) - 4 * (1 + e) / denominator,
+    )
+    return t, dt, ddt
+
+
+def _mish_slope(x: Values) -> Values:
+    t, dt, _ = _mish_parts(x)
+    return t + x * dt
+
+
+def _mish_curvature(x: Values) -> Values:
+    _, dt, ddt = _mish_parts(x)
+    return 2 * dt + x * ddt
+
+
+def _root(x: Values, b: float) -> Values:
+    return np.hypot(x, np.sqrt(b))
+
+
+def _squareplus(x: Values, b: float = 4) -> Values:
+    h = _root(x, b)
+    return np.where(x < 0, b / (2 * (h + np.abs(x))), (x + h) / 2)
+
+
+def _squareplus_slope(x: Values, b: float = 4) -> Values:
+    h = _root(x, b)
+    return np.where(x < 0, b / (2 * h * (h + np.abs(x))), (1 + x / h) / 2)
+
+
+def _leaky(x: Values, negative_slope: Any = 1e-2) -> Values:
+    return np.where(x >= 0, x, negative_slope * x)
+
+
+def _leaky_slope(x: Values, negative_slope: Any = 1e-2) -> Values:
+    return np.where(x >= 0, 1.0, negative_slope)
+
+
+def _leaky_definition(m: Any, x: Any, negative_slope: Any = 1e-2) -> Any:
+    return x if x >= 0 else negative_slope * x
+
+
+def _left(x: Values) -> Values:
+    return np.minimum(x, 0)
+
+
+POINTWISE: Mapping[str, Pointwise] = {
+    "identity": _pointwise(lambda m, x: x, lambda x: x, np.ones_like, _zeros),
+    "relu": _pointwise(
+        lambda m, x: max(x, 0),
+        lambda x: np.maximum(x, 0),
+        lambda x: np.where(x > 0, 1.0, 0.0),
+        _zeros,
+        joints=(0.0,),
+    ),
+    "relu6": _pointwise(
+        lambda m, x: min(max(x, 0), 6),
+        lambda x: np.clip(x, 0, 6),
+        lambda x: np.where((x > 0) & (x < 6), 1.0, 0.0),
+        _zeros,
+        joints=(0.0, 6.0),
+    ),
+    "leaky_relu": _pointwise(
+        _leaky_definition, _leaky, _leaky_slope, _zeros, joints=(0.0,), negative_slope=lambda x, **_: _left(x)
+    ),
+    "prelu": _pointwise(
+        _leaky_definition, _leaky, _leaky_slope, _zeros, joints=(0.0,), negative_slope=lambda x, **_: _left(x)
+    ),
+    "elu": _pointwise(
+        lambda m, x, alpha=1: x if x > 0 else alpha * (m.exp(x) - 1),
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(_left(x))),
+        lambda x, alpha=1.0: np.where(x > 0, 1.0, alpha * np.exp(_left(x))),
+        lambda x, alpha=1.0: np.where(x > 0, 0.0, alpha * np.exp(_left(x))),
+        joints=(0.0,),
+        alpha=lambda x, alpha=1.0: np.expm1(_left(x)),
+    ),
+    "celu": _pointwise(
+        lambda m, x, alpha=1: x if x > 0 else alpha * (m.exp(x / alpha) - 1),
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(_left(x) / alpha)),
+        lambda x, alpha=1.0: np.exp(_left(x) / alpha),
+        lambda x, alpha=1.0: np.where(x > 0, 0.0, np.exp(_left(x) / alpha) / alpha),
+        joints=(0.0,),
+        # exp(z) - 1 - z exp(z), which cancels at 0, is minus the incomplete gamma function of order 2.
+        alpha=lambda x, alpha=1.0: -special.gammainc(2, -_left(x) / alpha),
+    ),
+    "selu": _pointwise(
+        lambda m, x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * (m.exp(x) - 1)),
+        lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(_left(x))),
+        lambda x: SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA * np.exp(_left(x))),
+        lambda x: SELU_SCALE * np.where(x > 0, 0.0, SELU_ALPHA * np.exp(_left(x))),
+        joints=(0.0,),
+    ),
+    "sigmoid": _pointwise(
+        lambda m, x: 1 / (1 + m.exp(-x)),
+        special.expit,
+        _bump,
+        lambda x: -_bump(x) * np.tanh(x / 2),
+    ),
+    "log_sigmoid": _pointwise(
+        lambda m, x: -m.log(1 + m.exp(-x)),
+        special.log_expit,
+        lambda x: special.expit(-x),
+        lambda x: -_bump(x),
+    ),
+    "hard_sigmoid": _pointwise(
+        lambda m, x: min(max(x + 3, 0), 6) / m.mpf(6),
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(np.abs(x) < 3, 1 / 6, 0.0),
+        _zeros,
+        joints=(-3.0, 3.0),
+    ),
+    "sparse_sigmoid": _pointwise(
+        lambda m, x: min(max((x + 1) / m.mpf(2), 0), 1),
+        lambda x: np.clip((x + 1) / 2, 0, 1),
+        lambda x: np.select([np.abs(x) < 1, np.abs(x) == 1], [0.5, 0.25], 0.0),
+        _zeros,
+        joints=(-1.0, 1.0),
+    ),
+    "tanh": _pointwise(
+        lambda m, x: m.tanh(x),
+        np.tanh,
+        _sech2,
+        lambda x: -2 * np.tanh(x) * _sech2(x),
+    ),
+    "hard_tanh": _pointwise(
+        lambda m, x: min(max(x, -1), 1),
+        lambda x: np.clip(x, -1, 1),
+        lambda x: np.where(np.abs(x) <= 1, 1.0, 0.0),
+        _zeros,
+        joints=(-1.0, 1.0),
+    ),
+    "soft_sign": _pointwise(
+        lambda m, x: x / (1 + abs(x)),
+        lambda x: x / (1 + np.abs(x)),
+        lambda x: 1 / (1 + np.abs(x)) ** 2,
+        lambda x: -2 * np.sign(x) / (1 + np.abs(x)) ** 3,
+        joints=(0.0,),
+    ),
+    "softplus": _pointwise(
+        lambda m, x: m.log(1 + m.exp(x)),
+        lambda x: -special.log_expit(-x),
+        special.expit,
+        _bump,
+    ),
+    "sparse_plus": _pointwise(
+        lambda m, x: 0 * x if x <= -1 else x if x >= 1 else (x + 1) ** 2 / 4,
+        lambda x: np.where(np.abs(x) < 1, (x + 1) ** 2 / 4, np.maximum(x, 0)),
+        lambda x: np.clip((x + 1) / 2, 0, 1),
+        lambda x: np.where(np.abs(x) < 1, 0.5, 0.0),
+        joints=(-1.0, 1.0),
+    ),
+    "squareplus": _pointwise(
+        lambda m, x, b=4: (x + m.sqrt(x * x + b)) / 2,
+        _squareplus,
+        _squareplus_slope,
+        lambda x, b=4: b / (2 * _root(x, b) ** 3),
+        b=lambda x, b=4: 1 / (4 * _root(x, b)),
+    ),
+    "silu": _pointwise(
+        lambda m, x: x / (1 + m.exp(-x)),
+        lambda x: x * special.expit(x),
+        lambda x: special.expit(x) * (1 + x * special.expit(-x)),
+        lambda x: _bump(x) * (2 - x * np.tanh(x / 2)),
+    ),
+    "hard_silu": _pointwise(
+        lambda m, x: x * min(max(x + 3, 0), 6) / m.mpf(6),
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.select([x <= -3, x >= 3], [0.0, 1.0], (2 * x + 3) / 6),
+        lambda x: np.where(np.abs(x) < 3, 1 / 3, 0.0),
+        joints=(-3.0, 3.0),
+    ),
+    "gelu": _pointwise(_gelu_definition, _gelu, _gelu_slope, _gelu_curvature),
+    "mish": _pointwise(
+        lambda m, x: x * m.tanh(m.log(1 + m.exp(x))),
+        lambda x: x * _mish_parts(x)[0],
+        _mish_slope,
+        _mish_curvature,
+    ),
+}
+
+
+def glu(x: Values, axis: int = -1) -> Values:
+    """The first half times sigmoid of the second."""
+    a, b = np.split(x, 2, axis)
+    return a * special.expit(b)
+
+
+def glu_gradient(x: Values, cotangent: Values, axis: int = -1) -> Values:
+    """cotangent times d glu / dx."""
+    a, b = np.split(x, 2, axis)
+    return np.concatenate([cotangent * special.expit(b), cotangent * a * _bump(b)], axis)
+
+
+def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None = None) -> Values:
+    """log of the sum of exp(x) over the unmasked entries, keeping the axes; -inf where there are none."""
+    x = np.where(where, x, -np.inf)
+    largest = np.max(x, axis=axis, keepdims=True)
+    shift = np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(divide="ignore", over="ignore"):
+        return shift + np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True))
+
+
+def softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
+    """exp(x / temperature) over its sum; a row without entries is zeros, and infinite logits share the row."""
+    x = np.where(where, x, -np.inf) / temperature
+    infinite = x == np.inf
+    x = np.where(np.any(infinite, axis=axis, keepdims=True), np.where(infinite, 0.0, -np.inf), x)
+    largest = np.max(x, axis=axis, keepdims=True)
+    e = np.exp(x - np.where(np.isfinite(largest), largest, 0))
+    total = np.sum(e, axis=axis, keepdims=True)
+    return e / np.where(total > 0, total, 1)
+
+
+def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
+    """x / temperature - logsumexp(x / temperature), -inf where masked."""
+    x = np.where(where, x, -np.inf) / temperature
+    total = logsumexp(x, axis=axis)
+    return np.where(np.isneginf(x), -np.inf, x - np.where(np.isfinite(total), total, 0))
+
+
+def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
+    """cotangent times d softmax / dx at temperature 1, for rows y that sum to 1.
+
+    y_i sum_j y_j (c_i - c_j): the pairwise form, quadratic in the row's length, in which nothing cancels.
+    """
+    axes = np.atleast_1d(axis)
+    target = range(-len(axes), 0)
+    rows, c = (np.moveaxis(a, axes, target).reshape(-1, np.prod([y.shape[i] for i in axes])) for a in (y, cotangent))
+    g = rows * np.einsum("rj,rij->ri", rows, c[:, :, None] - c[:, None, :])
+    return np.moveaxis(g.reshape(np.moveaxis(y, axes, target).shape), target, axes)
+
+
+def log_softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
+    """cotangent times d log_softmax / dx at temperature 1, where y is softmax; a masked entry has no gradient."""
+    c = np.where(y > 0, cotangent, 0)
+    return np.where(y > 0, c - y * np.sum(c, axis=axis, keepdims=True), 0)
