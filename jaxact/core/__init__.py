@@ -1,0 +1,1 @@
+"""How an activation is made; knows no activation."""

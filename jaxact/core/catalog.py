@@ -1,0 +1,170 @@
+"""One row an activation: what is claimed of it. Tests, modules, charts and `get` follow from these rows."""
+
+import dataclasses
+import difflib
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
+
+from jax import Array
+
+Function = Callable[..., Array]
+F = TypeVar("F", bound=Function)
+Source = Literal["jax", "torch", "keras", "transformers"]
+SOURCES: tuple[Source, ...] = ("jax", "torch", "keras", "transformers")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """Facts about one activation, at the default values of its parameters. Every one of them is tested."""
+
+    function: Function
+    """The public function; its `__name__` is the canonical name."""
+    family: str
+    """The file in `jaxact.functions` that it lives in."""
+    kind: Literal["pointwise", "gated", "axis"]
+    """Elementwise, elementwise in two halves or arguments, or along an axis."""
+    module: str
+    """The name of its Flax modules: PyTorch's class name where PyTorch has the function."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the same object."""
+    range: tuple[float, float] = (-math.inf, math.inf)
+    """Infimum and supremum of the values."""
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    """f(-inf) and f(inf)."""
+    slope_limits: tuple[float, float] = (0.0, 1.0)
+    """f'(-inf) and f'(inf)."""
+    kinks: Mapping[float, float] = dataclasses.field(default_factory=dict)
+    """x of each jump of f', and the f' that is returned there."""
+    smoothness: float = math.inf
+    """How many continuous derivatives it has."""
+    monotone: bool = True
+    """Whether it never decreases."""
+    odd: bool = False
+    """Whether f(-x) = -f(x)."""
+    lipschitz: float = 1.0
+    """The largest |f'|."""
+    variants: tuple[Mapping[str, Any], ...] = ()
+    """Further values of the parameters to test and measure; the facts above hold at the defaults."""
+    keeps: float = 1.0
+    """float32 arrays that a scanned backward pass keeps because of it."""
+    elsewhere: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    """Names in other libraries: source -> name there -> the parameters that give the meaning it has there."""
+
+    @property
+    def name(self) -> str:
+        """The canonical name."""
+        return self.function.__name__
+
+    @property
+    def formula(self) -> str:
+        """One line of plain text: what follows the colon in the first line of the docstring."""
+        return inspect.getdoc(self.function).partition("\n")[0].partition(": ")[2].rstrip(".")  # pyright: ignore
+
+    @property
+    def reference(self) -> str:
+        """The paper or the peer that it is taken from: the docstring's last paragraph but the example."""
+        return " ".join(inspect.getdoc(self.function).rpartition("Reference: ")[2].partition("\n\n")[0].split())  # pyright: ignore
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Name and default of each parameter (`inspect.Parameter.empty` where there is no default)."""
+        arguments = list(inspect.signature(self.function).parameters.values())
+        return {
+            a.name: a.default for a in arguments[2 if self.kind == "gated" and arguments[1].name == "value" else 1 :]
+        }
+
+
+_ROWS: dict[str, Row] = {}
+
+
+def activation(**facts: Any) -> Callable[[F], F]:
+    """Enter a function into the catalog. Returns it unchanged.
+
+    Args:
+      **facts: the fields of `Row`, but for `function` and `family`, which are read off the function.
+    """
+
+    def enter(function: F) -> F:
+        row = Row(function=function, family=function.__module__.rpartition(".")[2], **facts)
+        for name in (row.name, *row.aliases):
+            if name in _ROWS:
+                raise ValueError(f"jaxact: the name {name!r} is taken by {_ROWS[name].name}; choose another")
+            _ROWS[name] = row
+        return function
+
+    return enter
+
+
+def rows() -> Iterator[Row]:
+    """Every row once, in the order of the families' files."""
+    return (row for name, row in _ROWS.items() if name == row.name)
+
+
+def info(name: str) -> Row:
+    """Look up the facts about an activation by its canonical name or an alias.
+
+    Raises:
+      ValueError: there is no such activation; the message suggests the nearest names.
+
+    >>> info("swish").name
+    'silu'
+    """
+    if name not in _ROWS:
+        raise _unknown(name, _ROWS)
+    return _ROWS[name]
+
+
+def names(source: Source | None = None) -> tuple[str, ...]:
+    """List the names that `get(name, source)` resolves; without a source, jaxact's own canonical names.
+
+    >>> "gelu" in names() and "gelu_new" in names("transformers")
+    True
+    """
+    if source is None:
+        return tuple(row.name for row in rows())
+    return tuple(sorted(_table(source)))
+
+
+def get(name: str, source: Source = "jax") -> Function:
+    """Resolve a name to the function that it means in another library, with that library's defaults.
+
+    Args:
+      name: as it is written there, for example in a model's configuration file.
+      source: "jax", "torch", "keras" or "transformers". The same name means different functions:
+        "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras.
+
+    Returns:
+      A function of one array (a `functools.partial` where the meaning there needs a parameter). Nothing is evaluated
+      or imported by name.
+
+    Raises:
+      ValueError: `source` or `name` is unknown; the message suggests the nearest names.
+
+    >>> get("gelu", source="torch").keywords
+    {'approximate': False}
+    """
+    table = _table(source)
+    if name not in table:
+        raise _unknown(name, table, f" in {source}")
+    function, parameters = table[name]
+    return functools.partial(function, **parameters) if parameters else function
+
+
+def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:
+    """Name -> function and bound parameters, as `source` means them."""
+    if source not in SOURCES:
+        raise ValueError(f"jaxact.get: expected source to be one of {', '.join(SOURCES)}, got {source!r}")
+    if source == "jax":
+        return {name: (row.function, {}) for name, row in _ROWS.items()}
+    return {
+        name: (row.function, parameters) for row in rows() for name, parameters in row.elsewhere.get(source, {}).items()
+    }
+
+
+def _unknown(name: object, known: Mapping[str, Any], where: str = "") -> ValueError:
+    near = difflib.get_close_matches(str(name).lower(), known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+    return ValueError(f"jaxact: no activation is named {name!r}{where}; {hint}")

@@ -1,0 +1,98 @@
+"""What a function accepts: one dtype policy, one style of error (who, what was expected, what came, what to do)."""
+
+import operator
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+_HALF = (jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16))
+_FLOATS = (*_HALF, jnp.dtype(jnp.float32), jnp.dtype(jnp.float64))
+_NUMBERS = (np.ndarray, np.generic, bool, int, float, complex)
+
+
+def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
+    """Return `x` if JAX can take it as an array of numbers, or say what is wrong with it.
+
+    Runs before `jax.jit` sees the argument, because jit's own message knows neither function nor argument.
+    """
+    if isinstance(x, jax.Array):
+        return x
+    if callable(convert := getattr(x, "__jax_array__", None)):  # flax.nnx.Param and its like
+        return convert()
+    if not isinstance(x, _NUMBERS) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "OSUMm"):
+        raise TypeError(
+            f"jaxact.{who}: expected {argument} to be a real number or array, got {type(x).__name__} "
+            f"({_shortened(x)}); convert it first, for example with jax.numpy.asarray"
+        )
+    return x
+
+
+def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
+    """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
+    x = jnp.asarray(x)
+    if x.dtype in _FLOATS:
+        return x
+    if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
+        return x.astype(jnp.result_type(float))
+    raise TypeError(
+        f"jaxact.{who}: expected {argument} to be bfloat16, float16, float32, float64, an integer or a bool, "
+        f"got {x.dtype}; cast it with {argument}.astype(jax.numpy.float32)"
+        + (" or take its real part" if jnp.issubdtype(x.dtype, jnp.complexfloating) else "")
+    )
+
+
+def working_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
+    """The type to compute in: float32 for the 16-bit floats, the type itself for float32 and float64."""
+    dtype = jnp.dtype(dtype)
+    return jnp.dtype(jnp.float32) if dtype in _HALF else dtype
+
+
+def widen(x: jax.Array) -> jax.Array:
+    """Cast a 16-bit float array to float32; return anything else (masks too) as it is, weak types included."""
+    return x.astype(jnp.float32) if x.dtype in _HALF else x
+
+
+def check_parameter(who: str, ok: str, **parameters: object) -> None:
+    """Raise a `ValueError` for a concrete parameter outside its domain.
+
+    Args:
+      who: the function's public name.
+      ok: "> 0" or ">= 0".
+      **parameters: name and value. Tracers pass: their value is not known while a program is traced.
+    """
+    for name, value in parameters.items():
+        if isinstance(value, jax.core.Tracer):
+            continue
+        array = np.asarray(as_array(who, value, name))  # pyright: ignore[reportArgumentType]
+        holds = array > 0 if ok == "> 0" else array >= 0
+        if not holds.all():
+            raise ValueError(f"jaxact.{who}: expected {name} {ok}, got {_shortened(value)}; choose another {name}")
+
+
+def canonical_axes(who: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Return `axis` as a tuple of non-negative axes of an array of rank `ndim`; None means all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    try:
+        axes = tuple(map(operator.index, axis)) if isinstance(axis, Sequence) else (operator.index(axis),)
+    except TypeError:
+        raise TypeError(
+            f"jaxact.{who}: expected axis to be an int or a tuple of ints, got {axis!r}; name the axis by its number"
+        ) from None
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(
+                f"jaxact.{who}: expected axis in [{-ndim}, {ndim}) for an array of rank {ndim}, got {a}; "
+                + ("give x at least one axis" if ndim == 0 else "count its axes again")
+            )
+    if len({a % ndim for a in axes}) < len(axes):
+        raise ValueError(f"jaxact.{who}: expected each axis once, got {axis!r}; drop the repeated one")
+    return tuple(a % ndim for a in axes)
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
