@@ -61,12 +61,16 @@ class Row:
     @property
     def formula(self) -> str:
         """One line of plain text: what follows the colon in the first line of the docstring."""
-        return inspect.getdoc(self.function).partition("\n")[0].partition(": ")[2].rstrip(".")  # pyright: ignore
+        return self._documentation.partition("\n")[0].partition(": ")[2].rstrip(".")
 
     @property
     def reference(self) -> str:
-        """The paper or the peer that it is taken from: the docstring's last paragraph but the example."""
-        return " ".join(inspect.getdoc(self.function).rpartition("Reference: ")[2].partition("\n\n")[0].split())  # pyright: ignore
+        """The paper or the peer that it is taken from: the docstring's paragraph before the example."""
+        return " ".join(self._documentation.rpartition("Reference: ")[2].partition("\n\n")[0].split())
+
+    @property
+    def _documentation(self) -> str:
+        return inspect.getdoc(self.function) or ""
 
     @property
     def parameters(self) -> dict[str, Any]:

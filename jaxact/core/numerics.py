@@ -5,6 +5,7 @@ never as 1 - f, which cancels.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -33,8 +34,14 @@ def softplus(x: Array) -> Array:
 
 
 def expm1(x: Array) -> Array:
-    """exp(x) - 1 for x <= 0."""
-    return jnp.expm1(x)
+    """exp(x) - 1 for x <= 0.
+
+    XLA's own is off by up to 5.7 ulp in float32; the Taylor series above -1/2 and exp(x) - 1 below it by up to 2.6.
+    """
+    series = jnp.ones_like(x)
+    for k in reversed(range(2, 11 if x.dtype == jnp.float32 else 16)):
+        series = 1 + x / k * series
+    return jnp.where(x > -0.5, x * series, jnp.exp(x) - 1)
 
 
 def expm1_less_slope(x: Array) -> Array:
@@ -43,7 +50,7 @@ def expm1_less_slope(x: Array) -> Array:
     series = jnp.zeros_like(x)
     for k in reversed(range(14)):  # enough for 1 ulp of float64 at |x| < 1/2
         series = series * x + (k + 1) / math.factorial(k + 2)
-    return jnp.where(x > -0.5, -x * x * series, jnp.expm1(x) - x * jnp.exp(x))
+    return jnp.where(x > -0.5, -x * x * series, (1 - x) * jnp.exp(x) - 1)
 
 
 def tanh(x: Array) -> Array:
@@ -64,6 +71,86 @@ def hypot(a: Array, b: Array) -> Array:
     return jnp.where(jnp.isinf(large), large, large * jnp.sqrt(1 + ratio * ratio))
 
 
-def normal_cdf(x: Array) -> Array:
-    """The normal distribution function."""
-    return lax.erfc(-x * 0.7071067811865476) / 2
+def leading_bits(x: Array, count: int) -> Array:
+    """Truncate x to `count` significant bits, so that products of what is left are exact."""
+    kind, bits = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
+    mask = jnp.asarray(-(1 << (bits - count)), kind)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, kind) & mask, x.dtype)
+
+
+def exp_of_sum(high: Array, low: Array) -> Array:
+    """exp(high + low) for |low| << |high|, without the |high| ulp / 2 that rounding the sum would cost."""
+    total = high + low
+    e = jnp.exp(total)
+    return e + e * (low - (total - high))
+
+
+def exp_of_quotient(x: Array, y: Array) -> Array:
+    """exp(x / y) for x <= 0 and y > 0, without the |x / y| ulp / 2 that rounding the quotient would cost."""
+    half = 12 if x.dtype == jnp.float32 else 26
+    x = jnp.maximum(x, jnp.finfo(x.dtype).min)
+    quotient = x / y
+    q, d = leading_bits(quotient, half), leading_bits(y, half)
+    remainder = ((x - q * d) - q * (y - d)) - (quotient - q) * y
+    e = jnp.exp(quotient)
+    return jnp.where(quotient > -1000, e + e * (remainder / y), e)
+
+
+def exp_of_half_square(x: Array) -> Array:
+    """exp(-x^2 / 2), without the x^2 ulp / 4 that rounding the square would cost: x^2 = h^2 + (x - h) (x + h)."""
+    h = leading_bits(x, 12 if x.dtype == jnp.float32 else 26)
+    return exp_of_sum(h * h * -0.5, (x - h) * (x + h) * -0.5)
+
+
+# Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, to 7e-9 in float32 on [0, 14.5] and 1e-17 in float64 on [0, 39], and
+# N(t) - t M(t) / sqrt(2 pi) = (root - t) S(t). All coefficients are positive, so nothing cancels.
+# Computed by `python -m benchmarks.coefficients`.
+_NORMAL_TAIL = {
+    "float32": (
+        (0.00408235852479, 0.0404296057692, 0.182670227564, 0.437593700794, 0.50000000202),
+        (0.0102328349647, 0.101348491674, 0.467968046067, 1.20025508179, 1.67307228103, 1.0),
+        (0.00408231051579, 0.0435012448226, 0.215313748013, 0.600273944102, 0.936069905983, 0.665077999581),
+    ),
+    "float64": (
+        (
+            1.7326376627713945119e-7, 5.6238670929937707749e-6, 0.000088940564691914760013, 0.00089382354879774312317,
+            0.0062856520368009223981, 0.032225134814368464305, 0.12190392311500410051, 0.33662205184177200458,
+            0.65270558197491118659, 0.81065275577326428335, 0.5,
+        ),
+        (
+            4.3430785551890877244e-7, 0.000014096944268157043506, 0.00022337524206490013666, 0.0022545803247516807618,
+            0.015977865416656692848, 0.082988724218534214096, 0.32088206008037272463, 0.92022305364006083404,
+            1.9123399537632844374, 2.7356455723249704482, 2.4191900723493939256, 1.0,
+        ),
+        (
+            1.7326376627696941428e-7, 5.7541253240539886549e-6, 0.000093266467338964549444, 0.00096394048869518709359,
+            0.0070099877902863079024, 0.037483936747492514501, 0.1499078747104870272, 0.44759021837493618364,
+            0.97750387165210966587, 1.4896217572148360009, 1.4322966342859111902, 0.66507799513143425804,
+        ),
+    ),
+}  # fmt: skip
+_GELU_ROOT = (0.7517915246935644574, 0.7517915368080139, -1.21144494e-8)  # and its float32 and the rest
+
+
+def horner(coefficients: Sequence[float], x: Array) -> Array:
+    """The polynomial with these coefficients, highest power first."""
+    result = jnp.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        result = result * x + c
+    return result
+
+
+def normal_tail(t: Array) -> Array:
+    """Phi(-t) for t >= 0, Phi being the normal distribution function."""
+    t = jnp.minimum(t, 40)
+    n, m, _ = _NORMAL_TAIL[t.dtype.name]
+    return exp_of_half_square(t) * (horner(n, t) / horner(m, t))
+
+
+def normal_tail_slope(t: Array) -> Array:
+    """Phi(-t) - t phi(t) for t >= 0, phi being the normal density; 0 at t = 0.7518."""
+    t = jnp.minimum(t, 40)
+    _, m, s = _NORMAL_TAIL[t.dtype.name]
+    root, high, low = _GELU_ROOT
+    from_root = (high - t) + low if t.dtype == jnp.float32 else root - t
+    return exp_of_half_square(t) * (from_root * (horner(s, t) / horner(m, t)))

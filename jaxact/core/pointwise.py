@@ -65,12 +65,12 @@ def pointwise(
         # A parameter that is not differentiated has a symbolic zero for a tangent and asks for nothing.
         @functools.partial(jax.checkpoint, prevent_cse=False)
         def tangent(kept: Array | None, x: Array | None, parameters: list[Array], live_tangents: list[Array]) -> Array:
-            total = None
+            total = 0
             for i, t in zip(live, live_tangents, strict=True):
                 formula, at = (exact_slope, kept) if i == 0 else (parameter_slopes[i - 1], x)
                 (t,) = _like(widen(y), (t,))
                 term = t * formula(widen(at), *_like(t, parameters))
-                total = term if total is None else total + term
+                total = total + term
             return _cast(jnp.broadcast_to(total, y.shape), y.dtype)
 
         return y, tangent(

@@ -132,14 +132,15 @@ def relu6(x: ArrayLike) -> Array:
 
 
 def _leaky_value(x: Array, negative_slope: Array) -> Array:
-    return jnp.where(x >= 0, x, negative_slope * x)
+    left = jnp.where(negative_slope == 0, -0.0, negative_slope * x)  # 0 * -inf is NaN
+    return jnp.where(x >= 0, jnp.abs(x), left)
 
 
-# With negative_slope >= 0 the sign bit of y tells the side of x, also where y is -0 or underflows to it; the value for
-# x = -0 is +0, so that it counts to the right side.
+# With negative_slope >= 0 the sign bit of y tells the side of x, also where y is -0 or underflows to it: x = -0 gives
+# +0, so that it counts to the right side.
 _leaky_relu = pointwise(
     "leaky_relu",
-    lambda x, negative_slope: jnp.where(x >= 0, jnp.abs(x), negative_slope * x),
+    _leaky_value,
     lambda y, negative_slope: jnp.where(jnp.signbit(y), negative_slope, jnp.ones_like(y)),
     lambda x, negative_slope: jnp.minimum(x, 0),
     keep=keep_output,
@@ -275,9 +276,11 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
 _celu = pointwise(
     "celu",
     lambda x, alpha: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0) / alpha)),
-    lambda x, alpha: jnp.exp(jnp.minimum(x, 0) / alpha),
+    lambda x, alpha: numerics.exp_of_quotient(jnp.minimum(x, 0), alpha),
     lambda x, alpha: numerics.expm1_less_slope(jnp.minimum(x, 0) / alpha),
-    curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), jnp.exp(jnp.minimum(x, 0) / alpha) / alpha),
+    curvature=lambda x, alpha: jnp.where(
+        x > 0, jnp.zeros_like(x), numerics.exp_of_quotient(jnp.minimum(x, 0), alpha) / alpha
+    ),
 )
 
 

@@ -171,7 +171,7 @@ def silu(x: ArrayLike) -> Array:
     Reference: Hendrycks & Gimpel 2016, arXiv:1606.08415; Elfwing et al. 2017, arXiv:1702.03118.
 
     >>> print(jaxact.silu(jnp.array([-jnp.inf, 0.0, jnp.inf])))
-    [ 0.  0. inf]
+    [-0.  0. inf]
     """
     return _silu(x)
 
@@ -275,8 +275,8 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
 
 
 # With e = exp(-|x|): tanh(softplus(x)) is n / (n + 2) with n = e (e + 2) on the left and (1 + 2 e) / (1 + 2 e +
-# 2 e^2) on the right: one exponential, no cancellation. The numerators of f' and f'' are polynomials in e and x; at the minimum,
-# x = -1.192, the terms of f' are small enough that their rounding stays under 3 units.
+# 2 e^2) on the right: one exponential, no cancellation. The numerators of f' and f'' are polynomials in e and x; at
+# the minimum, x = -1.192, the terms of f' are small enough that their rounding stays under 3 units.
 def _mish_value(x: Array) -> Array:
     e = jnp.exp(-jnp.abs(x))
     n = e * (e + 2)
@@ -330,45 +330,85 @@ def mish(x: ArrayLike) -> Array:
     Reference: Misra 2019, arXiv:1908.08681.
 
     >>> print(jaxact.mish(jnp.array([-jnp.inf, 0.0, jnp.inf])))
-    [ 0.  0. inf]
+    [-0.  0. inf]
     """
     return _mish(x)
 
 
-_SQRT_HALF = math.sqrt(0.5)
+# x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) has full relative precision; so has the derivative, 1 - D on the
+# right and D on the left, where D(t) = Phi(-t) - t phi(t) is computed with its zero as a factor.
 _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 def _gelu_exact_value(x: Array) -> Array:
-    return jnp.maximum(x, jnp.finfo(x.dtype).min) * numerics.normal_cdf(x)
+    t = jnp.minimum(jnp.abs(x), 40)
+    return jnp.maximum(x, 0) - t * numerics.normal_tail(t)
 
 
 def _gelu_exact_slope(x: Array) -> Array:
-    x = jnp.clip(x, -40, 40)
-    return numerics.normal_cdf(x) + x * jnp.exp(-x * x / 2) * _DENSITY
+    left = numerics.normal_tail_slope(jnp.abs(x))
+    return jnp.where(x > 0, 1 - left, left)
 
 
 def _gelu_exact_curvature(x: Array) -> Array:
     x = jnp.clip(x, -40, 40)
-    return _DENSITY * jnp.exp(-x * x / 2) * (2 - x * x)
+    return _DENSITY * numerics.exp_of_half_square(x) * (2 - x * x)
 
 
 _gelu_exact = pointwise("gelu", _gelu_exact_value, _gelu_exact_slope, curvature=_gelu_exact_curvature)
 
+# The tanh form is x sigmoid(z), z = A x + B x^3, which does not cancel where 1 + tanh does. Rounding z costs |z| ulp,
+# 14 of them at x = -2.8, so z comes as a sum: with h the leading bits of x, A h and B h^3 are exact but for the small
+# rests of A and B, and z(x) - z(h) is small.
 _GELU_A = 2 * math.sqrt(2 / math.pi)
-_GELU_B = 0.044715
+_GELU_B = 0.044715 * _GELU_A
+
+
+def _gelu_exponent(t: Array) -> tuple[Array, Array]:
+    """Return z(t) for t >= 0 as a sum of two, to a quarter ulp in float32."""
+    bits, total = (6, 24) if t.dtype == jnp.float32 else (13, 53)
+    a, b = _leading_bits_of(_GELU_A, total - bits), _leading_bits_of(_GELU_B, total - 3 * bits)
+    h = numerics.leading_bits(t, bits)
+    square = h * h
+    first, second = a * h, b * (h * square)
+    high = first + second
+    rounded = high - first
+    low = (first - (high - rounded)) + (second - rounded)
+    rest = (_GELU_A - a) * h + (_GELU_B - b) * (h * square)
+    return high, low + (rest + (t - h) * (_GELU_A + _GELU_B * (t * (t + h) + square)))
+
+
+def _leading_bits_of(constant: float, count: int) -> float:
+    fraction, exponent = math.frexp(constant)
+    return math.ldexp(math.floor(math.ldexp(fraction, count)), exponent - count)
 
 
 def _gelu_tanh_value(x: Array) -> Array:
-    z = _GELU_A * x * (1 + _GELU_B * x * x)
-    return jnp.maximum(x, jnp.finfo(x.dtype).min) * numerics.sigmoid(z)
+    high, low = _gelu_exponent(jnp.minimum(jnp.abs(x), 22))  # exp(-z) is 0 there
+    e = numerics.exp_of_sum(-high, -low)
+    return jnp.where(x > 0, x, jnp.maximum(x, -22) * e) / (1 + e)
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
-    x = jnp.clip(x, -40, 40)
-    z = _GELU_A * x * (1 + _GELU_B * x * x)
-    s = numerics.sigmoid(z)
-    return s + x * numerics.sigmoid_slope(z) * _GELU_A * (1 + 3 * _GELU_B * x * x)
+    t = jnp.minimum(jnp.abs(x), 22)
+    high, low = _gelu_exponent(t)
+    e = numerics.exp_of_sum(-high, -low)
+    cubic = 2 * _GELU_B * (t * t * t)  # t z'(t) = z + 2 B t^3
+    left = e * (((1 - high) + e) - (low + cubic))  # 1 - z is exact near the minimum, x = -0.752
+    right = 1 + e * (1 + (high + (low + cubic)))
+    return jnp.where(x > 0, right, left) / jnp.square(1 + e)
 
 
-_gelu_tanh = pointwise("gelu", _gelu_tanh_value, _gelu_tanh_slope)
+def _gelu_tanh_curvature(x: Array) -> Array:
+    t = jnp.minimum(jnp.abs(x), 22)
+    high, low = _gelu_exponent(t)
+    scaled = numerics.exp_of_sum(16 - high, -low)  # exp(-z) underflows where its product with t z'^2 does not yet
+    e = scaled * _EXP_MINUS_16
+    square = t * t
+    slope = _GELU_A + 3 * _GELU_B * square
+    numerator = (2 * slope + 6 * _GELU_B * square) * (1 + e) - t * slope * slope * (1 - e)
+    return scaled * numerator * _EXP_MINUS_16 / (1 + e) ** 3
+
+
+_EXP_MINUS_16 = math.exp(-16)
+_gelu_tanh = pointwise("gelu", _gelu_tanh_value, _gelu_tanh_slope, curvature=_gelu_tanh_curvature)

@@ -172,8 +172,8 @@ def softmax(
     """Softmax: exp(x_i / T) / sum_j exp(x_j / T).
 
     The derivative of y along a tangent t is y (t - sum(y t) / sum(y)) / T; the backward pass keeps y alone. -inf
-    logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. +inf logits share their row
-    equally. 16-bit input is computed in float32.
+    logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. +inf logits
+    share their row equally. 16-bit input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -331,7 +331,7 @@ def logsumexp(
     Reference: jax.nn.logsumexp.
 
     >>> print(jaxact.logsumexp(jnp.array([1000.0, 1000.0])))
-    1000.6931
+    1000.6932
     """
     return _logsumexp(
         as_array("logsumexp", a, "a"), tuple(axis) if isinstance(axis, list) else axis, b, keepdims, return_sign, where

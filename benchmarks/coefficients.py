@@ -1,0 +1,76 @@
+"""Compute the rational approximations in jaxact/core/numerics.py: `python -m benchmarks.coefficients`.
+
+Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, interpolated at Chebyshev nodes of (t - k) / (t + k) in 80-digit
+arithmetic, which is within a factor of two of the best relative error. N and M have positive coefficients, so that
+Horner's rule does not cancel. The numerator of GELU's slope, N(t) - t M(t) / sqrt(2 pi), is factored as (root - t) S(t)
+for the same reason.
+"""
+
+import mpmath
+from mpmath import mp
+
+FORMS = {"float32": (5, 14.5, 3.0), "float64": (11, 39.0, 3.0)}
+"""dtype: degree of M, end of the interval, and k."""
+
+
+def mills(t: mpmath.mpf) -> mpmath.mpf:
+    """Phi(-t) exp(t^2 / 2)."""
+    return mp.erfc(t / mp.sqrt(2)) * mp.exp(t * t / 2) / 2
+
+
+def fit(degree: int, end: float, k: float) -> tuple[list[mpmath.mpf], list[mpmath.mpf]]:
+    """Return N (degree - 1) and M (degree, leading coefficient first and last coefficient 1) with N / M = mills."""
+    count = 2 * degree
+    low, high = mp.mpf(-1), (mp.mpf(end) - k) / (mp.mpf(end) + k)
+    nodes = []
+    for i in range(count):
+        q = (low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * count))
+        nodes.append(k * (1 + q) / (1 - q))
+    # sum n_j t^j - R sum_{j>0} m_j t^j = R
+    a, b = mp.matrix(count, count), mp.matrix(count, 1)
+    for i, t in enumerate(nodes):
+        r = mills(t)
+        for j in range(degree):
+            a[i, j] = t**j
+            a[i, degree + j] = -r * t ** (j + 1)
+        b[i] = r
+    x = mp.lu_solve(a, b)
+    n = [x[j] for j in range(degree)]
+    m = [mp.mpf(1)] + [x[degree + j] for j in range(degree)]
+    return n[::-1], m[::-1]
+
+
+def gelu_minimum() -> mpmath.mpf:
+    """The t at which d/dx (x Phi(x)) is 0 for x = -t."""
+    return mp.findroot(lambda t: mills(t) - t / mp.sqrt(2 * mp.pi), 0.75)
+
+
+def main() -> None:
+    """Print the coefficients, highest power first, and the largest relative error of each form."""
+    mp.dps = 80
+    for dtype, (degree, end, k) in FORMS.items():
+        n, m = fit(degree, end, k)
+        root = gelu_minimum()
+        slope = [mp.mpf(0)] * (degree + 2)  # N - t M / sqrt(2 pi), highest power first
+        for i, c in enumerate(m):
+            slope[i] -= c / mp.sqrt(2 * mp.pi)
+        for i, c in enumerate(n):
+            slope[i + 2] += c
+        # The fitted numerator's own root differs from GELU's by the error of the fit: divide at it.
+        own = mp.findroot(lambda t, p=slope: mp.polyval(p, t), root)
+        quotient = [slope[0]]
+        for c in slope[1:-1]:
+            quotient.append(c + own * quotient[-1])
+        quotient = [-c for c in quotient]
+        error = max(abs(mp.polyval(n, t) / mp.polyval(m, t) / mills(t) - 1) for t in mp.linspace(0, end, 2001))
+        print(f"{dtype}: relative error {mp.nstr(error, 3)}, root off by {mp.nstr(own - root, 3)}")
+        digits = 12 if dtype == "float32" else 20
+        for name, p in (("N", n), ("M", m), ("S", quotient)):
+            print(
+                f"  {name} = ({', '.join(mp.nstr(c, digits) for c in p)})", "positive" if min(p) > 0 else "NOT POSITIVE"
+            )
+    print("root =", mp.nstr(gelu_minimum(), 40))
+
+
+if __name__ == "__main__":
+    main()
