@@ -30,7 +30,8 @@ class PReLU(Blueprint):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1; at the call, x has another number of channels or no such axis.
+      ValueError: num_parameters is under 1 or the slope not finite; at the call, x has another number of channels or no
+        such axis.
 
     Reference: He et al. 2015, arXiv:1502.01852; PyTorch starts at 0.25 as the paper does, Flax at 0.01.
 
@@ -54,10 +55,12 @@ class PReLU(Blueprint):
             raise ValueError(
                 f"expected num_parameters >= 1, got {self.num_parameters}; 1 means one slope for all channels"
             )
-        if not isinstance(self.negative_slope_init, numbers.Real) or not math.isfinite(self.negative_slope_init):
+        if not isinstance(self.negative_slope_init, numbers.Real):
             raise TypeError(
-                f"expected negative_slope_init to be a finite number, got {self.negative_slope_init!r}; 0.25 is usual"
+                f"expected negative_slope_init to be a number, got {self.negative_slope_init!r}; 0.25 is usual"
             )
+        if not math.isfinite(self.negative_slope_init):
+            raise ValueError(f"expected a finite negative_slope_init, got {self.negative_slope_init!r}; 0.25 is usual")
         if not jnp.issubdtype(jnp.dtype(self.param_dtype), jnp.floating):
             raise TypeError(
                 f"expected param_dtype to be a float type, got {self.param_dtype!r}; jax.numpy.float32 is usual"
