@@ -1,0 +1,238 @@
+"""The charts of a run. Colours, scales and order are the same in all of them."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import altair as alt
+
+from jaxact.compare.comparison import Comparison
+
+Lines = list[dict[str, Any]]
+
+# Tableau 10 and 20 without their greys, which stand for "no data" here.
+_PALETTE = (
+    "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#b279a2", "#9d755d", "#eeca3b", "#ff9da6", "#1f3b5c",
+    "#88d27a", "#b6992d", "#499894", "#d6a5c9", "#79706e", "#9ecae9",
+)  # fmt: skip
+_SMALLEST = 1e-12
+"""Gradient norms are drawn as at least this; a zero has no logarithm."""
+
+
+class Titled(NamedTuple):
+    """A chart, the name of its files, and what the page says above it."""
+
+    name: str
+    title: str
+    explanation: str
+    chart: alt.TopLevelMixin
+
+
+def colours(activations: Sequence[str]) -> dict[str, str]:
+    """Give every activation its colour."""
+    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(activations)}
+
+
+def make(comparison: Comparison, records: Lines) -> list[Titled]:
+    """Make all charts from the lines of metrics.jsonl."""
+    by_step, by_layer = _over_seeds(records)
+    made = [
+        Titled(
+            "curves",
+            "What is learned",
+            "Held-out loss and accuracy while training: mean over seeds, with a band of one standard deviation.",
+            _curves(comparison, by_step),
+        ),
+        Titled(
+            "gradient_by_depth",
+            "Gradient by depth",
+            "Norm of the loss's gradient with respect to each layer's output, at the step of the slider. The gradient "
+            "starts at the last layer and flows back to the first: where a line falls to the left, it vanishes.",
+            _by_depth(comparison, by_layer, "gradient_norm", "norm of the gradient", log=True),
+        ),
+        Titled(
+            "gradient_heatmap",
+            "Gradient, layer by step",
+            "The same norm at every layer and every measured step. Dark: the layer hardly learns. Grey: diverged.",
+            _heatmap(comparison, by_layer),
+        ),
+        Titled(
+            "signal_by_depth",
+            "Signal by depth",
+            "Standard deviation of the pre-activations of each layer, at the step of the slider: how much of the "
+            "difference between the images is left at that depth.",
+            _by_depth(comparison, by_layer, "preactivation_std", "std of the pre-activations", log=True),
+        ),
+        Titled(
+            "dead_units_by_depth",
+            "Dead units by depth",
+            "Share of units that are exactly zero for every held-out image, at the step of the slider. They pass no "
+            "gradient and can't come back to life by themselves.",
+            _by_depth(comparison, by_layer, "dead_share", "share of dead units", log=False),
+        ),
+    ]
+    return [_styled(chart, comparison) for chart in made]
+
+
+def _styled(titled: Titled, comparison: Comparison) -> Titled:
+    chart = titled.chart.properties(
+        title=alt.TitleParams(
+            titled.title, subtitle=_wrapped(titled.explanation.split(", at the step of the slider")[0])
+        ),
+        usermeta={"keep_legend": titled.name == "gradient_heatmap"},
+        background="white",
+        padding=12,
+    )
+    chart = chart.configure_title(anchor="start", fontSize=18, subtitleFontSize=13, subtitleColor="#555", offset=14)
+    chart = chart.configure_axis(labelFontSize=12, titleFontSize=13, titleFontWeight="normal", gridColor="#e6e6e6")
+    chart = chart.configure_legend(labelFontSize=13, titleFontSize=13, symbolStrokeWidth=3)
+    chart = chart.configure_header(labelFontSize=13, titleFontSize=13).configure_view(stroke="#ccc")
+    return titled._replace(chart=chart)
+
+
+def _wrapped(text: str, width: int = 120) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word + " "
+    return lines
+
+
+def _over_seeds(records: Lines) -> tuple[Lines, Lines]:
+    """Take means over the seeds that are finite: one line a step, and one line a step and layer."""
+    groups: dict[tuple[str, int], Lines] = {}
+    for record in records:
+        groups.setdefault((record["activation"], record["step"]), []).append(record)
+    by_step, by_layer = [], []
+    for (activation, step), lines in groups.items():
+        finite = [line for line in lines if not line["diverged"]]
+        if not finite:
+            continue
+        key = {"activation": activation, "step": step}
+        point: dict[str, Any] = dict(key)
+        for field in ("train_loss", "loss", "accuracy"):
+            values = [line[field] for line in finite]
+            mean, std = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+            point |= {field: mean, f"{field}_low": mean - std, f"{field}_high": mean + std, f"{field}_std": std}
+        by_step.append(point)
+        for layer in range(len(finite[0]["gradient_norm"])):
+            line: dict[str, Any] = key | {"layer": layer + 1}
+            for field in ("gradient_norm", "weight_gradient_norm", "preactivation_std"):
+                line[field] = _geometric_mean(r[field][layer] for r in finite)
+            for field in ("zero_share", "dead_share"):
+                line[field] = statistics.fmean(r[field][layer] for r in finite)
+            by_layer.append({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in line.items()})
+    return by_step, by_layer
+
+
+def _geometric_mean(values: Iterable[float | None]) -> float | None:
+    found = [max(v, _SMALLEST) for v in values if v is not None]
+    return math.exp(statistics.fmean(map(math.log, found))) if found else None
+
+
+def _colour(comparison: Comparison) -> alt.Color:
+    names = list(comparison.activations)
+    scale = alt.Scale(domain=names, range=list(colours(names).values()))
+    return alt.Color("activation:N", scale=scale, title=None)
+
+
+def _shown(comparison: Comparison) -> alt.Parameter:
+    return alt.param(name="shown", value=list(comparison.activations))
+
+
+def _curves(comparison: Comparison, by_step: Lines) -> alt.HConcatChart:
+    base = alt.Chart(alt.InlineData(values=by_step)).transform_filter("indexof(shown, datum.activation) >= 0")
+
+    def curve(field: str, title: str, axis: alt.Axis, scale: alt.Scale):
+        x = alt.X("step:Q", title="training step", axis=alt.Axis(grid=False))
+        tooltip = ["activation:N", "step:Q"] + [
+            alt.Tooltip(f"{name}:Q", title=name.replace("_", " "), format=".4f")
+            for name in ("accuracy", "accuracy_std", "loss", "loss_std", "train_loss")
+        ]
+        colour = _colour(comparison)
+        band = base.mark_area(opacity=0.15, clip=True).encode(
+            x, alt.Y(f"{field}_low:Q", scale=scale), alt.Y2(f"{field}_high:Q"), colour
+        )
+        line = base.mark_line(strokeWidth=2, clip=True).encode(
+            x, alt.Y(f"{field}:Q", title=title, axis=axis, scale=scale), colour
+        )
+        points = base.mark_point(size=30, filled=True, opacity=0, clip=True).encode(
+            x, alt.Y(f"{field}:Q", scale=scale), colour, tooltip=tooltip
+        )
+        return alt.layer(band, line, points).properties(width=430, height=320)
+
+    top = max((r["loss_high"] for r in by_step), default=1.0)
+    return alt.hconcat(
+        curve("loss", "held-out loss (cross-entropy)", alt.Axis(), alt.Scale(domain=[0, min(top, 4.0)])),
+        curve("accuracy", "held-out accuracy", alt.Axis(format="%"), alt.Scale(domain=[0, 1])),
+        spacing=40,
+    ).add_params(_shown(comparison))
+
+
+def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, log: bool) -> alt.TopLevelMixin:
+    values = [line for line in by_layer if line[field] is not None]
+    if log:
+        low = min((v[field] for v in values), default=1.0)
+        high = max((v[field] for v in values), default=1.0)
+        scale = alt.Scale(type="log", domain=[max(low, _SMALLEST), high], nice=True, clamp=True)
+        axis = alt.Axis(format="~e", tickCount=6)
+    else:
+        scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
+    base = (
+        alt.Chart(alt.InlineData(values=values))
+        .transform_filter("datum.step == step && indexof(shown, datum.activation) >= 0")
+        .encode(
+            alt.X("layer:Q", title="hidden layer (1 is next to the input)", axis=alt.Axis(tickMinStep=1, grid=False)),
+            alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis),
+            _colour(comparison),
+            tooltip=[
+                "activation:N",
+                "layer:Q",
+                "step:Q",
+                alt.Tooltip("gradient_norm:Q", title="gradient by output", format=".2e"),
+                alt.Tooltip("weight_gradient_norm:Q", title="gradient by weights", format=".2e"),
+                alt.Tooltip("preactivation_std:Q", title="std of pre-activations", format=".2e"),
+                alt.Tooltip("zero_share:Q", title="zero outputs", format=".1%"),
+                alt.Tooltip("dead_share:Q", title="dead units", format=".1%"),
+            ],
+        )
+    )
+    chart = alt.layer(base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1))
+    return chart.properties(width=900, height=340).add_params(
+        _shown(comparison), alt.param(name="step", value=comparison.steps)
+    )
+
+
+def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:
+    values = [line for line in by_layer if line["gradient_norm"] is not None]
+    norms = [math.log10(line["gradient_norm"]) for line in values] or [0.0]
+    steps = sorted({line["step"] for line in values})
+    every = max(1, math.ceil(len(steps) / 5))
+    cells = (
+        alt.Chart()
+        .transform_calculate(log_norm="log(datum.gradient_norm) / LN10")
+        .mark_rect()
+        .encode(
+            alt.X(
+                "step:O", title="training step", axis=alt.Axis(values=steps[::every], labelAngle=0, labelOverlap=True)
+            ),
+            alt.Y("layer:O", title="hidden layer", sort="descending", axis=alt.Axis(labelOverlap=True)),
+            alt.Color(
+                "log_norm:Q",
+                title="gradient norm",
+                scale=alt.Scale(scheme="viridis", domain=[math.floor(min(norms)), math.ceil(max(norms))]),
+                legend=alt.Legend(labelExpr="'1e' + format(datum.value, 'd')", tickMinStep=1, gradientLength=200),
+            ),
+            tooltip=[
+                "activation:N",
+                "layer:O",
+                "step:O",
+                alt.Tooltip("gradient_norm:Q", title="gradient by output", format=".2e"),
+            ],
+        )
+        .properties(width=190, height=190, view=alt.ViewBackground(fill="#ddd"))
+    )
+    facet = alt.Facet("activation:N", title=None, sort=list(comparison.activations))
+    return cells.facet(facet, data=alt.InlineData(values=values), columns=4)

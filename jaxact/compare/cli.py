@@ -1,0 +1,54 @@
+"""The command line, `jaxact`. Each command is a dataclass that tyro parses and a function that does it."""
+
+import sys
+from collections.abc import Sequence
+
+from jaxact.compare import Comparison, run
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 for bad input, 130 when interrupted."""
+    try:
+        import tyro
+    except ModuleNotFoundError:
+        return _fail('the command needs tyro, which is not installed; run: pip install "jaxact[compare]"')
+    app = tyro.extras.SubcommandApp()
+    app.command(name="compare")(Comparison)
+    try:
+        command = app.cli(prog="jaxact", description="Activation functions for JAX: see what they do.", args=args)
+        return compare(command)
+    except (ValueError, ImportError) as error:
+        return _fail(str(error))
+
+
+def compare(comparison: Comparison) -> int:
+    """Do `jaxact compare`: train, then print the table, the findings and where the report is."""
+    try:
+        result = run(comparison)
+    except KeyboardInterrupt:
+        print(
+            f"\nInterrupted. To go on from the last checkpoint in {comparison.directory}, "
+            "give the same command with --resume.",
+            file=sys.stderr,
+        )
+        return 130
+
+    from rich.console import Console
+
+    from jaxact.compare import report
+
+    console = Console()
+    console.print(report.table(result))
+    for sentence in report.findings(result):
+        console.print(sentence, highlight=False)
+    console.print(f"\nReport: {result.directory / 'report.html'}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"jaxact: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

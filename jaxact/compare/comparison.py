@@ -1,0 +1,131 @@
+"""What to compare: one frozen dataclass that is the command line and the Python API alike."""
+
+import dataclasses
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import optax
+
+import jaxact
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Train the same deep network with several activations and compare gradient flow and learning.
+
+    The task is scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10 classes, a quarter of them held out.
+    The network is a plain multilayer perceptron without normalisation or skip connections, so that what is seen comes
+    from the activation. All activations get the same initial weights and the same batches.
+    """
+
+    activations: tuple[str, ...] = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu")
+    """Elementwise activations, by jaxact's names."""
+    depth: int = 16
+    """Hidden layers."""
+    width: int = 64
+    """Units in each hidden layer."""
+    init: Literal["he", "glorot", "lecun"] = "he"
+    """Variance of the initial weights: he 2/fan_in, glorot 2/(fan_in + fan_out), lecun 1/fan_in. Biases start at 0."""
+    optimizer: str = "adam"
+    """Any of Optax's named optimizers, with its defaults."""
+    learning_rate: float = 1e-3
+    """Learning rate, constant."""
+    batch_size: int = 128
+    """Images in a batch; it is split evenly over all devices."""
+    steps: int = 400
+    """Training steps of each network."""
+    seeds: int = 3
+    """Networks trained for each activation, at the same time; they differ in initial weights and order of the data."""
+    seed: int = 0
+    """The first of these seeds; the others count up from it."""
+    log_every: int = 20
+    """Steps from one measurement to the next; the start and the end are always measured."""
+    checkpoint_every: int = 200
+    """Steps from one checkpoint to the next, up to the next measurement; the end is always saved."""
+    platform: Literal["cpu", "gpu", "tpu"] | None = None
+    """Where to train; by default where JAX wants to."""
+    directory: str = "jaxact-compare"
+    """Where to write metrics.jsonl, report.html, the charts and the checkpoints."""
+    overwrite: bool = False
+    """Replace an earlier result in the directory."""
+    resume: bool = False
+    """Go on from the last checkpoint in the directory, or start if there is none."""
+
+    def check(self) -> None:
+        """Raise a `ValueError` that says what is wrong, if anything is."""
+        _check_activations(self.activations)
+        for name in ("depth", "width", "batch_size", "steps", "seeds", "log_every", "checkpoint_every"):
+            _check_integer(name, getattr(self, name), least=1)
+        _check_integer("seed", self.seed, least=0)
+        if self.seed + self.seeds > 2**31:
+            raise invalid("seed + seeds to be at most 2**31", self.seed + self.seeds, "choose a smaller seed")
+        rate = self.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not (0 < rate < math.inf):
+            raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
+        _check_choice("init", self.init, ("he", "glorot", "lecun"))
+        _check_choice("optimizer", self.optimizer, optimizers())
+        if self.platform is not None:
+            _check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
+        if self.overwrite and self.resume:
+            raise invalid("at most one of overwrite and resume", "both", "choose one of them")
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that the metrics depend on, as JSON can hold them: a run resumes only if they are equal."""
+        how = ("platform", "directory", "overwrite", "resume")
+        fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
+        return fields | {"activations": list(self.activations)}
+
+    def make_optimizer(self) -> optax.GradientTransformationExtraArgs:
+        """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
+        return optax.with_extra_args_support(optimizers()[self.optimizer](self.learning_rate))
+
+
+def optimizers() -> dict[str, Callable[..., optax.GradientTransformation]]:
+    """List Optax's named optimizers: its public functions of a learning rate with defaults for all the rest."""
+    found = {}
+    for name, value in vars(optax).items():
+        if not inspect.isfunction(value) or name.startswith(("_", "scale_by_")):
+            continue
+        parameters = list(inspect.signature(value).parameters.values())
+        takes_a_rate = parameters and parameters[0].name in ("learning_rate", "max_learning_rate")
+        if takes_a_rate and all(p.default is not p.empty for p in parameters[1:]):
+            found[name] = value
+    return found
+
+
+def invalid(expected: str, got: object, advice: str) -> ValueError:
+    """Make the one error that is raised for bad input: what was expected, what came, and what to do."""
+    got = got if isinstance(got, str) else repr(got)
+    return ValueError(f"jaxact.compare: expected {expected}, got {got}; {advice}")
+
+
+def _check_activations(names: tuple[str, ...]) -> None:
+    if isinstance(names, str) or not names:
+        raise invalid("a tuple of at least one activation", names, 'for example activations=("relu", "gelu")')
+    rows = [jaxact.info(name) for name in names]
+    for name, row in zip(names, rows, strict=True):
+        if row.kind != "pointwise":
+            raise invalid("elementwise activations", repr(name), "leave it out: it does not act unit by unit")
+        if inspect.Parameter.empty in row.parameters.values():
+            raise invalid("activations whose parameters have defaults", repr(name), "leave it out, or try leaky_relu")
+    canonical = [row.name for row in rows]
+    twice = sorted({name for name in canonical if canonical.count(name) > 1})
+    if twice:
+        raise invalid("each activation once", f"{', '.join(twice)} more than once", "drop the repeated one")
+
+
+def _check_integer(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise invalid(f"{name} to be an integer of at least {least}", value, f"choose another {name}")
+
+
+def _check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    choices = sorted(choices)
+    if value in choices:
+        return
+    near = difflib.get_close_matches(str(value), choices, n=3)
+    advice = f"did you mean {' or '.join(near)}?" if near else "choose one of them"
+    raise invalid(f"{name} to be one of {', '.join(choices)}", repr(value), advice)
