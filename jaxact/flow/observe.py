@@ -1,0 +1,142 @@
+"""The transformation: a function becomes one that also returns how activations and gradients flow through it."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax import Array
+from jax import numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+
+from jaxact.flow import jaxprs, statistics
+from jaxact.flow.record import Flow
+from jaxact.flow.sites import TAP, Site
+
+
+def observe(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    select: Callable[[Site], bool] | None = None,
+) -> Callable[..., Any]:
+    """Make a function that returns what `jax.value_and_grad(fun)` returns, and the flow through its activations.
+
+    Every activation that `fun` calls, of jaxact or of jax.nn, is found in its jaxpr: also inside jit, scan, cond,
+    checkpoint, vmap and shard_map, and in any library's modules. The loss and the gradients are those of
+    `jax.value_and_grad`; the statistics come out of the same backward pass, and no array is kept for them.
+
+    In `while_loop` and inside custom derivative rules only the forward statistics are seen. Statistics of a `vmap` inside
+    `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Units are the entries of the last axis.
+
+    Args:
+      fun: a function that returns a real scalar, or a pair of it and auxiliary data.
+      argnums: which positional argument or arguments to differentiate by.
+      has_aux: whether `fun` returns a pair.
+      select: takes a `Site` and says whether to observe it. By default all are.
+
+    Returns:
+      A function of the same arguments that returns `((value, grads), flow)`, or with `has_aux` `(((value, aux), grads),
+      flow)`. Wrap it in `jax.jit`, as a training step.
+
+    Raises:
+      TypeError: `fun` returns no real scalar, or `argnums` names something that is not of floats.
+      ValueError: `argnums` names an argument that there is not.
+
+    >>> loss = lambda w, x: jnp.sum(jax.nn.relu(x @ w))
+    >>> (value, grads), flow = jaxact.flow.observe(loss)(jnp.ones((2, 3)), jnp.ones((4, 2)))
+    >>> print(value, flow.sites[0].name, flow.to_records()[0]["y_mean"])
+    24.0 relu 2.0
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(fun)
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        chosen = _chosen(args, numbers)
+        leaves, structure = jax.tree.flatten(chosen)
+        _check_floats(leaves, argnums)
+
+        def flat(*leaves: Array) -> Any:
+            arguments = list(args)
+            for number, value in zip(numbers, jax.tree.unflatten(structure, leaves), strict=True):
+                arguments[number] = value
+            return fun(*arguments, **kwargs)
+
+        jaxpr, shape = jaxprs.trace(flat, *leaves)
+        _check_scalar(shape, has_aux)
+        program = jaxprs.program_of(jaxpr, select or (lambda site: True))
+
+        def tapped(leaves: list[Array], slots: Any) -> Any:
+            outputs, seen = jaxprs.evaluate(program, leaves, slots, statistics.visit, statistics.forward_zeros)
+            return outputs[0], (outputs[1:], seen)
+
+        (value, (aux, seen)), (grads, cotangents) = jax.value_and_grad(tapped, argnums=(0, 1), has_aux=True)(
+            leaves, program.tree(statistics.slots)
+        )
+        if has_aux:
+            value = (value, jax.tree.unflatten(jax.tree.structure(shape[1]), aux))
+        grads = jax.tree.unflatten(structure, grads)
+        pairs = zip(program.flatten(seen), program.flatten(cotangents), strict=True)
+        flow = Flow(tuple({**forward, **(backward or {})} for forward, backward in pairs), tuple(program.sites()))
+        return (value, grads[0] if isinstance(argnums, int) else grads), flow
+
+    return observed
+
+
+def tap(x: Array, name: str) -> Array:
+    """Mark an array to be observed. Returns it: outside of `observe` this is the identity, under every transformation.
+
+    Args:
+      x: array of floats.
+      name: what to call it.
+
+    Raises:
+      TypeError: `x` is not an array of floats.
+      ValueError: `name` is empty.
+
+    >>> loss = lambda x: jnp.sum(jaxact.flow.tap(x, "here") ** 2)
+    >>> _, flow = jaxact.flow.observe(loss)(jnp.array([1.0, 2.0]))
+    >>> print(flow.to_records()[0]["dx_mean"])
+    3.0
+    """
+    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
+        raise TypeError(f"jaxact.flow.tap: expected an array of floats, got {jnp.result_type(x)}")
+    if not name:
+        raise ValueError("jaxact.flow.tap: expected a name, got an empty one")
+    return checkpoint_name(x, TAP + name)
+
+
+def _chosen(args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[Any, ...]:
+    try:
+        return tuple(args[number] for number in numbers)
+    except IndexError:
+        raise ValueError(
+            f"jaxact.flow.observe: expected positional arguments for argnums={numbers}, got {len(args)} of them; "
+            "arguments given by keyword are not differentiated"
+        ) from None
+
+
+def _check_floats(leaves: list[Any], argnums: Any) -> None:
+    for leaf in leaves:
+        kind = (
+            jnp.result_type(leaf) if hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex) else None
+        )
+        if kind is None or not jnp.issubdtype(kind, jnp.floating):
+            raise TypeError(
+                f"jaxact.flow.observe: expected argnums={argnums} to name arrays of floats, got "
+                f"{type(leaf).__name__ if kind is None else kind}; split the parameters from the rest and give "
+                "argnums of the parameters (equinox.partition, flax.nnx.split)"
+            )
+
+
+def _check_scalar(shape: Any, has_aux: bool) -> None:
+    if has_aux and not (isinstance(shape, tuple | list) and len(shape) == 2):
+        raise TypeError(
+            f"jaxact.flow.observe: expected a function that returns (value, aux), got {type(shape).__name__}"
+        )
+    value = shape[0] if has_aux else shape
+    if not (isinstance(value, jax.ShapeDtypeStruct) and not value.shape and jnp.issubdtype(value.dtype, jnp.floating)):
+        got = f"{value.dtype}{list(value.shape)}" if isinstance(value, jax.ShapeDtypeStruct) else type(value).__name__
+        hint = "; pass has_aux=True for a function that returns (value, aux)" if isinstance(value, tuple) else ""
+        raise TypeError(f"jaxact.flow.observe: expected a function that returns a real scalar, got {got}{hint}")

@@ -1,0 +1,89 @@
+"""`Flow`: what `observe` saw, as a pytree that adds up."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jax import Array
+
+from jaxact.flow.sites import LOOP, Site
+from jaxact.flow.statistics import finish
+
+if TYPE_CHECKING:
+    import altair
+
+    from jaxact.flow.findings import Finding
+
+Record = dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Flow:
+    """Statistics of activations and gradients at every site of a function. Made by `observe`.
+
+    A pytree: the statistics are its leaves and the rest is static, so that it goes through `jit`, `scan`, `vmap` and
+    `jax.tree` functions. Two Flows of the same function add up, over microbatches or steps: `flow + flow` is the Flow of
+    both. A Flow that was stacked instead (by `scan` or `vmap`) has leading axes, which are read as steps.
+    """
+
+    statistics: tuple[dict[str, Array], ...]
+    """For each site, sums: moments of "x", "y" and their cotangents "dx", "dy"; counts "slope" and "fired"."""
+    sites: tuple[Site, ...] = dataclasses.field(metadata={"static": True})
+    """Where they were taken."""
+    warnings: tuple["Finding", ...] = dataclasses.field(default=(), metadata={"static": True})
+    """What `lint` found in the same function."""
+
+    def __add__(self, other: "Flow") -> "Flow":
+        if not isinstance(other, Flow):
+            return NotImplemented
+        if self.sites != other.sites:
+            raise ValueError(
+                f"jaxact.flow.Flow: expected two Flows of the same function, got {len(self.sites)} and {len(other.sites)} "
+                "sites that differ in name, place or shape; add Flows of one observed function and one batch shape"
+            )
+        return jax.tree.map(lambda a, b: a + b, self, other)
+
+    def __radd__(self, other: Any) -> "Flow":
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def to_records(self) -> list[Record]:
+        """Finish the statistics: one record a site, iteration of the scans around it, and step.
+
+        Returns:
+          Dicts in the order the sites run in, with "depth" (its number), "site" (label), "name", "source" (file:line),
+          "iteration", "step" (index along leading axes), and the numbers of `jaxact.flow.statistics.finish`.
+
+        Raises:
+          TypeError: inside jit, where there are no numbers yet.
+        """
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self.statistics)):
+            raise TypeError(
+                "jaxact.flow.Flow: expected arrays, got tracers; return the Flow from the jitted function and read it outside"
+            )
+        rows = []
+        for site, statistics in zip(self.sites, jax.device_get(self.statistics), strict=True):
+            leading = statistics["x"].shape[:-1]
+            steps = len(leading) - len(site.loops)
+            for index in itertools.product(*map(range, leading)):
+                numbers = {key: np.asarray(value[index], np.float64) for key, value in statistics.items()}
+                rows.append((index[:steps], _order(site.position, index[steps:]), site, index[steps:], finish(numbers)))
+        rows.sort(key=lambda row: row[:2])
+        depths: dict[tuple[int, ...], int] = {}
+        records = []
+        for step, order, site, iteration, numbers in rows:
+            place = {"site": site.label, "name": site.name, "source": site.source, "iteration": iteration, "step": step}
+            records.append({"depth": depths.setdefault(order, len(depths)), **place, **numbers})
+        return records
+
+    def __repr__(self) -> str:
+        return f"Flow({len(self.sites)} sites: {', '.join(site.label for site in self.sites)})"
+
+
+def _order(position: Sequence[int], iteration: Sequence[int]) -> tuple[int, ...]:
+    """Put the iterations in where a position has its loops, so that sorting gives the order of execution."""
+    iterations = iter(iteration)
+    return tuple(next(iterations) if p == LOOP else p for p in position)
