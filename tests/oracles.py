@@ -9,6 +9,7 @@ To add an activation: one entry in `POINTWISE`.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,8 +59,8 @@ class Pointwise:
             return mp.mpf(float(self.slope(np.float64(x), **parameters)))
         at = mp.mpf(x if wrt is None else parameters[wrt])
         # Room for the size of f, for a result as small as the smallest float64, and for n steps of 2^-60 each.
-        bits = 2300 if abs(x) > 1 else 1300
-        step_bits = 60 - min(0, int(mp.mag(at)) if at else -1074)
+        bits = 1200 + max(0, math.frexp(x)[1])
+        step_bits = 60 - min(0, math.frexp(float(at))[1] if at else -1074)
         with mp.workprec(bits + order * step_bits):
             h = mp.ldexp(1, -step_bits)
             if wrt is None:

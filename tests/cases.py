@@ -1,0 +1,64 @@
+"""What the tests are parametrised over: every row of the catalog, with its defaults and its variants."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+import jaxact  # noqa: F401  (fills the catalog)
+from jaxact.core import catalog
+from tests import oracles
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """One activation with one setting of its parameters."""
+
+    row: catalog.Row
+    parameters: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        settings = ",".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.row.name}({settings})" if settings else self.row.name
+
+    def __call__(self, *arrays: Any, **changed: Any) -> Array:
+        return self.row.function(*arrays, **{**self.parameters, **changed})
+
+    @property
+    def oracle(self) -> oracles.Pointwise:
+        if self.row.name not in oracles.POINTWISE:
+            raise AssertionError(
+                f"{self.row.name} is in the catalog but has no oracle: add its textbook definition and its float64 "
+                "value, slope and curvature to POINTWISE in tests/oracles.py"
+            )
+        return oracles.POINTWISE[self.row.name]
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, float]:
+        """The parameters that can be differentiated, defaults included."""
+        every = {**self.row.parameters, **self.parameters}
+        return {name: value for name, value in every.items() if not isinstance(value, bool | str)}
+
+    def settings(self, dtype: Any) -> dict[str, Any]:
+        """The parameters as the function sees them, rounded to the precision it computes in."""
+        kind = np.float64 if np.dtype(dtype) == np.float64 else np.float32
+        every = {**self.row.parameters, **self.parameters}
+        return {name: float(kind(value)) if name in self.numbers else value for name, value in every.items()}
+
+
+def _cases(row: catalog.Row) -> list[Case]:
+    complete = inspect.Parameter.empty not in row.parameters.values()
+    return [Case(row, settings) for settings in (*([{}] if complete else []), *row.variants)]
+
+
+CASES = [case for row in catalog.rows() for case in _cases(row)]
+"""Every row at its defaults (where each parameter has one) and at each of its variants."""
+
+POINTWISE = [case for case in CASES if case.row.kind == "pointwise"]
+DEFAULTS = list({case.row.name: case for case in reversed(CASES)}.values())[::-1]
+"""One case a row: the defaults, or the first variant where a parameter has none."""

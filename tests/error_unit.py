@@ -1,0 +1,110 @@
+"""The error unit, its bounds, and the inputs at which they are checked."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from tests.cases import POINTWISE, Case
+
+BOUNDS = {"float32": (5, 8, 32), "float64": (16, 32, 128), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
+"""Units for the value, the first and the second derivative, on XLA's CPU backend."""
+
+
+def smallest(dtype: Any) -> float:
+    """The size under which XLA may flush a result or something on the way to it, and no precision is asked for."""
+    tiny = float(jnp.finfo(dtype).tiny)
+    return tiny if jnp.dtype(dtype) == jnp.float16 else tiny * 2**10
+
+
+def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any]) -> NDArray[np.float64]:
+    """|got - reference| in ulps, of got's type, of max(|reference|, |sensitivity| / 8).
+
+    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the maximum is under `smallest`, 0 for
+    a result that is small too and infinity for one that is not. NaN is infinitely wrong.
+    """
+    info = jnp.finfo(got.dtype)
+    size = np.maximum(np.abs(reference), np.abs(sensitivity) / 8)
+    threshold = smallest(got.dtype)
+    # Beyond half an ulp over the largest number, infinity is the right result.
+    limit = float(info.max) * (1 + float(info.eps) / 4)
+    wide = np.clip(got.astype(np.float64), -limit, limit)
+    ulp = np.exp2(np.floor(np.log2(np.clip(size, threshold, limit)))) * float(info.eps)
+    error = np.abs(wide - np.clip(reference, -limit, limit)) / ulp
+    error = np.where(np.abs(reference) < threshold, np.where(np.abs(wide) < 2 * threshold, 0, error), error)
+    return np.where(np.isnan(wide), np.inf, error)
+
+
+@functools.cache
+def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
+    """Every number of a 16-bit type; of a wider one a sample of each binade, more around 1, and neighbours of joints.
+
+    +-0, +-inf and the largest numbers are among them; subnormal numbers are not.
+    """
+    kind = jnp.dtype(dtype)
+    if kind.itemsize == 2:
+        x = np.arange(2**16, dtype=np.uint16).view(kind)
+        size = np.abs(x.astype(np.float32))  # NaN compares false
+        return x[(size >= float(jnp.finfo(kind).tiny)) | (size == 0)]
+    rng = np.random.default_rng(0)
+    low, high, sparse, dense = (-126, 128, 2**15, 2**17) if kind == np.float32 else (-1000, 150, 12, 48)
+    exponents = np.concatenate([rng.uniform(low, high, sparse), rng.uniform(-12, 7.3, dense)])
+    points = [s * np.exp2(exponents) for s in (-1, 1)]
+    around = [np.array([*joints, 0.0], kind)]
+    for direction in (-np.inf, np.inf):
+        near = around[0]
+        for _ in range(64 if kind == np.float32 else 2):
+            near = np.nextafter(near, kind.type(direction))
+            around.append(near)
+    ends = [-np.inf, np.inf] if kind == np.float32 else []
+    largest = float(jnp.finfo(kind).max) if kind == np.float32 else 1e45
+    x = np.concatenate([*points, *around, ends, [-largest, largest, -0.0]])
+    x = x.astype(kind)
+    return x[(np.abs(x) >= jnp.finfo(kind).tiny) | (x == 0)]
+
+
+@functools.lru_cache(maxsize=8)
+def _reference(name: str, dtype: str, order: int, wrt: str | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Reference and sensitivity at `inputs(dtype)` for the case called `name`; NaN where the reference is undefined."""
+    case = next(case for case in POINTWISE if case.name == name)
+    oracle, settings = case.oracle, case.settings(dtype)
+    points = inputs(dtype, oracle.joints)
+    x = points.astype(np.float64)
+    form = oracle.derivative(order) if wrt is None else oracle.parameter_slope[wrt]
+    with np.errstate(all="ignore"):
+        step = np.abs(x) * 2.0**-30
+        change = (
+            oracle.derivative(order + 1)(x, **settings)
+            if wrt is None
+            else (form(x + step, **settings) - form(x - step, **settings)) / (2 * step)
+        )
+        sensitivity = np.where(np.isfinite(x) & (x != 0), x * change, 0)
+        reference = form(x, **settings)
+    undefined = np.isin(x, oracle.joints) & (order == 2)
+    if dtype == "float64":  # the float64 forms are no better than what they would judge
+        orders = (order, wrt) if wrt is None else (1, wrt)
+        reference = np.array([0 if skip else oracle.exact(t, *orders, **settings) for t, skip in zip(x, undefined)])
+    return np.where(undefined, np.nan, reference.astype(np.float64)), sensitivity
+
+
+def check(case: Case, function: Callable[[Array], Array], dtype: str, order: int, wrt: str | None = None) -> None:
+    """Hold `function`, which should be the derivative of `order` of the case, to the bound at every input.
+
+    A zero where the true result is a normal number, and NaN, are out of bounds by their size.
+    """
+    x = inputs(dtype, case.oracle.joints)
+    got = np.asarray(function(jnp.asarray(x)))
+    assert got.dtype == x.dtype, f"{case.name}: {got.dtype} from {dtype}"
+    reference, sensitivity = _reference(case.name, dtype, order, wrt)
+    error = np.where(np.isnan(reference) & ~np.isnan(got.astype(np.float64)), 0, units(got, reference, sensitivity))
+    bound = BOUNDS[dtype][order]
+    worst = int(np.argmax(error))
+    assert error[worst] <= bound, (
+        f"{case.name}, {f'd/d{wrt}' if wrt else f'derivative {order}'} in {dtype}: {error[worst]:.2f} units, over {bound}, "
+        f"at x = {x[worst]!r}: got {got[worst]!r}, expected {reference[worst]!r}; {np.sum(error > bound)} of {x.size} inputs "
+        f"are out of bounds, from {x[error > bound].min()} to {x[error > bound].max()}"
+    )

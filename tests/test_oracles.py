@@ -1,0 +1,57 @@
+"""The float64 oracles against the textbook definitions, and their kinks against jax.nn's."""
+
+import inspect
+
+import jax
+import mpmath
+import numpy as np
+import pytest
+
+from tests import oracles
+from tests.cases import POINTWISE
+
+_RNG = np.random.default_rng(1)
+_POINTS = np.concatenate(
+    [sign * np.exp2(_RNG.uniform(low, high, n)) for sign in (-1, 1) for low, high, n in ((-10, 7, 24), (-120, 120, 6))]
+    + [np.array([-6, -3, -1, 0, 1, 3, 6, -1.2784645427, -0.7517915247, -0.7524614221, -1.1924312145])]
+)
+# Under this the float64 forms may lose digits to underflow; nothing that is tested against them is that small.
+_SMALLEST = 2.0**-900
+
+
+@pytest.mark.parametrize("case", POINTWISE, ids=lambda case: case.name)
+def test_float64_forms_are_the_definition(case):
+    """Within 1e-13 of the error unit, a millionth of an ulp of float32."""
+    oracle, settings = case.oracle, case.settings(np.float64)
+    derivatives = [(order, None) for order in range(3)] + [(1, name) for name in oracle.parameter_slope]
+    for order, wrt in derivatives:
+        form = oracle.derivative(order) if wrt is None else oracle.parameter_slope[wrt]
+        for x in _POINTS.tolist():
+            if order == 2 and x in oracle.joints:
+                continue
+            exact = oracle.exact(x, order, wrt, **settings)
+            change = (
+                0.0 if wrt or x in oracle.joints else float(x * oracle.derivative(order + 1)(np.float64(x), **settings))
+            )
+            size = max(abs(exact), abs(change) / 8)
+            error = abs(exact - mpmath.mpf(float(form(np.float64(x), **settings))))
+            assert error <= (1e-13 * size if size > _SMALLEST else _SMALLEST), (order, wrt, x, exact)
+
+
+@pytest.mark.parametrize("case", POINTWISE, ids=lambda case: case.name)
+def test_the_oracle_names_every_parameter_to_differentiate(case):
+    assert set(case.oracle.parameter_slope) == set(case.numbers)
+
+
+@pytest.mark.parametrize("name", [name for name in oracles.POINTWISE if hasattr(jax.nn, name)])
+def test_kinks_are_those_of_jax_nn(name):
+    oracle, function = oracles.POINTWISE[name], getattr(jax.nn, name)
+    for x in oracle.joints:
+        np.testing.assert_allclose(jax.grad(function)(x), oracle.slope(x), rtol=1e-6, err_msg=f"{name} at {x}")
+
+
+def test_oracles_import_nothing_of_jaxact():
+    source = inspect.getsource(oracles)
+    assert "import jaxact" not in source
+    assert "from jaxact" not in source
+    assert "import jax" not in source
