@@ -32,9 +32,10 @@ def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
 
 def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
-    x = jnp.asarray(x)
+    if not isinstance(x, jax.Array | np.ndarray):
+        x = jnp.asarray(as_array(who, x, argument))
     if x.dtype in _FLOATS:
-        return x
+        return jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
         return x.astype(jnp.result_type(float))
     raise TypeError(
@@ -64,11 +65,14 @@ def check_parameter(who: str, ok: str, **parameters: object) -> None:
       **parameters: name and value. Tracers pass: their value is not known while a program is traced.
     """
     for name, value in parameters.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, int | float):
+            holds = value > 0 if ok == "> 0" else value >= 0
+        elif isinstance(value, jax.core.Tracer):
             continue
-        array = np.asarray(as_array(who, value, name))  # pyright: ignore[reportArgumentType]
-        holds = array > 0 if ok == "> 0" else array >= 0
-        if not holds.all():
+        else:
+            array = np.asarray(as_array(who, value, name))  # pyright: ignore[reportArgumentType]
+            holds = (array > 0 if ok == "> 0" else array >= 0).all()
+        if not holds:
             raise ValueError(f"jaxact.{who}: expected {name} {ok}, got {_shortened(value)}; choose another {name}")
 
 

@@ -1,6 +1,7 @@
 """How an elementwise activation is made: value and slope in, a jitted function with exact derivatives out."""
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 
 import jax
@@ -9,7 +10,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxact.core.checks import as_array, as_float, widen
+from jaxact.core.checks import as_array, as_float, widen, working_dtype
 
 Formula = Callable[..., Array]
 
@@ -39,7 +40,7 @@ def pointwise(
 
     Args:
       name: the public name. It shows in jaxprs, HLO and profiles, and `jaxact.flow.observe` finds the function by it.
-      value: `value(x, *parameters)`.
+      value: `value(x, *parameters)`, whose signature gives the parameters' names and, where there are any, defaults.
       slope: d value / dx as `slope(kept, *parameters)`, where kept is what `keep` chose.
       *parameter_slopes: d value / d parameter as `(x, *parameters)`, one for each parameter.
       curvature: d slope / dx as `(x, *parameters)`, where autodiff of `slope` would lose digits or make a NaN.
@@ -50,6 +51,9 @@ def pointwise(
       cast to x's working precision; the result has x's dtype.
     """
     exact_slope = slope if curvature is None else _with_curvature(slope, curvature)
+    declared = list(inspect.signature(value).parameters.values())[1:]
+    parameter_names = [p.name for p in declared]
+    defaults = tuple(p.default for p in declared)
 
     def evaluate(x: Array, *parameters: Array) -> Array:
         wide = widen(x)
@@ -68,9 +72,8 @@ def pointwise(
             total = 0
             for i, t in zip(live, live_tangents, strict=True):
                 formula, at = (exact_slope, kept) if i == 0 else (parameter_slopes[i - 1], x)
-                (t,) = _like(widen(y), (t,))
-                term = t * formula(widen(at), *_like(t, parameters))
-                total = total + term
+                t = _cast(t, working_dtype(y.dtype))
+                total += t * formula(widen(at), *_like(t, parameters))
             return _cast(jnp.broadcast_to(total, y.shape), y.dtype)
 
         return y, tangent(
@@ -86,9 +89,10 @@ def pointwise(
 
     def traced(x: ArrayLike, *parameters: ArrayLike) -> Array:
         x = as_float(name, x)
-        if not parameters:
+        if not declared:
             return kernel(x)
-        arrays = [as_float(name, p, "a parameter") for p in parameters]
+        parameters = parameters or defaults
+        arrays = [as_float(name, p, n) for p, n in zip(parameters, parameter_names, strict=True)]
         try:
             shape = jnp.broadcast_shapes(x.shape, *(p.shape for p in arrays))
         except ValueError:
@@ -104,7 +108,17 @@ def pointwise(
     jitted = jax.jit(traced)
 
     def call(x: ArrayLike, *parameters: ArrayLike) -> Array:
-        return jitted(as_array(name, x), *parameters)
+        try:
+            # A scalar argument costs an eager call 6 us, so the defaults are constants of a program of their own.
+            if parameters and all(isinstance(p, int | float) for p in parameters) and parameters == defaults:
+                return jitted(x)
+            return jitted(x, *parameters)
+        except TypeError:
+            # Looked into only now: the check takes as long as the call. What it converts can be tried again.
+            arrays = [as_array(name, a, n) for a, n in zip((x, *parameters), ("x", *parameter_names), strict=True)]
+            if all(a is b for a, b in zip(arrays, (x, *parameters), strict=True)):
+                raise
+            return jitted(*arrays)
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -1,6 +1,7 @@
 """Rectifiers: the identity for large x, and zero or bounded below."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -131,7 +132,7 @@ def relu6(x: ArrayLike) -> Array:
     return _relu6(x)
 
 
-def _leaky_value(x: Array, negative_slope: Array) -> Array:
+def _leaky_value(x: Array, negative_slope: Any = 0.01) -> Array:
     left = jnp.where(negative_slope == 0, -0.0, negative_slope * x)  # 0 * -inf is NaN
     return jnp.where(x >= 0, jnp.abs(x), left)
 
@@ -233,7 +234,7 @@ def prelu(x: ArrayLike, negative_slope: ArrayLike) -> Array:
 
 _elu = pointwise(
     "elu",
-    lambda x, alpha: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0))),
+    lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0))),
     lambda x, alpha: jnp.where(x > 0, jnp.ones_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
     lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), numerics.expm1(jnp.minimum(x, 0))),
     curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
@@ -275,7 +276,7 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
 
 _celu = pointwise(
     "celu",
-    lambda x, alpha: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0) / alpha)),
+    lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0) / alpha)),
     lambda x, alpha: numerics.exp_of_quotient(jnp.minimum(x, 0), alpha),
     lambda x, alpha: numerics.expm1_less_slope(jnp.minimum(x, 0) / alpha),
     curvature=lambda x, alpha: jnp.where(

@@ -1,6 +1,7 @@
 """Smooth functions with a linear right half: the softplus kind, and x times a smooth or hard gate."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -58,7 +59,7 @@ def _squareplus_factors(x: Array, b: Array) -> tuple[Array, Array, Array]:
     )
 
 
-def _squareplus_value(x: Array, b: Array) -> Array:
+def _squareplus_value(x: Array, b: Any = 4.0) -> Array:
     _, _, factor = _squareplus_factors(x, b)
     left = jnp.sqrt(b) * factor / 2
     return jnp.maximum(x, 0) + left
@@ -264,13 +265,18 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array.
+      TypeError: x is not a real array, or approximate not a bool.
 
     Reference: Hendrycks & Gimpel 2016, arXiv:1606.08415.
 
     >>> print(jaxact.gelu(jnp.array([-jnp.inf, 0.0, jnp.inf]), approximate=False))
     [ 0.  0. inf]
     """
+    if not isinstance(approximate, bool):
+        raise TypeError(
+            f"jaxact.gelu: expected approximate to be True (the form with tanh) or False (the exact one), "
+            f"got {approximate!r}; PyTorch's 'none' is False and its 'tanh' is True"
+        )
     return _gelu_tanh(x) if approximate else _gelu_exact(x)
 
 
