@@ -2,10 +2,12 @@
 
 import operator
 from collections.abc import Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 _HALF = (jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16))
@@ -21,7 +23,7 @@ def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
     if isinstance(x, jax.Array):
         return x
     if callable(convert := getattr(x, "__jax_array__", None)):  # flax.nnx.Param and its like
-        return convert()
+        return cast(jax.Array, convert())
     if not isinstance(x, _NUMBERS) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "OSUMm"):
         raise TypeError(
             f"jaxact.{who}: expected {argument} to be a real number or array, got {type(x).__name__} "
@@ -34,8 +36,9 @@ def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
     if not isinstance(x, jax.Array | np.ndarray):
         x = jnp.asarray(as_array(who, x, argument))
+    x = jnp.asarray(x)
     if x.dtype in _FLOATS:
-        return jnp.asarray(x)
+        return x
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
         return x.astype(jnp.result_type(float))
     raise TypeError(
@@ -67,7 +70,7 @@ def check_parameter(who: str, ok: str, **parameters: object) -> None:
     for name, value in parameters.items():
         if isinstance(value, int | float):
             holds = value > 0 if ok == "> 0" else value >= 0
-        elif isinstance(value, jax.core.Tracer):
+        elif isinstance(value, Tracer):
             continue
         else:
             array = np.asarray(as_array(who, value, name))  # pyright: ignore[reportArgumentType]

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def pointwise(
         # and not the half dozen arrays inside it. prevent_cse=False lets XLA share them where that costs no memory.
         # A parameter that is not differentiated has a symbolic zero for a tangent and asks for nothing.
         @functools.partial(jax.checkpoint, prevent_cse=False)
-        def tangent(kept: Array | None, x: Array | None, parameters: list[Array], live_tangents: list[Array]) -> Array:
+        def tangent(kept: Any, x: Any, parameters: list[Array], live_tangents: list[Array]) -> Array:
             total = 0
             for i, t in zip(live, live_tangents, strict=True):
                 formula, at = (exact_slope, kept) if i == 0 else (parameter_slopes[i - 1], x)
@@ -133,7 +134,10 @@ def _with_curvature(slope: Formula, curvature: Formula) -> Formula:
         y = exact(*primals)
         total = jnp.zeros_like(y) if isinstance(t, SymbolicZero) else t * curvature(x, *parameters)
         if any(not isinstance(p, SymbolicZero) for p in parameter_tangents):
-            dense = tuple(jnp.zeros(p.shape, p.dtype) if isinstance(p, SymbolicZero) else p for p in parameter_tangents)
+            dense = tuple(
+                jnp.zeros_like(p) if isinstance(t, SymbolicZero) else t
+                for p, t in zip(parameters, parameter_tangents, strict=True)
+            )
             total += jax.jvp(lambda *p: slope(x, *p), tuple(parameters), dense)[1]
         return y, total
 
