@@ -1,0 +1,178 @@
+"""Initialisers give the variance that theory asks for, in Flax's layers too; AlphaDropout and LSUV keep theirs."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+import jaxact
+from jaxact.propagation import alpha_dropout, gain, init_for, siren_init
+from jaxact.propagation import linen as for_linen
+from jaxact.propagation import nnx as for_nnx
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "normal", "uniform", "orthogonal"])
+@pytest.mark.parametrize("shape", [(400, 300), (300, 400), (3, 3, 40, 60)])
+def test_the_variance_is_the_squared_gain_over_fan_in(shape, distribution):
+    fan_in = math.prod(shape[:-1])
+    weights = init_for(jaxact.gelu, distribution=distribution)(KEY, shape)
+    # The mean square of n normal numbers has the relative deviation sqrt(2 / n), 0.01 here; 4 of them.
+    expected = gain(jaxact.gelu) ** 2 / fan_in
+    assert float(jnp.mean(weights**2)) == pytest.approx(expected, rel=0.04)
+
+
+def test_well_known_initialisers_come_out():
+    np.testing.assert_allclose(
+        init_for(jaxact.relu)(KEY, (64, 32)), jax.nn.initializers.he_normal()(KEY, (64, 32)), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        init_for(jaxact.selu)(KEY, (64, 32)), jax.nn.initializers.lecun_normal()(KEY, (64, 32)), rtol=1e-6
+    )
+    backward = init_for(jaxact.relu, "fan_out", kind="backward", distribution="uniform")
+    expected = jax.nn.initializers.variance_scaling(2.0, "fan_out", "uniform")(KEY, (64, 32))
+    np.testing.assert_allclose(backward(KEY, (64, 32)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "orthogonal"])
+def test_it_drops_into_flax_also_inside_jit(distribution):
+    @nnx.jit
+    def create():
+        return nnx.Linear(16, 32, kernel_init=init_for(jaxact.silu, distribution=distribution), rngs=nnx.Rngs(0))
+
+    assert create().kernel.shape == (16, 32)
+    conv = nnx.Conv(4, 8, (3, 3), kernel_init=init_for(jaxact.silu, distribution=distribution), rngs=nnx.Rngs(0))
+    assert conv.kernel.shape == (3, 3, 4, 8)
+    dense = nn.Dense(32, kernel_init=init_for(jaxact.silu, distribution=distribution), param_dtype=jnp.bfloat16)
+    assert dense.init(KEY, jnp.ones((2, 16)))["params"]["kernel"].dtype == jnp.bfloat16
+
+
+def test_a_siren_keeps_its_distribution():
+    x = jax.random.uniform(KEY, (512, 2), minval=-1, maxval=1)
+    assert float(jnp.abs(siren_init(first=True)(KEY, (2, 256))).max()) <= 1 / 2
+    h = jnp.sin(30 * x @ siren_init(first=True)(KEY, (2, 256)))
+    for key in jax.random.split(KEY, 6):
+        argument = 30 * h @ siren_init(30.0)(key, (256, 256))
+        h = jnp.sin(argument)
+    # The paper: N(0, 1) into the sine, whose variance is then (1 - exp(-2)) / 2 (and near 1/2 for its arcsine law).
+    assert float(argument.std()) == pytest.approx(0.95, abs=0.1)
+    assert float(h.std()) == pytest.approx(0.66, abs=0.06)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_alpha_dropout_keeps_mean_and_variance(rate, dtype):
+    data, mask = jax.random.split(KEY)
+    x = jaxact.selu(jax.random.normal(data, (500_000,))).astype(dtype)
+    y = alpha_dropout(mask, x, rate)
+    assert y.dtype == dtype
+    # 500,000 values: deviations of 0.0014 and 0.002, and bfloat16 rounds by 0.002; 4 of them.
+    assert float(y.astype(jnp.float32).mean()) == pytest.approx(0, abs=0.008)
+    assert float(y.astype(jnp.float32).var()) == pytest.approx(1, abs=0.015)
+    floor = float(y.astype(jnp.float32).min())
+    dropped = float(jnp.mean(jnp.abs(y.astype(jnp.float32) - floor) < 0.02))
+    assert dropped >= rate * 0.95
+
+
+def test_alpha_dropout_modules():
+    x = jaxact.selu(jax.random.normal(KEY, (64, 8)))
+    module = for_nnx.AlphaDropout(0.5, rngs=nnx.Rngs(0))
+    first, second = module(x), module(x)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(module(x, rngs=nnx.Rngs(dropout=3)), module(x, rngs=nnx.Rngs(dropout=3)))
+    np.testing.assert_array_equal(module(x, rngs=KEY), alpha_dropout(KEY, x, 0.5))
+    module.eval()
+    np.testing.assert_array_equal(module(x), x)
+    with pytest.raises(ValueError, match="rngs"):
+        for_nnx.AlphaDropout(0.5)(x)
+    linen = for_linen.AlphaDropout(0.5)
+    np.testing.assert_array_equal(linen.apply({}, x, True), x)
+    assert not np.array_equal(linen.apply({}, x, False, rngs={"dropout": KEY}), x)
+    np.testing.assert_array_equal(linen.apply({}, x, False, KEY), alpha_dropout(KEY, x, 0.5))
+
+
+class Inherited(nnx.Linear):
+    """A class without a `__call__` of its own."""
+
+
+class NnxModel(nnx.Module):
+    def __init__(self, rngs):
+        self.first = nnx.Conv(1, 4, (3, 3), rngs=rngs)
+        self.shared = Inherited(4 * 36, 4 * 36, bias_init=nnx.initializers.normal(0.5), rngs=rngs)
+        self.last = nnx.Linear(4 * 36, 3, param_dtype=jnp.bfloat16, rngs=rngs)
+
+    def __call__(self, x):
+        x = jaxact.relu(self.first(x)).reshape(x.shape[0], -1)
+        x = jaxact.relu(self.shared(jaxact.relu(self.shared(x))))
+        return self.last(x)
+
+
+class LinenModel(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = jaxact.relu(nn.Conv(4, (3, 3))(x)).reshape(x.shape[0], -1)
+        shared = nn.Dense(32, bias_init=nn.initializers.normal(0.5))
+        x = jaxact.relu(shared(jaxact.relu(nn.Dense(32)(x))))
+        return nn.Dense(3)(jaxact.relu(shared(x)))
+
+
+BATCH = jax.random.normal(KEY, (128, 6, 6, 1))
+
+
+def test_lsuv_of_an_nnx_model():
+    model = NnxModel(nnx.Rngs(0))
+    call, own = nnx.Linear.__call__, "__call__" in vars(Inherited)
+    before = for_nnx.lsuv(model, BATCH, KEY)
+    assert list(before) == ["first", "shared", "last"]
+    assert nnx.Linear.__call__ is call
+    assert ("__call__" in vars(Inherited)) == own
+    h = model.first(BATCH)
+    assert float(h.std()) == pytest.approx(1, abs=1e-3)
+    assert float(model.shared(jaxact.relu(h).reshape(128, -1)).std()) == pytest.approx(1, abs=1e-3)
+    assert float(model(BATCH).std()) == pytest.approx(1, abs=1e-2)  # the last kernel is bfloat16
+    assert model.last.kernel.dtype == jnp.bfloat16
+    kernel = model.first.kernel[...].reshape(9, 4)
+    gram = np.asarray(kernel.T @ kernel)
+    np.testing.assert_allclose(gram / gram[0, 0], np.eye(4), atol=1e-5)
+
+
+def test_lsuv_of_a_linen_model():
+    model = LinenModel()
+    variables = model.init(jax.random.key(1), BATCH)
+    kept = jax.tree.map(jnp.copy, variables)
+    new, before = for_linen.lsuv(model, variables, BATCH, KEY)
+    jax.tree.map(np.testing.assert_array_equal, variables, kept)
+    assert jax.tree.structure(new) == jax.tree.structure(variables)
+    assert len(before) == 4
+    assert float(model.apply(new, BATCH).std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_lsuv_says_what_is_wrong():
+    model = NnxModel(nnx.Rngs(0))
+    with pytest.raises(ValueError, match="vary on the batch"):
+        for_nnx.lsuv(model, jnp.zeros((8, 6, 6, 1)), KEY)
+    with pytest.raises(ValueError, match="outside jit"):
+        jax.jit(lambda x: for_nnx.lsuv(NnxModel(nnx.Rngs(0)), x, KEY))(BATCH)
+    with pytest.raises(ValueError, match="kernels"):
+        for_nnx.lsuv(nnx.BatchNorm(3, rngs=nnx.Rngs(0)), BATCH, KEY)
+    with pytest.raises(ValueError, match="kernels"):
+        for_linen.lsuv(nn.LayerNorm(), nn.LayerNorm().init(KEY, BATCH), BATCH, KEY)
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (functools.partial(init_for, jaxact.relu, "fan"), "mode"),
+    (functools.partial(init_for, jaxact.relu, distribution="cauchy"), "distribution"),
+    (functools.partial(init_for, jaxact.relu, "fan_out", distribution="orthogonal"), "orthogonal"),
+    (functools.partial(siren_init, 0.0), "omega > 0"),
+    (functools.partial(alpha_dropout, KEY, jnp.ones(2), 1.0), "rate"),
+    (functools.partial(alpha_dropout, KEY, jnp.ones(2), -0.1), "rate"),
+])  # fmt: skip
+def test_bad_input_says_what_was_expected(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
