@@ -193,11 +193,14 @@ def write(results: dict[str, Any]) -> None:
     """Write accuracy.md from all that accuracy.json holds."""
     text = [
         "# Accuracy\n",
-        "Written by `python -m benchmarks.accuracy`. Worst error in units of an ulp of max(|f|, |x f'| / 8), f being "
-        "the value or the derivative in question, with *z* wrong zeros and *n* NaNs, at how many inputs. On "
-        + ", ".join(f"{k} {v}" for k, v in results["environment"].items())
-        + ".\n",
+        "Written by `python -m benchmarks.accuracy`. Worst error in units of an ulp of max(|f|, |x f'| / 8), f being the "
+        "value or the derivative in question; *z* counts wrong zeros and *n* NaNs. Left out are NaN and subnormal inputs, "
+        "and results under 2^-116 (in float16, subnormal ones).\n",
     ]
+    for key in ("environment", "environment, exhaustive"):
+        if key in results:
+            which = "float32, all" if "exhaustive" in key else "The rest"
+            text.append(f"{which}: " + ", ".join(f"{k} {v}" for k, v in results[key].items()) + ".\n")
     measured = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 3}
     for dtype in dict.fromkeys(k[0] for k in measured):
         peers = [p for p in ("jaxact", "jax.nn", "torch") if any(k[0] == dtype and k[3] == p for k in measured)]

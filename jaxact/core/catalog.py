@@ -24,8 +24,8 @@ class Row:
     """The public function; its `__name__` is the canonical name."""
     family: str
     """The file in `jaxact.functions` that it lives in."""
-    kind: Literal["pointwise", "gated", "axis"]
-    """Elementwise, elementwise in two halves or arguments, or along an axis."""
+    kind: Literal["pointwise", "gated", "axis", "random"]
+    """Elementwise, elementwise in two halves or arguments, along an axis, or elementwise with a random key."""
     module: str
     """The name of its Flax modules: PyTorch's class name where PyTorch has the function."""
     aliases: tuple[str, ...] = ()

@@ -79,6 +79,15 @@ def check_parameter(who: str, ok: str, **parameters: object) -> None:
             raise ValueError(f"jaxact.{who}: expected {name} {ok}, got {_shortened(value)}; choose another {name}")
 
 
+def check_key(who: str, key: object) -> None:
+    """Raise a `TypeError` if `key` is not a random key of JAX, new style or old."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
+        raise TypeError(
+            f"jaxact.{who}: expected key to be a key, got {_shortened(key)}; make one with jax.random.key(0)"
+        )
+
+
 def canonical_axes(who: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """Return `axis` as a tuple of non-negative axes of an array of rank `ndim`; None means all of them."""
     if axis is None:

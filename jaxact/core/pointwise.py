@@ -16,12 +16,12 @@ from jaxact.core.checks import as_array, as_float, widen, working_dtype
 Formula = Callable[..., Array]
 
 
-def keep_input(x: Array, y: Array) -> Array:
+def keep_input(x: Array, y: Array, *parameters: Array) -> Array:
     """Keep x for the backward pass: what most activations do."""
     return x
 
 
-def keep_output(x: Array, y: Array) -> Array:
+def keep_output(x: Array, y: Array, *parameters: Array) -> Array:
     """Keep y, for a slope that is exact from it: the next layer keeps y anyway, so it costs nothing."""
     return y
 
@@ -32,7 +32,7 @@ def pointwise(
     slope: Formula,
     *parameter_slopes: Formula,
     curvature: Formula | None = None,
-    keep: Callable[[Array, Array], Array] = keep_input,
+    keep: Formula = keep_input,
 ) -> Callable[..., Array]:
     """Make an elementwise function of `(x, *parameters)` whose derivatives are given, not traced.
 
@@ -45,7 +45,7 @@ def pointwise(
       slope: d value / dx as `slope(kept, *parameters)`, where kept is what `keep` chose.
       *parameter_slopes: d value / d parameter as `(x, *parameters)`, one for each parameter.
       curvature: d slope / dx as `(x, *parameters)`, where autodiff of `slope` would lose digits or make a NaN.
-      keep: of `(x, y)`, the one array that the backward pass keeps.
+      keep: of `(x, y, *parameters)`, the one array that the backward pass keeps.
 
     Returns:
       A function of `(x, *parameters)`. Parameters are traced (a new value compiles nothing), broadcast against x, and
@@ -78,7 +78,7 @@ def pointwise(
             return _cast(jnp.broadcast_to(total, y.shape), y.dtype)
 
         return y, tangent(
-            keep(x, y) if 0 in live else None,
+            keep(x, y, *parameters) if 0 in live else None,
             x if live != [0] else None,
             parameters,
             [t for t in tangents if not isinstance(t, SymbolicZero)],

@@ -1,7 +1,12 @@
 """Every activation, a family a file."""
 
+from jaxact.functions.exponential import *
 from jaxact.functions.gated import *
+from jaxact.functions.gelu import *
 from jaxact.functions.rectifiers import *
+from jaxact.functions.shrinkage import *
 from jaxact.functions.sigmoids import *
+from jaxact.functions.simplex import *
 from jaxact.functions.smooth import *
 from jaxact.functions.softmax import *
+from jaxact.functions.softplus import *

@@ -1,18 +1,30 @@
-"""Rectifiers: the identity for large x, and zero or bounded below."""
+"""Rectifiers: piecewise linear or quadratic, and the identity or a power for large x."""
 
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.checks import check_parameter
+from jaxact.core.checks import as_array, as_float, check_key, working_dtype
 from jaxact.core.pointwise import keep_output, pointwise
 
-__all__ = ["celu", "elu", "identity", "leaky_relu", "linear", "prelu", "relu", "relu6", "selu", "sparse_plus"]
+__all__ = [
+    "identity",
+    "leaky_relu",
+    "linear",
+    "prelu",
+    "relu",
+    "relu2",
+    "relu6",
+    "rrelu",
+    "star_relu",
+    "thresholded_relu",
+]
 
 _identity = pointwise("identity", value=lambda x: x, slope=jnp.ones_like)
 
@@ -232,32 +244,83 @@ def prelu(x: ArrayLike, negative_slope: ArrayLike) -> Array:
     return _prelu(x, negative_slope)
 
 
-_elu = pointwise(
-    "elu",
-    lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0))),
-    lambda x, alpha: jnp.where(x > 0, jnp.ones_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
-    lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), numerics.expm1(jnp.minimum(x, 0))),
-    curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
+_relu2 = pointwise(
+    "relu2",
+    lambda x: jnp.square(jnp.maximum(x, 0)),
+    lambda x: 2 * jnp.maximum(x, 0),
+    curvature=lambda x: jnp.where(x > 0, jnp.full_like(x, 2), 0),
 )
 
 
 @activation(
-    module="ELU",
+    module="ReLU2",
     kind="pointwise",
-    range=(-1.0, math.inf),
-    limits=(-1.0, math.inf),
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    slope_limits=(0.0, math.inf),
     smoothness=1,
-    variants=({"alpha": 0.3}, {"alpha": 2.5}),
-    elsewhere={"torch": {"elu": {}, "ELU": {}}, "keras": {"elu": {}}},
+    lipschitz=math.inf,
+    elsewhere={"transformers": {"relu2": {}}},
 )
-def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
-    """Exponential linear unit: x if x > 0, else alpha * (exp(x) - 1).
+def relu2(x: ArrayLike) -> Array:
+    """Squared rectified linear unit: max(x, 0)^2.
 
-    f'(x) = 1 for x > 0, else alpha * exp(x), and f'(0) = alpha. f(-inf) = -alpha, f(inf) = inf.
+    f'(x) = 2 max(x, 0), and f''(0) = 0. f(-inf) = 0, f(inf) = inf.
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      alpha: number, or array that broadcasts against x; traced and differentiable.
+
+    Returns:
+      Array of x's shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: So et al. 2021 (Primer), arXiv:2109.08668.
+
+    >>> print(jaxact.relu2(jnp.array([-1.0, 0.0, 3.0])))
+    [0. 0. 9.]
+    """
+    return _relu2(x)
+
+
+def _star_relu_value(x: Array, scale: Any = 0.8944271909999159, bias: Any = -0.4472135954999579) -> Array:
+    # Near the root of scale x^2 + bias the rounding of x^2 alone would cost 4 units; past 2^60 it does not matter.
+    r = jnp.maximum(x, 0)
+    high, low = numerics.product(jnp.minimum(r, 2.0**60), jnp.minimum(r, 2.0**60))
+    return jnp.where(r < 2.0**60, (scale * high + bias) + scale * low, (scale * r) * r + bias)
+
+
+_star_relu = pointwise(
+    "star_relu",
+    _star_relu_value,
+    lambda x, scale, bias: 2 * scale * jnp.maximum(x, 0),
+    lambda x, scale, bias: jnp.square(jnp.maximum(x, 0)),
+    lambda x, scale, bias: jnp.ones_like(x),
+    curvature=lambda x, scale, bias: jnp.where(x > 0, 2 * scale, 0),
+)
+
+
+@activation(
+    module="StarReLU",
+    kind="pointwise",
+    range=(-0.4472135954999579, math.inf),
+    limits=(-0.4472135954999579, math.inf),
+    slope_limits=(0.0, math.inf),
+    smoothness=1,
+    lipschitz=math.inf,
+    variants=({"scale": 1.0, "bias": 0.5},),
+)
+def star_relu(x: ArrayLike, scale: ArrayLike = 0.8944271909999159, bias: ArrayLike = -0.4472135954999579) -> Array:
+    """StarReLU: scale * max(x, 0)^2 + bias.
+
+    The defaults give mean 0 and variance 1 for standard normal input. f'(x) = 2 scale max(x, 0), and f''(0) = 0.
+    f(-inf) = bias, f(inf) = inf for a positive scale.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      scale: number, or array that broadcasts against x; traced and differentiable.
+      bias: number, or array that broadcasts against x; traced and differentiable.
 
     Returns:
       Array of the broadcast shape and x's float type.
@@ -266,137 +329,110 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
       TypeError: x is not a real array.
       ValueError: the shapes do not broadcast.
 
-    Reference: Clevert et al. 2015, arXiv:1511.07289.
+    Reference: Yu et al. 2022 (MetaFormer), arXiv:2210.13452.
 
-    >>> print(jaxact.elu(jnp.array([-jnp.inf, 0.0, 2.0])))
-    [-1.  0.  2.]
+    >>> print(jaxact.star_relu(jnp.array([-1.0, 2.0]), 1.0, 0.5))
+    [0.5 4.5]
     """
-    return _elu(x, alpha)
+    return _star_relu(x, scale, bias)
 
 
-_celu = pointwise(
-    "celu",
-    lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0) / alpha)),
-    lambda x, alpha: numerics.exp_of_quotient(jnp.minimum(x, 0), alpha),
-    lambda x, alpha: numerics.expm1_less_slope(jnp.minimum(x, 0) / alpha),
-    curvature=lambda x, alpha: jnp.where(
-        x > 0, jnp.zeros_like(x), numerics.exp_of_quotient(jnp.minimum(x, 0), alpha) / alpha
+_thresholded_relu = pointwise(
+    "thresholded_relu",
+    lambda x, negative_slope=0.0, max_value=math.inf, threshold=0.0: jnp.where(
+        x > threshold,
+        jnp.minimum(x, max_value),
+        jnp.where(negative_slope == 0, 0 * jnp.clip(x, -1, 1), negative_slope * (x - threshold)),
     ),
+    lambda x, negative_slope, max_value, threshold: jnp.where(
+        x > threshold, jnp.where((x < max_value) | (max_value == math.inf), jnp.ones_like(x), 0), negative_slope
+    ),
+    lambda x, negative_slope, max_value, threshold: jnp.where(x > threshold, 0, x - threshold),
+    lambda x, negative_slope, max_value, threshold: jnp.where(
+        (x > threshold) & (x >= max_value) & (max_value < math.inf), jnp.ones_like(x), 0
+    ),
+    lambda x, negative_slope, max_value, threshold: jnp.where(x > threshold, jnp.zeros_like(x), -negative_slope),
 )
 
 
 @activation(
-    module="CELU",
+    module="ThresholdedReLU",
     kind="pointwise",
-    range=(-1.0, math.inf),
-    limits=(-1.0, math.inf),
-    smoothness=1,
-    variants=({"alpha": 0.5}, {"alpha": 3.0}),
-    elsewhere={"torch": {"celu": {}, "CELU": {}}, "keras": {"celu": {}}},
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    kinks={0.0: 0.0},
+    smoothness=0,
+    variants=({"negative_slope": 0.1, "max_value": 4.0, "threshold": 0.5}, {"max_value": 6.0}),
+    elsewhere={"keras": {"relu": {}}},
 )
-def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
-    """Continuously differentiable exponential linear unit: max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)).
+def thresholded_relu(
+    x: ArrayLike,
+    negative_slope: ArrayLike = 0.0,
+    max_value: ArrayLike = math.inf,
+    threshold: ArrayLike = 0.0,
+) -> Array:
+    """Rectified linear unit with threshold: min(x, max_value) if x > threshold, else negative_slope * (x - threshold).
 
-    f'(x) = 1 for x > 0, else exp(x / alpha), and f'(0) = 1. f(-inf) = -alpha, f(inf) = inf.
+    Keras's relu. f'(x) = 1 for threshold < x < max_value, 0 above, negative_slope below; f'(threshold) =
+    negative_slope and f'(max_value) = 0. f(-inf) = -inf or 0, f(inf) = max_value.
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      alpha: positive number, or array that broadcasts against x; traced and differentiable.
+      negative_slope: number, or array that broadcasts against x; traced and differentiable, as are the others.
+      max_value: number, or array that broadcasts against x; inf for none.
+      threshold: number, or array that broadcasts against x.
 
     Returns:
       Array of the broadcast shape and x's float type.
 
     Raises:
       TypeError: x is not a real array.
-      ValueError: alpha is not positive, or the shapes do not broadcast.
+      ValueError: the shapes do not broadcast.
 
-    Reference: Barron 2017, arXiv:1704.07483.
+    Reference: keras.activations.relu.
 
-    >>> print(jaxact.celu(jnp.array([-jnp.inf, 0.0, 2.0]), alpha=0.5))
-    [-0.5  0.   2. ]
+    >>> print(jaxact.thresholded_relu(jnp.array([-1.0, 0.5, 9.0]), max_value=6.0, threshold=1.0))
+    [-0.  0.  6.]
     """
-    check_parameter("celu", "> 0", alpha=alpha)
-    return _celu(x, alpha)
-
-
-_SELU_ALPHA = 1.6732632423543772
-_SELU_SCALE = 1.0507009873554805
-
-_selu = pointwise(
-    "selu",
-    lambda x: jnp.where(x > 0, _SELU_SCALE * x, _SELU_SCALE * _SELU_ALPHA * numerics.expm1(jnp.minimum(x, 0))),
-    lambda x: _SELU_SCALE * jnp.where(x > 0, jnp.ones_like(x), _SELU_ALPHA * jnp.exp(jnp.minimum(x, 0))),
-    curvature=lambda x: jnp.where(x > 0, jnp.zeros_like(x), _SELU_SCALE * _SELU_ALPHA * jnp.exp(jnp.minimum(x, 0))),
-)
+    return _thresholded_relu(x, negative_slope, max_value, threshold)
 
 
 @activation(
-    module="SELU",
-    kind="pointwise",
-    range=(-_SELU_SCALE * _SELU_ALPHA, math.inf),
-    limits=(-_SELU_SCALE * _SELU_ALPHA, math.inf),
-    slope_limits=(0.0, _SELU_SCALE),
-    kinks={0.0: _SELU_SCALE * _SELU_ALPHA},
+    module="RReLU",
+    kind="random",
+    slope_limits=(11 / 48, 1.0),
+    kinks={0.0: 1.0},
     smoothness=0,
-    lipschitz=_SELU_SCALE * _SELU_ALPHA,
-    elsewhere={"torch": {"selu": {}, "SELU": {}}, "keras": {"selu": {}}},
+    elsewhere={"torch": {"rrelu": {}, "RReLU": {}}},
 )
-def selu(x: ArrayLike) -> Array:
-    """Scaled exponential linear unit: 1.0507 * elu(x, alpha=1.6733).
+def rrelu(x: ArrayLike, key: Array | None, lower: float = 1 / 8, upper: float = 1 / 3) -> Array:
+    """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper.
 
-    The two constants make mean 0 and variance 1 a stable fixed point for standard normal input. f'(x) = 1.0507 for
-    x > 0, else 1.7581 exp(x), and f'(0) = 1.7581. f(-inf) = -1.7581, f(inf) = inf.
+    f'(x) = 1 for x >= 0, else s, and f'(0) = 1. Every entry draws its own s. The backward pass keeps x and s.
 
     Args:
       x: real array of any shape; bool and int become the default float.
+      key: a key from `jax.random.key`; or None at evaluation, where s is the mean of lower and upper.
+      lower: the least slope.
+      upper: the largest slope.
 
     Returns:
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array.
+      TypeError: x is not a real array, or key not a key.
+      ValueError: lower > upper.
 
-    Reference: Klambauer et al. 2017, arXiv:1706.02515.
+    Reference: Xu et al. 2015, arXiv:1505.00853.
 
-    >>> print(jaxact.selu(jnp.array([-jnp.inf, 0.0, 1.0])))
-    [-1.7580993  0.         1.050701 ]
+    >>> print(jaxact.rrelu(jnp.array([-48.0, 1.0]), None))
+    [-11.   1.]
     """
-    return _selu(x)
-
-
-_sparse_plus = pointwise(
-    "sparse_plus",
-    lambda x: jnp.where(x < 1, jnp.square(jnp.maximum(x + 1, 0)) / 4, x),
-    lambda x: jnp.clip((x + 1) / 2, 0, 1),
-    curvature=lambda x: jnp.where(jnp.abs(x) < 1, jnp.full_like(x, 0.5), 0),
-)
-
-
-@activation(
-    module="SparsePlus",
-    kind="pointwise",
-    range=(0.0, math.inf),
-    limits=(0.0, math.inf),
-    smoothness=1,
-    elsewhere={"keras": {"sparse_plus": {}}},
-)
-def sparse_plus(x: ArrayLike) -> Array:
-    """Sparse softplus: 0 if x <= -1, (x + 1)^2 / 4 if -1 < x < 1, else x.
-
-    f'(x) = `sparse_sigmoid`, so f'(-1) = 0 and f'(1) = 1. f(-inf) = 0, f(inf) = inf.
-
-    Args:
-      x: real array of any shape; bool and int become the default float.
-
-    Returns:
-      Array of x's shape and float type.
-
-    Raises:
-      TypeError: x is not a real array.
-
-    Reference: jax.nn.sparse_plus, keras.activations.sparse_plus.
-
-    >>> print(jaxact.sparse_plus(jnp.array([-2.0, 0.0, 2.0])))
-    [0.   0.25 2.  ]
-    """
-    return _sparse_plus(x)
+    if lower > upper:
+        raise ValueError(f"jaxact.rrelu: expected lower <= upper, got {lower} and {upper}; exchange them")
+    if key is None:
+        return leaky_relu(x, (lower + upper) / 2)
+    x = as_float("rrelu", as_array("rrelu", x))
+    check_key("rrelu", key)
+    slopes = jax.random.uniform(key, x.shape, working_dtype(x.dtype), lower, upper)
+    return prelu(x, slopes)

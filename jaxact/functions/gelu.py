@@ -1,0 +1,184 @@
+"""GELU: x times the normal distribution function, in its spellings."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.core import numerics
+from jaxact.core.catalog import activation
+from jaxact.core.pointwise import pointwise
+
+__all__ = ["gelu", "gelu_10"]
+
+# x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) has full relative precision; so has the derivative, 1 - D on the
+# right and D on the left, where D(t) = Phi(-t) - t phi(t) is computed with its zero as a factor.
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+
+
+def _gelu_exact_value(x: Array) -> Array:
+    t = jnp.minimum(jnp.abs(x), 40)
+    return jnp.maximum(x, 0) - t * numerics.normal_tail(t)
+
+
+def _gelu_exact_slope(x: Array) -> Array:
+    left = numerics.normal_tail_slope(jnp.abs(x))
+    return jnp.where(x > 0, 1 - left, left)
+
+
+def _gelu_exact_curvature(x: Array) -> Array:
+    x = jnp.clip(x, -40, 40)
+    return _DENSITY * numerics.exp_of_half_square(x) * (2 - x * x)
+
+
+_gelu_exact = pointwise("gelu", _gelu_exact_value, _gelu_exact_slope, curvature=_gelu_exact_curvature)
+
+# The tanh form is x sigmoid(z), z = A x + B x^3, which does not cancel where 1 + tanh does. Rounding z costs |z| ulp,
+# 14 of them at x = -2.8, so z comes as a sum: with h the leading bits of x, A h and B h^3 are exact but for the small
+# rests of A and B, and z(x) - z(h) is small.
+_GELU_A = 2 * math.sqrt(2 / math.pi)
+_GELU_B = 0.044715 * _GELU_A
+
+
+def _gelu_exponent(t: Array) -> tuple[Array, Array]:
+    """Return z(t) for t >= 0 as a sum of two, to a quarter ulp in float32."""
+    bits, total = (6, 24) if t.dtype == jnp.float32 else (13, 53)
+    a, b = _leading_bits_of(_GELU_A, total - bits), _leading_bits_of(_GELU_B, total - 3 * bits)
+    h = numerics.leading_bits(t, bits)
+    square = h * h
+    first, second = a * h, b * (h * square)
+    high = first + second
+    rounded = high - first
+    low = (first - (high - rounded)) + (second - rounded)
+    rest = (_GELU_A - a) * h + (_GELU_B - b) * (h * square)
+    return high, low + (rest + (t - h) * (_GELU_A + _GELU_B * (t * (t + h) + square)))
+
+
+def _leading_bits_of(constant: float, count: int) -> float:
+    fraction, exponent = math.frexp(constant)
+    return math.ldexp(math.floor(math.ldexp(fraction, count)), exponent - count)
+
+
+def _gelu_tanh_value(x: Array) -> Array:
+    high, low = _gelu_exponent(jnp.minimum(jnp.abs(x), 22))  # exp(-z) is 0 there
+    e = numerics.exp_of_sum(-high, -low)
+    return jnp.where(x > 0, x, jnp.maximum(x, -22) * e) / (1 + e)
+
+
+def _gelu_tanh_slope(x: Array) -> Array:
+    t = jnp.minimum(jnp.abs(x), 22)
+    high, low = _gelu_exponent(t)
+    e = numerics.exp_of_sum(-high, -low)
+    cubic = 2 * _GELU_B * (t * t * t)  # t z'(t) = z + 2 B t^3
+    left = e * (((1 - high) + e) - (low + cubic))  # 1 - z is exact near the minimum, x = -0.752
+    right = 1 + e * (1 + (high + (low + cubic)))
+    return jnp.where(x > 0, right, left) / jnp.square(1 + e)
+
+
+def _gelu_tanh_curvature(x: Array) -> Array:
+    t = jnp.minimum(jnp.abs(x), 22)
+    high, low = _gelu_exponent(t)
+    scaled = numerics.exp_of_sum(16 - high, -low)  # exp(-z) underflows where its product with t z'^2 does not yet
+    e = scaled * _EXP_MINUS_16
+    square = t * t
+    slope = _GELU_A + 3 * _GELU_B * square
+    numerator = (2 * slope + 6 * _GELU_B * square) * (1 + e) - t * slope * slope * (1 - e)
+    return scaled * numerator * _EXP_MINUS_16 / (1 + e) ** 3
+
+
+_EXP_MINUS_16 = math.exp(-16)
+_gelu_tanh = pointwise("gelu", _gelu_tanh_value, _gelu_tanh_slope, curvature=_gelu_tanh_curvature)
+
+
+@activation(
+    module="GELU",
+    kind="pointwise",
+    range=(-0.17004075057125405, math.inf),
+    limits=(0.0, math.inf),
+    monotone=False,
+    lipschitz=1.1289930686587718,
+    variants=({"approximate": False},),
+    elsewhere={
+        "torch": {"gelu": {"approximate": False}, "GELU": {"approximate": False}},
+        "keras": {"gelu": {"approximate": False}},
+        "transformers": {
+            "gelu": {"approximate": False},
+            "gelu_python": {"approximate": False},
+            "gelu_new": {},
+            "gelu_fast": {},
+            "gelu_accurate": {},
+            "gelu_pytorch_tanh": {},
+            "gelu_python_tanh": {},
+        },
+    },
+)
+def gelu(x: ArrayLike, approximate: bool = True) -> Array:
+    """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
+    Phi is the normal distribution function. Minimum -0.1700 at x = -0.752 in both forms. f(-inf) = 0, f(inf) = inf; f'
+    is 0 and 1 there.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      approximate: True for the form with tanh (jax.nn's default), False for the exact one (PyTorch's default).
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array, or approximate not a bool.
+
+    Reference: Hendrycks & Gimpel 2016, arXiv:1606.08415.
+
+    >>> print(jaxact.gelu(jnp.array([-jnp.inf, 0.0, jnp.inf]), approximate=False))
+    [ 0.  0. inf]
+    """
+    if not isinstance(approximate, bool):
+        raise TypeError(
+            f"jaxact.gelu: expected approximate to be True (the form with tanh) or False (the exact one), "
+            f"got {approximate!r}; PyTorch's 'none' is False and its 'tanh' is True"
+        )
+    return _gelu_tanh(x) if approximate else _gelu_exact(x)
+
+
+_gelu_10 = pointwise(
+    "gelu_10",
+    lambda x: jnp.minimum(_gelu_exact_value(x), 10),
+    lambda x: jnp.where(x > 10, 0, _gelu_exact_slope(x)),
+    curvature=lambda x: jnp.where(x > 10, 0, _gelu_exact_curvature(x)),
+)
+
+
+@activation(
+    module="GELU10",
+    kind="pointwise",
+    range=(-0.16997120747990366, 10.0),
+    limits=(0.0, 10.0),
+    slope_limits=(0.0, 0.0),
+    kinks={10.0: 1.0},
+    smoothness=0,
+    monotone=False,
+    lipschitz=1.1289041451851548,
+    elsewhere={"transformers": {"gelu_10": {}}},
+)
+def gelu_10(x: ArrayLike) -> Array:
+    """Clipped GELU: min(x Phi(x), 10).
+
+    f'(x) is that of the exact `gelu` for x <= 10, else 0, and f'(10) = 1. f(-inf) = 0, f(inf) = 10.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: transformers.activations (gelu_10), for quantisation: arXiv:2004.09602.
+
+    >>> print(jaxact.gelu_10(jnp.array([-jnp.inf, 0.0, 20.0])))
+    [ 0.  0. 10.]
+    """
+    return _gelu_10(x)

@@ -1,0 +1,240 @@
+"""Softplus and its kin: smooth forms of max(x, 0)."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.core import numerics
+from jaxact.core.catalog import activation
+from jaxact.core.checks import check_parameter
+from jaxact.core.pointwise import pointwise
+
+__all__ = ["softplus", "sparse_plus", "sqrt_softplus", "squareplus"]
+
+_softplus = pointwise("softplus", numerics.softplus, numerics.sigmoid, curvature=numerics.sigmoid_slope)
+
+
+def _scaled_value(x: Array, beta: Array) -> Array:
+    _, e = numerics.scaled_decay(x, beta)
+    return jnp.maximum(x, 0) + jnp.log1p(e) / beta
+
+
+def _scaled_slope(x: Array, beta: Array) -> Array:
+    _, e = numerics.scaled_decay(x, beta)
+    return jnp.where(x > 0, 1, e) / (1 + e)
+
+
+def _scaled_curvature(x: Array, beta: Array) -> Array:
+    _, e = numerics.scaled_decay(x, beta)
+    return beta * (e / jnp.square(1 + e))
+
+
+def _scaled_beta_slope(x: Array, beta: Array) -> Array:
+    size, e = numerics.scaled_decay(x, beta)
+    return -(size * (e / (1 + e)) + jnp.log1p(e)) / jnp.square(beta)
+
+
+_scaled_softplus = pointwise("softplus", _scaled_value, _scaled_slope, _scaled_beta_slope, curvature=_scaled_curvature)
+
+
+@activation(
+    module="Softplus",
+    kind="pointwise",
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    variants=({"beta": 3.0}, {"beta": 0.25}),
+    elsewhere={"torch": {"softplus": {}, "Softplus": {}}, "keras": {"softplus": {}}},
+)
+def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
+    """Softplus: log(1 + exp(beta x)) / beta.
+
+    f'(x) = sigmoid(beta x). f(-inf) = 0, f(inf) = inf. PyTorch's threshold is not needed: nothing overflows.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      beta: positive number, or array that broadcasts against x; traced and differentiable.
+
+    Returns:
+      Array of the broadcast shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+      ValueError: beta is not positive, or the shapes do not broadcast.
+
+    Reference: Dugas et al. 2000, "Incorporating second-order functional knowledge for better option pricing".
+
+    >>> print(jaxact.softplus(jnp.array([-jnp.inf, 0.0, 100.0])))
+    [  0.          0.6931472 100.       ]
+    """
+    if isinstance(beta, int | float) and beta == 1:
+        return _softplus(x)
+    check_parameter("softplus", "> 0", beta=beta)
+    return _scaled_softplus(x, beta)
+
+
+# (x + h) / 2 cancels for x << 0 and x * x overflows. In the left half the conjugate b / (2 (h - x)), split into two
+# factors that neither overflow nor underflow; h = hypot(x, sqrt(b)).
+def _squareplus_factors(x: Array, b: Array) -> tuple[Array, Array, Array]:
+    root = jnp.sqrt(b)
+    h = numerics.hypot(jnp.abs(x), root)
+    safe = jnp.where(h > 0, h, 1)  # h = 0 where x = b = 0: both factors become 1, which makes the slope 1/2
+    return (
+        h,
+        jnp.where(h > 0, root / safe, 1),
+        jnp.where(h > 0, root / jnp.where(h > 0, h + jnp.abs(x), 1), 1),
+    )
+
+
+def _squareplus_value(x: Array, b: Any = 4.0) -> Array:
+    _, _, factor = _squareplus_factors(x, b)
+    left = jnp.sqrt(b) * factor / 2
+    return jnp.maximum(x, 0) + left
+
+
+def _squareplus_slope(x: Array, b: Array) -> Array:
+    _, cosine, factor = _squareplus_factors(x, b)
+    left = cosine * factor / 2
+    return jnp.where(x > 0, 1 - left, left)
+
+
+def _squareplus_curvature(x: Array, b: Array) -> Array:
+    h, cosine, _ = _squareplus_factors(x, b)
+    return jnp.square(cosine) / (2 * h)
+
+
+def _squareplus_b_slope(x: Array, b: Array) -> Array:
+    h, _, _ = _squareplus_factors(x, b)
+    return 1 / (4 * h)
+
+
+_squareplus = pointwise(
+    "squareplus", _squareplus_value, _squareplus_slope, _squareplus_b_slope, curvature=_squareplus_curvature
+)
+
+
+@activation(
+    module="Squareplus",
+    kind="pointwise",
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    variants=({"b": 0.5}, {"b": 100.0}),
+    elsewhere={"keras": {"squareplus": {}}},
+)
+def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
+    """Squareplus: (x + sqrt(x^2 + b)) / 2.
+
+    f'(x) = (1 + x / sqrt(x^2 + b)) / 2. f(-inf) = 0, f(inf) = inf. At b = 0 it is relu, with f'(0) = 1/2.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      b: non-negative number, or array that broadcasts against x; traced and differentiable.
+
+    Returns:
+      Array of the broadcast shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+      ValueError: b is negative, or the shapes do not broadcast.
+
+    Reference: Barron 2021, arXiv:2112.11687.
+
+    >>> print(jaxact.squareplus(jnp.array([-jnp.inf, 0.0, 1e30])))
+    [0.e+00 1.e+00 1.e+30]
+    """
+    check_parameter("squareplus", ">= 0", b=b)
+    return _squareplus(x, b)
+
+
+_sparse_plus = pointwise(
+    "sparse_plus",
+    lambda x: jnp.where(x < 1, jnp.square(jnp.maximum(x + 1, 0)) / 4, x),
+    lambda x: jnp.clip((x + 1) / 2, 0, 1),
+    curvature=lambda x: jnp.where(jnp.abs(x) < 1, jnp.full_like(x, 0.5), 0),
+)
+
+
+@activation(
+    module="SparsePlus",
+    kind="pointwise",
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    smoothness=1,
+    elsewhere={"keras": {"sparse_plus": {}}},
+)
+def sparse_plus(x: ArrayLike) -> Array:
+    """Sparse softplus: 0 if x <= -1, (x + 1)^2 / 4 if -1 < x < 1, else x.
+
+    f'(x) = `sparse_sigmoid`, so f'(-1) = 0 and f'(1) = 1. f(-inf) = 0, f(inf) = inf.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: jax.nn.sparse_plus, keras.activations.sparse_plus.
+
+    >>> print(jaxact.sparse_plus(jnp.array([-2.0, 0.0, 2.0])))
+    [0.   0.25 2.  ]
+    """
+    return _sparse_plus(x)
+
+
+# sqrt(softplus(x)) is exp(x / 2) to 1e-17 under -40, and normal long after exp(x) is not.
+def _sqrt_softplus_value(x: Array) -> Array:
+    return jnp.where(x < -40, jnp.exp(x / 2), jnp.sqrt(numerics.softplus(jnp.maximum(x, -40))))
+
+
+def _sqrt_softplus_slope(x: Array) -> Array:
+    right = jnp.maximum(x, -40)
+    return jnp.where(x < -40, jnp.exp(x / 2), numerics.sigmoid(right) / jnp.sqrt(numerics.softplus(right))) / 2
+
+
+def _sqrt_softplus_curvature(x: Array) -> Array:
+    # sigmoid(x) / (2 sqrt(s)) times sigmoid(-x) - sigmoid(x) / (2 s), s = softplus(x), over one denominator.
+    right = jnp.clip(x, -40, 1e30)
+    s, e = numerics.softplus(right), jnp.exp(-jnp.abs(right))
+    difference = jnp.where(x > 0, 2 * e * s - 1, 2 * s - e) / (2 * s * (1 + e))
+    return jnp.where(x < -40, jnp.exp(x / 2) / 4, numerics.sigmoid(right) / (2 * jnp.sqrt(s)) * difference)
+
+
+_sqrt_softplus = pointwise(
+    "sqrt_softplus", _sqrt_softplus_value, _sqrt_softplus_slope, curvature=_sqrt_softplus_curvature
+)
+
+
+@activation(
+    module="SqrtSoftplus",
+    kind="pointwise",
+    range=(0.0, math.inf),
+    limits=(0.0, math.inf),
+    slope_limits=(0.0, 0.0),
+    lipschitz=0.31908634316947574,
+    elsewhere={"transformers": {"sqrtsoftplus": {}}},
+)
+def sqrt_softplus(x: ArrayLike) -> Array:
+    """Square root of softplus: sqrt(log(1 + exp(x))).
+
+    f'(x) = sigmoid(x) / (2 f(x)). f(-inf) = 0, f(inf) = inf, and f' is 0 at both.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: transformers.activations (sqrtsoftplus), the router scores of DeepSeek-V4.
+
+    >>> print(jaxact.sqrt_softplus(jnp.array([-jnp.inf, 100.0])))
+    [ 0. 10.]
+    """
+    return _sqrt_softplus(x)
