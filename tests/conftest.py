@@ -2,6 +2,6 @@
 
 import hypothesis
 
-# A property's first example compiles, which no deadline can foresee; the same examples every time make a red run mean something.
+# A first example compiles, which no deadline foresees. The same examples in every run: a red one stays red.
 hypothesis.settings.register_profile("jaxact", deadline=None, derandomize=True, max_examples=30, database=None)
 hypothesis.settings.load_profile("jaxact")

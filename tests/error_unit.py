@@ -24,8 +24,8 @@ def smallest(dtype: Any) -> float:
 def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any]) -> NDArray[np.float64]:
     """|got - reference| in ulps, of got's type, of max(|reference|, |sensitivity| / 8).
 
-    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the maximum is under `smallest`, 0 for
-    a result that is small too and infinity for one that is not. NaN is infinitely wrong.
+    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the maximum is under `smallest`, 0
+    for a result that is small too and infinity for one that is not. NaN is infinitely wrong.
     """
     info = jnp.finfo(got.dtype)
     size = np.maximum(np.abs(reference), np.abs(sensitivity) / 8)
@@ -87,7 +87,9 @@ def _reference(name: str, dtype: str, order: int, wrt: str | None) -> tuple[NDAr
     undefined = np.isin(x, oracle.joints) & (order == 2)
     if dtype == "float64":  # the float64 forms are no better than what they would judge
         orders = (order, wrt) if wrt is None else (1, wrt)
-        reference = np.array([0 if skip else oracle.exact(t, *orders, **settings) for t, skip in zip(x, undefined)])
+        reference = np.array(
+            [0 if skip else oracle.exact(t, *orders, **settings) for t, skip in zip(x, undefined, strict=True)]
+        )
     return np.where(undefined, np.nan, reference.astype(np.float64)), sensitivity
 
 
@@ -104,7 +106,8 @@ def check(case: Case, function: Callable[[Array], Array], dtype: str, order: int
     bound = BOUNDS[dtype][order]
     worst = int(np.argmax(error))
     assert error[worst] <= bound, (
-        f"{case.name}, {f'd/d{wrt}' if wrt else f'derivative {order}'} in {dtype}: {error[worst]:.2f} units, over {bound}, "
-        f"at x = {x[worst]!r}: got {got[worst]!r}, expected {reference[worst]!r}; {np.sum(error > bound)} of {x.size} inputs "
-        f"are out of bounds, from {x[error > bound].min()} to {x[error > bound].max()}"
+        f"{case.name}, {f'd/d{wrt}' if wrt else f'derivative {order}'} in {dtype}: {error[worst]:.2f} units, over"
+        f" {bound}, at x = {x[worst]!r}: got {got[worst]!r}, expected {reference[worst]!r};"
+        f" {np.sum(error > bound)} of {x.size}"
+        f" inputs are out of bounds, from {x[error > bound].min()} to {x[error > bound].max()}"
     )

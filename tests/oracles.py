@@ -604,22 +604,28 @@ def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None =
         return shift + np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True))
 
 
-def softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """exp(x / temperature) over its sum; a row without entries is zeros, and infinite logits share the row."""
+def _shifted(x: Values, where: Any, axis: Any, temperature: float) -> Values:
+    """x / temperature less the row's maximum; -inf where masked, and beside an infinite logit, which becomes 0."""
     x = np.where(where, x, -np.inf) / temperature
     infinite = x == np.inf
     x = np.where(np.any(infinite, axis=axis, keepdims=True), np.where(infinite, 0.0, -np.inf), x)
     largest = np.max(x, axis=axis, keepdims=True)
-    e = np.exp(x - np.where(np.isfinite(largest), largest, 0))
+    return x - np.where(np.isfinite(largest), largest, 0)
+
+
+def softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
+    """exp(x / temperature) over its sum; a row without entries is zeros, and infinite logits share the row."""
+    e = np.exp(_shifted(x, where, axis, temperature))
     total = np.sum(e, axis=axis, keepdims=True)
     return e / np.where(total > 0, total, 1)
 
 
 def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """x / temperature - logsumexp(x / temperature), -inf where masked."""
-    x = np.where(where, x, -np.inf) / temperature
-    total = logsumexp(x, axis=axis)
-    return np.where(np.isneginf(x), -np.inf, x - np.where(np.isfinite(total), total, 0))
+    """The logarithm of softmax: the shifted row less log1p of what the sum of exponentials is over 1."""
+    z = _shifted(x, where, axis, temperature)
+    others = np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)
+    ties = np.sum(z == 0, axis=axis, keepdims=True)
+    return z - np.log1p(np.maximum(ties - 1, 0) + others)
 
 
 def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:

@@ -1,4 +1,4 @@
-"""First and second derivatives, forward and reverse, within the error unit's bounds over the range of every float type."""
+"""First and second derivatives, forward and reverse, within the error unit's bounds in every float type."""
 
 import chex
 import jax

@@ -29,7 +29,7 @@ def test_limits_are_those_of_the_row(case, dtype):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("case", POINTWISE, ids=lambda case: case.name)
 def test_no_nan_from_numbers(case, dtype):
-    """Not at the largest, the subnormal and the infinite ones, nor where its pieces meet (16 bits: error_unit.check)."""
+    """Not at the largest, the subnormal and the infinite, nor where its pieces meet. (16 bits: error_unit.check.)"""
     with jax.enable_x64(dtype == jnp.float64):
         info = jnp.finfo(dtype)
         sizes = np.array([0, info.smallest_subnormal, info.tiny, 1, np.sqrt(float(info.max)), float(info.max), np.inf])

@@ -1,0 +1,97 @@
+"""Names, aliases, `get`, `info`; and that a function can be stored, compared and found in a program by its name."""
+
+import copy
+import functools
+import pickle
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxact
+from jaxact.core import catalog
+from tests.cases import DEFAULTS
+
+ROWS = list(catalog.rows())
+every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+
+# What jax.nn has that is not an activation, or belongs to the functions of attention and of normalisation.
+_NOT_ACTIVATIONS = {
+    "dot_product_attention", "get_scaled_dot_general_config", "initializers", "log1mexp", "logmeanexp", "one_hot",
+    "scaled_dot_general", "scaled_matmul", "standardize",
+}  # fmt: skip
+
+
+def test_all_of_jax_nn_is_here():
+    missing = {name for name in dir(jax.nn) if not name.startswith("_")} - _NOT_ACTIVATIONS - set(dir(jaxact))
+    assert not missing
+
+
+@every_row
+def test_public_under_its_name_and_aliases(row):
+    assert row.name in jaxact.names()
+    for name in (row.name, *row.aliases):
+        assert getattr(jaxact, name) is row.function
+        assert jaxact.get(name) is row.function
+        assert jaxact.info(name) is row
+        assert name in jaxact.names("jax")
+
+
+@every_row
+def test_pickle_copy_and_hash(row):
+    function = row.function
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert copy.deepcopy(function) is function
+    assert {function: row.name}[function] == row.name
+    assert function.__module__.startswith("jaxact.functions.")
+    assert function.__qualname__ == row.name
+
+
+@pytest.mark.parametrize("source", catalog.SOURCES)
+def test_get_resolves_every_name(source):
+    for name in jaxact.names(source):
+        function = jaxact.get(name, source)
+        bound = function.func if isinstance(function, functools.partial) else function
+        assert bound in {row.function for row in ROWS}, name
+        if isinstance(function, functools.partial):
+            assert set(function.keywords) <= set(catalog.info(bound.__name__).parameters), name
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "x", "expected"),
+    [
+        ("gelu", "jax", 2.0, 1.9545977),
+        ("gelu", "torch", 2.0, 1.9544997),
+        ("gelu", "keras", 2.0, 1.9544997),
+        ("gelu", "transformers", 2.0, 1.9544997),
+        ("gelu_new", "transformers", 2.0, 1.9545977),
+        ("gelu_pytorch_tanh", "transformers", 2.0, 1.9545977),
+        ("leaky_relu", "jax", -1.0, -0.01),
+        ("leaky_relu", "torch", -1.0, -0.01),
+        ("leaky_relu", "keras", -1.0, -0.2),
+        ("swish", "jax", 1.0, 0.7310586),
+        ("SiLU", "torch", 1.0, 0.7310586),
+        ("logsigmoid", "torch", 0.0, -0.6931472),
+        ("linear", "keras", -3.0, -3.0),
+    ],
+)
+def test_a_name_means_what_its_source_means(name, source, x, expected):
+    assert float(jaxact.get(name, source)(x)) == pytest.approx(expected, rel=1e-6)
+
+
+@every
+def test_the_name_shows_in_programs(case):
+    """In the jaxpr as a jit equation, in it as a custom_jvp_call, and in the metadata of the compiled program."""
+    x = jnp.ones((2, 4))
+    name = case.row.name
+    jaxpr = jax.make_jaxpr(lambda x: case(x) * 2)(x)
+    [outer] = [e for e in jaxpr.eqns if e.params.get("name") == name]
+    assert outer.primitive.name in ("jit", "pjit")
+    inner = [e for e in outer.params["jaxpr"].jaxpr.eqns if e.primitive.name == "custom_jvp_call"]
+    assert name in str([e.params["call_jaxpr"].jaxpr.debug_info.func_name for e in inner])
+    if case.row.kind == "pointwise":
+        traced = {parameter: jnp.asarray(value) for parameter, value in case.numbers.items()}
+        assert f"name={name}\n" in str(jax.make_jaxpr(lambda x, p: case(x, **p) * 2)(x, traced))
+    if name != "identity":
+        assert name in jax.jit(lambda x: case(x) * 2).lower(x).compile().as_text()
