@@ -5,6 +5,7 @@
 with several of them.
 """
 
+from jaxact.core.catalog import config as config
 from jaxact.core.catalog import get as get
 from jaxact.core.catalog import info as info
 from jaxact.core.catalog import names as names

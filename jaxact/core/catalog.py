@@ -132,29 +132,98 @@ def names(source: Source | None = None) -> tuple[str, ...]:
     return tuple(sorted(_table(source)))
 
 
-def get(name: str, source: Source = "jax") -> Function:
+def get(name: str | Mapping[str, Any], source: Source = "jax") -> Function:
     """Resolve a name to the function that it means in another library, with that library's defaults.
 
     Args:
-      name: as it is written there, for example in a model's configuration file.
+      name: as it is written there, for example in a model's configuration file; or a config, a mapping with the "name"
+        and values for parameters, as `config` gives it back.
       source: "jax", "torch", "keras" or "transformers". The same name means different functions:
         "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras.
 
     Returns:
-      A function of one array (a `functools.partial` where the meaning there needs a parameter). Nothing is evaluated
-      or imported by name.
+      The function, of one array or, for the gated units, of gate and value; a `functools.partial` where parameters are
+      bound. Nothing is evaluated or imported by name.
 
     Raises:
-      ValueError: `source` or `name` is unknown; the message suggests the nearest names.
+      TypeError: `name` is neither a string nor a mapping.
+      ValueError: `source`, the name or a parameter is unknown, with the nearest names as a suggestion; or a parameter
+        without a default is missing from a config.
 
     >>> get("gelu", source="torch").keywords
     {'approximate': False}
+    >>> config(get({"name": "leaky_relu", "negative_slope": 0.2}))
+    {'name': 'leaky_relu', 'negative_slope': 0.2}
     """
     table = _table(source)
-    if name not in table:
-        raise _unknown(name, table, f" in {source}")
-    function, parameters = table[name]
-    return functools.partial(function, **parameters) if parameters else function
+    if isinstance(name, str):
+        wanted, given = name, {}
+    elif isinstance(name, Mapping) and isinstance(name.get("name"), str):
+        wanted, given = name["name"], {k: v for k, v in name.items() if k != "name"}
+    else:
+        raise TypeError(
+            f"jaxact.get: expected a name or a config such as {{'name': 'elu', 'alpha': 0.5}}, got {name!r}; "
+            "functions need no resolving"
+        )
+    if wanted not in table:
+        raise _unknown(wanted, table, f" in {source}")
+    function, bound = table[wanted]
+    bound = {**bound, **given}
+    if not isinstance(name, str):
+        _check_config(_ROWS[function.__name__], bound)
+    return functools.partial(function, **bound) if bound else function
+
+
+def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` unless `bound` has known parameters only, and all that have no default."""
+    for parameter in bound:
+        if parameter not in row.parameters:
+            near = difflib.get_close_matches(parameter, row.parameters, n=1) or list(row.parameters)
+            hint = f"did you mean {' or '.join(near)}?" if near else "it has none"
+            raise ValueError(f"jaxact.get: {row.name} has no parameter {parameter!r}; {hint}")
+    missing = [p for p, default in row.parameters.items() if default is inspect.Parameter.empty and p not in bound]
+    if missing:
+        raise ValueError(
+            f"jaxact.get: the config of {row.name} has no {' and no '.join(map(repr, missing))}, which has no default; "
+            "add it"
+        )
+
+
+def config(function: Function) -> dict[str, Any]:
+    """Describe a function of the catalog in JSON's terms, so that `get` gives it back.
+
+    Args:
+      function: a function of the catalog, or a `functools.partial` of one with keyword parameters.
+
+    Returns:
+      A dictionary with its "name" and the parameters that are bound.
+
+    Raises:
+      ValueError: the function is not of the catalog.
+      TypeError: a bound parameter is an array or otherwise not for JSON; such a value belongs into a checkpoint.
+
+    >>> config(functools.partial(info("elu").function, alpha=0.5))
+    {'name': 'elu', 'alpha': 0.5}
+    """
+    bound: dict[str, Any] = {}
+    inner = function
+    while isinstance(inner, functools.partial):
+        if inner.args:
+            raise TypeError(f"jaxact.config: expected parameters bound by keyword, got {inner.args!r} by position")
+        bound = {**inner.keywords, **bound}
+        inner = inner.func
+    name = getattr(inner, "__name__", None)
+    if name not in _ROWS or _ROWS[name].function is not inner:
+        raise ValueError(
+            f"jaxact.config: expected a function of the catalog, got {function!r}; jaxact.names() lists them"
+        )
+    for parameter, value in bound.items():
+        if not isinstance(value, bool | int | float | str | list | tuple | None):
+            raise TypeError(
+                f"jaxact.config: expected {parameter} to be a number, bool or string, got {type(value).__name__}; "
+                "an array belongs into a checkpoint"
+            )
+    return {"name": name, **bound}
 
 
 def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:

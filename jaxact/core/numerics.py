@@ -216,13 +216,11 @@ def normal_tail_slope(t: Array) -> Array:
 def product(a: Array, b: Array | float) -> tuple[Array, Array]:
     """Return a b as a sum of its rounding and the rest, for a of moderate size; b may be a Python float."""
     half = 12 if a.dtype == jnp.float32 else 26
-    rest = 0.0
-    if isinstance(b, float):
-        rest = b - float(np.asarray(b, a.dtype))
-        b = jnp.full_like(a, b)
-    high = a * b
-    a_high, b_high = leading_bits(a, half), leading_bits(b, half)
-    low = ((a_high * b_high - high) + a_high * (b - b_high)) + (a - a_high) * b
+    factor = jnp.asarray(b, a.dtype)
+    rest = b - float(np.asarray(b, a.dtype)) if isinstance(b, float) else 0.0
+    high = a * factor
+    a_high, b_high = leading_bits(a, half), leading_bits(factor, half)
+    low = ((a_high * b_high - high) + a_high * (factor - b_high)) + (a - a_high) * factor
     return high, low + rest * a
 
 

@@ -1,0 +1,74 @@
+"""A function as a JSON config, there and back, for every row."""
+
+import functools
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+from jaxact.core import catalog
+from tests.cases import CASES
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_round_trip_through_json(case):
+    function = functools.partial(case.row.function, **case.parameters) if case.parameters else case.row.function
+    written = json.dumps(jaxact.config(function))
+    again = jaxact.get(json.loads(written))
+    assert jaxact.config(again) == jaxact.config(function)
+    assert getattr(again, "func", again) is case.row.function
+
+
+def test_a_config_binds_parameters():
+    x = jnp.array([-2.0, 3.0])
+    function = jaxact.get({"name": "leaky_relu", "negative_slope": 0.5})
+    np.testing.assert_array_equal(function(x), [-1.0, 3.0])
+
+
+def test_a_config_starts_from_the_peers_defaults():
+    """Keras's leaky_relu has the slope 0.2; what the config says goes before."""
+    assert jaxact.config(jaxact.get({"name": "leaky_relu"}, "keras")) == {"name": "leaky_relu", "negative_slope": 0.2}
+    given = {"name": "leaky_relu", "negative_slope": 0.3}
+    assert jaxact.config(jaxact.get(given, "keras")) == given
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"name": "leaky_relu", "negative_slop": 0.2}, "leaky_relu has no parameter 'negative_slop'; did you mean neg"),
+        ({"name": "relu", "alpha": 0.2}, "relu has no parameter 'alpha'; it has none"),
+        ({"name": "soft_cap"}, "the config of soft_cap has no 'cap', which has no default; add it"),
+        ({"name": "gelo"}, "no activation is named 'gelo' in jax; did you mean gelu"),
+    ],
+)
+def test_a_wrong_config(config, message):
+    with pytest.raises(ValueError, match=message):
+        jaxact.get(config)
+
+
+@pytest.mark.parametrize("name", [None, 3, {"alpha": 1.0}, jaxact.relu])
+def test_not_a_name(name):
+    with pytest.raises(TypeError, match=r"expected a name or a config such as .* got"):
+        jaxact.get(name)
+
+
+def test_what_has_no_config():
+    with pytest.raises(ValueError, match="expected a function of the catalog, got <Pjit"):
+        jaxact.config(jnp.tanh)
+    with pytest.raises(TypeError, match="expected negative_slope to be a number, bool or string"):
+        jaxact.config(functools.partial(jaxact.leaky_relu, negative_slope=jnp.ones(3)))
+    with pytest.raises(TypeError, match="by keyword, got"):
+        jaxact.config(functools.partial(jaxact.elu, 1.0))
+
+
+@pytest.mark.parametrize("source", catalog.SOURCES)
+def test_no_gated_unit_is_a_function_of_one_array(source):
+    """A config file's "swiglu" names a unit of two arrays: it never turns into silu."""
+    for name in jaxact.names(source):
+        function = jaxact.get(name, source)
+        row = jaxact.info(getattr(function, "func", function).__name__)
+        if row.kind == "gated" and row.name != "glu":
+            with pytest.raises(TypeError):
+                function(jnp.ones(4))
