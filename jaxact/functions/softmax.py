@@ -15,152 +15,105 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter, widen, working_dtype
+from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter, widen
+from jaxact.core.rowwise import Axes, AxisName, along_axis, as_mask, centred, difference, one_a_row, quotient
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
-
-_sum = functools.partial(jnp.sum, keepdims=True)
-
-
-def _divided(x: Array, temperature: Array | None) -> Array:
-    """X / temperature in working precision."""
-    x = widen(x)
-    return x if temperature is None else x / temperature.astype(x.dtype)
+__all__ = ["gumbel_softmax", "log_softmax", "logsumexp", "softmax", "softmin"]
 
 
-def _exponentials(z: Array, where: Array | None, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Return exp(z - m) with 0 for what is left out, z - m, and the row's maximum m."""
-    valid = z != -jnp.inf if where is None else (z != -jnp.inf) & where
-    m = jnp.max(jnp.where(valid, z, -jnp.inf), axes, keepdims=True)
-    shifted = jnp.where(z == m, 0, z - m)  # inf - inf is NaN
-    return jnp.where(valid, jnp.exp(shifted), 0), jnp.where(valid, shifted, -jnp.inf), m
+def _exponent(x: Array, maximum: Array, temperature: Array | None) -> tuple[Array, Array]:
+    """(x - maximum) / temperature as its rounding, which alone would cost exp(-80) up to 64 ulp, and the rest."""
+    high, low = difference(widen(x), maximum)
+    return (high, low) if temperature is None else quotient(high, low, temperature)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _softmax_kernel(axes: tuple[int, ...], x: Array, temperature: Array | None, where: Array | None) -> Array:
-    e, _, _ = _exponentials(_divided(x, temperature), where, axes)
-    total = _sum(e, axes)
-    return (e / jnp.where(total == 0, 1, total)).astype(x.dtype)
+def _exp(high: Array, low: Array, valid: Array) -> Array:
+    e = jnp.exp(high)
+    return jnp.where(valid, e + e * low, 0)
 
 
-@functools.partial(_softmax_kernel.defjvp, symbolic_zeros=True)
-def _softmax_jvp(axes: tuple[int, ...], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    x, temperature, _ = primals
-    y = _softmax_kernel(axes, *primals)
-
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y alone
-    def tangent(y: Array, t: Array) -> Array:
-        wide = widen(y)
-        total = _sum(wide, axes)
-        total = jnp.where(total == 0, 1, total)
-        t = jnp.where(y == 0, 0, t)
-        # t - sum(y t) cancels where one entry has nearly all of the row. Subtracting the mean first and what is left
-        # of it then gives the small difference to full precision. The division makes the result sum to 0 also
-        # when y was rounded to 16 bits.
-        centred = t - _sum(wide * t, axes) / total
-        return (wide * (centred - _sum(wide * centred, axes) / total)).astype(y.dtype)
-
-    return y, tangent(y, _tangent_of_quotient(x, temperature, tangents))
+def _valid(x: Array, where: Array | None) -> Array:
+    return x != -jnp.inf if where is None else (x != -jnp.inf) & where
 
 
-def _tangent_of_quotient(x: Array, temperature: Array | None, tangents: tuple[Any, ...]) -> Array:
-    """The tangent of x / temperature, with 0 at infinite x in the part that comes from the temperature."""
-    t, t_temperature, _ = tangents
-    result = jnp.zeros(x.shape, working_dtype(x.dtype)) if isinstance(t, SymbolicZero) else _divided(t, temperature)
-    if temperature is not None and not isinstance(t_temperature, SymbolicZero):
-        z = _divided(jnp.where(jnp.isinf(x), 0, x), temperature)
-        result -= z * _divided(jnp.broadcast_to(t_temperature, z.shape).astype(z.dtype), temperature)
-    return result
+def _maximum(axes: Axes, x: Array, where: Array | None, sink: Array | None) -> Array:
+    m = axes.max(widen(jnp.where(_valid(x, where), x, -jnp.inf)))
+    return m if sink is None else jnp.maximum(m, jax.lax.stop_gradient(sink))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _log_softmax_kernel(axes: tuple[int, ...], x: Array, temperature: Array | None, where: Array | None) -> Array:
-    return _log_softmax_parts(axes, x, temperature, where)[0]
+def _shares(
+    axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
+) -> tuple[Array, Array | None]:
+    """The probabilities, and the sink's share of each row."""
+    m = _maximum(axes, x, where, sink)
+    e = _exp(*_exponent(x, m, temperature), _valid(x, where))
+    total = axes.sum(e)
+    if sink is None:
+        return (e / jnp.where(total == 0, 1, total)).astype(x.dtype), None
+    e_sink = _exp(*_exponent(sink, m, temperature), _valid(sink, None))
+    total += e_sink
+    total = jnp.where(total == 0, 1, total)
+    return (e / total).astype(x.dtype), e_sink / total
 
 
-def _log_softmax_parts(
-    axes: tuple[int, ...], x: Array, temperature: Array | None, where: Array | None
-) -> tuple[Array, Array, Array]:
-    """Return the value and, for the backward pass, the row's maximum and sum of exponentials."""
-    e, shifted, m = _exponentials(_divided(x, temperature), where, axes)
-    # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    largest = shifted == 0
-    count = _sum(largest, axes, dtype=e.dtype)
-    others = _sum(jnp.where(largest, 0, e), axes)
-    return (shifted - jnp.log1p((count - 1) + others)).astype(x.dtype), m, count + others
+def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array | None]:
+    """The tangents of x / temperature and sink / temperature, but for one number a row, which changes no probability."""
+    x, where, temperature, sink = primals
+    t, _, t_temperature, t_sink = tangents
+    live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
+    m = _maximum(axes, x, where, sink) if live else None
+
+    def tangent(x: Array, t: Array | SymbolicZero) -> Array:
+        result = jnp.zeros(x.shape, widen(x).dtype) if isinstance(t, SymbolicZero) else widen(t)
+        if m is not None:
+            z, _ = _exponent(x, m, temperature)
+            result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature
+        return result if temperature is None else result / temperature
+
+    return tangent(x, t), None if sink is None else tangent(sink, t_sink)
 
 
-@functools.partial(_log_softmax_kernel.defjvp, symbolic_zeros=True)
-def _log_softmax_jvp(axes: tuple[int, ...], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    x, temperature, where = primals
-    out, m, total = _log_softmax_parts(axes, *primals)
+def _kernel(name: str) -> Callable[..., tuple[Array, Array | None]]:
+    """Softmax with its derivative, under the name by which programs know it."""
 
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps x, and two numbers a row
-    def tangent(x: Array, m: Array, total: Array, temperature: Array | None, where: Array | None, t: Array) -> Array:
-        z = _divided(x, temperature)
-        valid = z != -jnp.inf if where is None else (z != -jnp.inf) & where
-        y = jnp.where(valid, jnp.exp(jnp.where(z == m, 0, z - m)) / jnp.where(total == 0, 1, total), 0)
-        t = jnp.where(valid, t, 0)
-        centred = jnp.where(valid, t - _sum(y * t, axes), 0)  # twice, as in softmax
-        return jnp.where(valid, centred - _sum(y * centred, axes), 0).astype(x.dtype)
+    def shares(axes: Axes, *primals: Any) -> tuple[Array, Array | None]:
+        return _shares(axes, *primals)
 
-    return out, tangent(x, m, total, temperature, where, _tangent_of_quotient(x, temperature, tangents))
+    def differentiate(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        shares = kernel(axes, *primals)
 
+        @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y, and with a sink one number a row
+        def tangent(y: Array, y_sink: Array | None, t: Array, t_sink: Array | None) -> tuple[Array, Array | None]:
+            weights = widen(y)
+            t, t_sink = centred(axes, weights, jnp.where(y == 0, 0, t), y_sink, t_sink)
+            return (weights * t).astype(y.dtype), None if y_sink is None else y_sink * t_sink
 
-def _along_axis(name: str, kernel: Callable[..., Array]) -> Callable[..., Array]:
-    """Make the jitted function `(x, axis, where, temperature)` that checks its arguments and calls `kernel`."""
+        return shares, tangent(*shares, *_logit_tangents(axes, primals, tangents))
 
-    def traced(
-        x: ArrayLike, axis: int | Sequence[int], where: ArrayLike | None, temperature: ArrayLike | None
-    ) -> Array:
-        x = as_float(name, x)
-        axes = canonical_axes(name, axis, x.ndim)
-        mask = None if where is None else _mask(name, where, x)
-        if temperature is not None:
-            temperature = as_float(name, temperature, "temperature")
-            if jnp.broadcast_shapes(x.shape, temperature.shape) != x.shape:
-                raise ValueError(
-                    f"jaxact.{name}: expected temperature to broadcast to x's {x.shape}, got {temperature.shape}; "
-                    "for one temperature a row, keep the row's axis with size 1"
-                )
-            temperature = jnp.reshape(temperature, (1,) * (x.ndim - temperature.ndim) + temperature.shape)
-        return kernel(axes, x, temperature, mask)
-
-    traced.__name__ = traced.__qualname__ = name
-    jitted = jax.jit(traced, static_argnums=1)
-
-    def call(x: ArrayLike, axis: int | Sequence[int], where: ArrayLike | None, temperature: ArrayLike | None) -> Array:
-        if temperature is not None:
-            check_parameter(name, "> 0", temperature=temperature)
-        return jitted(as_array(name, x), tuple(axis) if isinstance(axis, list) else axis, where, temperature)
-
-    return call
+    shares.__name__ = shares.__qualname__ = name
+    kernel = jax.custom_jvp(shares, nondiff_argnums=(0,))
+    kernel.defjvp(differentiate, symbolic_zeros=True)
+    return kernel
 
 
-def _mask(who: str, where: ArrayLike, x: Array) -> Array:
-    """Return `where` as a bool array with the rank of x."""
-    mask = jnp.asarray(where)
-    if mask.dtype != jnp.bool_:
-        raise TypeError(
-            f"jaxact.{who}: expected where to be a bool array, got {mask.dtype}; compare it, as in where > 0"
-        )
-    try:
-        return jnp.broadcast_to(mask, x.shape)
-    except ValueError:
-        raise ValueError(
-            f"jaxact.{who}: expected where to broadcast to x's shape {x.shape}, got {mask.shape}; give it x's axes"
-        ) from None
-
-
-_softmax = _along_axis("softmax", _softmax_kernel)
-_log_softmax = _along_axis("log_softmax", _log_softmax_kernel)
+_softmax_kernel, _softmin_kernel = _kernel("softmax"), _kernel("softmin")
+_softmax = along_axis(
+    "softmax",
+    lambda axes, x, where, temperature=None, sink=None: _softmax_kernel(axes, x, where, temperature, sink)[0],
+)
+_softmin = along_axis("softmin", lambda axes, x, where: _softmin_kernel(axes, -x, where, None, None)[0])
 
 
 @activation(
     module="Softmax",
     kind="axis",
     range=(0.0, 1.0),
-    elsewhere={"torch": {"softmax": {}, "Softmax": {}}, "keras": {"softmax": {}}},
+    keeps=0.0,
+    variants=({"temperature": 0.5}, {"sink": 0.0}),
+    elsewhere={
+        "torch": {"softmax": {}, "Softmax": {}, "Softmax2d": {"axis": -3}},
+        "keras": {"softmax": {}},
+    },
 )
 def softmax(
     x: ArrayLike,
@@ -168,8 +121,10 @@ def softmax(
     where: ArrayLike | None = None,
     *,
     temperature: ArrayLike | None = None,
+    sink: ArrayLike | None = None,
+    axis_name: AxisName | None = None,
 ) -> Array:
-    """Softmax: exp(x_i / T) / sum_j exp(x_j / T).
+    """Softmax: exp(x_i / T) / (exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
 
     The derivative of y along a tangent t is y (t - sum(y t) / sum(y)) / T; the backward pass keeps y alone. -inf
     logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. +inf logits
@@ -179,8 +134,12 @@ def softmax(
       x: real array of rank 1 or more; bool and int become the default float.
       axis: the axis, or axes, that sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
-      temperature: positive number, or array that broadcasts to x's shape; traced and differentiable. More than 1
-        flattens, less sharpens.
+      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
+        More than 1 flattens, less sharpens.
+      sink: a number, or array of one value a row: one more logit, whose share is not returned, so that a row can sum to
+        less than 1; traced and differentiable. 0 is "softmax off by one".
+      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split too:
+        x is this device's part of the row. temperature and sink are the same on all of them.
 
     Returns:
       Array of x's shape and float type.
@@ -188,19 +147,93 @@ def softmax(
     Raises:
       TypeError: x is not a real array, or `where` not bool.
       ValueError: axis is out of range or repeated, temperature is not positive, or a shape does not broadcast.
+      NameError: axis_name is not the name of a mapped axis here.
 
-    Reference: jax.nn.softmax; temperature: Guo et al. 2017, arXiv:1706.04599.
+    Reference: jax.nn.softmax; temperature: Guo et al. 2017, arXiv:1706.04599; sink: Xiao et al. 2023, arXiv:2309.17453.
 
     >>> print(jaxact.softmax(jnp.array([1000.0, 1001.0, 1002.0])).round(4))
     [0.09   0.2447 0.6652]
     """
-    return _softmax(x, axis, where, temperature)
+    if temperature is not None:
+        check_parameter("softmax", "> 0", temperature=temperature)
+    return _softmax(x, axis, where, axis_name, temperature=temperature, sink=sink)
+
+
+@activation(
+    module="Softmin",
+    kind="axis",
+    range=(0.0, 1.0),
+    keeps=0.0,
+    elsewhere={"torch": {"softmin": {}, "Softmin": {}}},
+)
+def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | None = None) -> Array:
+    """Softmin: exp(-x_i) / sum_j exp(-x_j), the softmax of -x.
+
+    The derivative along a tangent t is y (sum(y t) / sum(y) - t); the backward pass keeps y alone. +inf entries and
+    those left out by `where` give 0 with gradient 0; -inf entries share their row equally. 16-bit input is computed in
+    float32.
+
+    Args:
+      x: real array of rank 1 or more; bool and int become the default float.
+      axis: the axis, or axes, that sum to 1.
+      where: bool array that broadcasts to x's shape; entries where it is False are left out.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array, or `where` not bool.
+      ValueError: axis is out of range or repeated, or `where` does not broadcast.
+
+    Reference: torch.nn.functional.softmin.
+
+    >>> print(jaxact.softmin(jnp.array([0.0, 0.0, jnp.inf])))
+    [0.5 0.5 0. ]
+    """
+    return _softmin(x, axis, where)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_softmax_kernel(
+    axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
+) -> Array:
+    valid = _valid(x, where)
+    m = _maximum(axes, x, where, sink)
+    high, low = _exponent(x, m, temperature)
+    # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
+    largest = valid & (x == m)
+    count = axes.sum(largest, high.dtype)
+    others = axes.sum(jnp.where(largest, 0, _exp(high, low, valid)))
+    if sink is not None:
+        count += (sink == m).astype(count.dtype)
+        others += jnp.where(sink == m, 0, _exp(*_exponent(sink, m, temperature), _valid(sink, None)))
+    return jnp.where(valid, high - (jnp.log1p((count - 1) + others) - low), -jnp.inf).astype(x.dtype)
+
+
+@functools.partial(_log_softmax_kernel.defjvp, symbolic_zeros=True)
+def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps x
+    def tangent(primals: tuple[Any, ...], t: Array, t_sink: Array | None) -> Array:
+        x, where, *parameters = primals
+        y, y_sink = _softmax_kernel(axes, widen(x), where, *parameters)
+        valid = _valid(x, where)
+        t, _ = centred(axes, y, jnp.where(valid, t, 0), y_sink, t_sink)
+        return jnp.where(valid, t, 0).astype(x.dtype)
+
+    return _log_softmax_kernel(axes, *primals), tangent(primals, *_logit_tangents(axes, primals, tangents))
+
+
+_log_softmax = along_axis(
+    "log_softmax",
+    lambda axes, x, where, temperature=None, sink=None: _log_softmax_kernel(axes, x, where, temperature, sink),
+)
 
 
 @activation(
     module="LogSoftmax",
     kind="axis",
     range=(-float("inf"), 0.0),
+    variants=({"temperature": 0.5}, {"sink": 0.0}),
     elsewhere={"torch": {"log_softmax": {}, "LogSoftmax": {}}, "keras": {"log_softmax": {}}},
 )
 def log_softmax(
@@ -209,8 +242,10 @@ def log_softmax(
     where: ArrayLike | None = None,
     *,
     temperature: ArrayLike | None = None,
+    sink: ArrayLike | None = None,
+    axis_name: AxisName | None = None,
 ) -> Array:
-    """Logarithm of softmax: x_i / T - log(sum_j exp(x_j / T)).
+    """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
 
     The derivative along a tangent t is (t - sum(softmax(x) t)) / T; the backward pass keeps x. -inf logits and entries
     left out by `where` give -inf with gradient 0. +inf logits share their row equally. 16-bit input is computed in
@@ -220,7 +255,11 @@ def log_softmax(
       x: real array of rank 1 or more; bool and int become the default float.
       axis: the axis, or axes, over which probabilities sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
-      temperature: positive number, or array that broadcasts to x's shape; traced and differentiable.
+      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
+      sink: a number, or array of one value a row: one more logit, whose share is not returned; traced and
+        differentiable.
+      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split too:
+        x is this device's part of the row. temperature and sink are the same on all of them.
 
     Returns:
       Array of x's shape and float type.
@@ -228,32 +267,116 @@ def log_softmax(
     Raises:
       TypeError: x is not a real array, or `where` not bool.
       ValueError: axis is out of range or repeated, temperature is not positive, or a shape does not broadcast.
+      NameError: axis_name is not the name of a mapped axis here.
 
     Reference: jax.nn.log_softmax.
 
     >>> print(jaxact.log_softmax(jnp.array([0.0, 0.0])))
     [-0.6931472 -0.6931472]
     """
-    return _log_softmax(x, axis, where, temperature)
+    if temperature is not None:
+        check_parameter("log_softmax", "> 0", temperature=temperature)
+    return _log_softmax(x, axis, where, axis_name, temperature=temperature, sink=sink)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _logsumexp_kernel(axes: tuple[int, ...], a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
-    e, shifted, m = _exponentials(widen(a), where, axes)
+def _one_hot(axis: int, y: Array) -> Array:
+    """1 at y's first maximum and 0 elsewhere (everywhere if y is 0), with the derivative of y itself."""
+    hot = jnp.expand_dims(jnp.argmax(y, axis), axis) == jax.lax.broadcasted_iota(jnp.int32, y.shape, axis)
+    return (hot & (y > 0)).astype(y.dtype)
+
+
+@_one_hot.defjvp
+def _one_hot_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _one_hot(axis, *primals), tangents[0]
+
+
+def _gumbel(logits: ArrayLike, key: Array, tau: ArrayLike, hard: bool, axis: int) -> Array:
+    logits = as_float("gumbel_softmax", logits, "logits")
+    axes = Axes(canonical_axes("gumbel_softmax", axis, logits.ndim))
+    x = widen(logits)
+    temperature = one_a_row("gumbel_softmax", "tau", tau, x, axes)
+    y, _ = _gumbel_kernel(axes, x + jax.random.gumbel(key, x.shape, x.dtype), None, temperature, None)
+    return (_one_hot(*axes.numbers, y) if hard else y).astype(logits.dtype)
+
+
+_gumbel.__name__ = _gumbel.__qualname__ = "gumbel_softmax"
+_gumbel_kernel = _kernel("gumbel_softmax")
+_gumbel_softmax = jax.jit(_gumbel, static_argnums=(3, 4))
+
+
+@activation(
+    module="GumbelSoftmax",
+    kind="axis",
+    range=(0.0, 1.0),
+    elsewhere={"torch": {"gumbel_softmax": {}}},
+)
+def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bool = False, axis: int = -1) -> Array:
+    """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
+
+    A differentiable sample of the categorical distribution that the logits define; its largest entry is an exact
+    sample. The derivative is softmax's, and with `hard` it is that of the soft sample (straight through). -inf logits
+    give 0 with gradient 0. 16-bit input is computed in float32.
+
+    Args:
+      logits: real array of rank 1 or more; bool and int become the default float.
+      key: key of `jax.random`; the same key gives the same sample.
+      tau: temperature, a positive number, or array of one value a row (the row's axis of size 1); traced and
+        differentiable. Near 0 samples are nearly one-hot, and gradients large.
+      hard: whether to return the one-hot vector of the largest entry.
+      axis: the axis that sums to 1.
+
+    Returns:
+      Array of logits' shape and float type.
+
+    Raises:
+      TypeError: logits is not a real array, key not a key, or axis not an int.
+      ValueError: axis is out of range, or tau is not positive or does not broadcast.
+
+    Reference: Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
+
+    >>> print(jaxact.gumbel_softmax(jnp.array([1.0, 2.0, -jnp.inf]), jax.random.key(0), hard=True))
+    [0. 1. 0.]
+    """
+    if isinstance(axis, Sequence):
+        raise TypeError(f"jaxact.gumbel_softmax: expected axis to be an int, got {axis!r}; reshape to have one axis")
+    check_parameter("gumbel_softmax", "> 0", tau=tau)
+    logits = as_array("gumbel_softmax", logits, "logits")
+    return _gumbel_softmax(logits, _as_key("gumbel_softmax", key), tau, bool(hard), axis)
+
+
+def _as_key(who: str, key: Array) -> Array:
+    if isinstance(key, jax.Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
+        return key
+    raise TypeError(
+        f"jaxact.{who}: expected key to be a key of jax.random, got {type(key).__name__}; make one with "
+        "jax.random.key(seed), and a new one for each call with jax.random.split"
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
+    e, largest, m = _exponentials(axes, a, where)
     if b is None:
-        largest = shifted == 0
-        count = _sum(largest, axes, dtype=e.dtype)
-        others = _sum(jnp.where(largest, 0, e), axes)
+        count = axes.sum(largest, e.dtype)
+        others = axes.sum(jnp.where(largest, 0, e))
         log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)
     else:
-        total = _sum(jnp.where(e == 0, 0, widen(b) * e), axes)
+        total = axes.sum(jnp.where(e == 0, 0, widen(b) * e))
         log, sign = jnp.log(jnp.abs(total)), jnp.sign(total)
     return jnp.where(m == -jnp.inf, m, m + log).astype(a.dtype), sign.astype(a.dtype)
 
 
+def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array, Array]:
+    """exp(x - m) with 0 for what is left out, where x is m, and the row's maximum m."""
+    valid = _valid(x, where)
+    m = _maximum(axes, x, where, None)
+    return _exp(*difference(widen(x), m), valid), valid & (widen(x) == m), m
+
+
 @functools.partial(_logsumexp_kernel.defjvp, symbolic_zeros=True)
 def _logsumexp_jvp(
-    axes: tuple[int, ...], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+    axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     a, b, where = primals
     t_a, t_b, _ = tangents
@@ -262,16 +385,16 @@ def _logsumexp_jvp(
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps a and b
     def tangent(a: Array, b: Array | None, where: Array | None, t_a: Array | None, t_b: Array | None) -> Array:
-        e, _, _ = _exponentials(widen(a), where, axes)
+        e, _, _ = _exponentials(axes, a, where)
         weighted = e if b is None else jnp.where(e == 0, 0, widen(b) * e)
-        total = _sum(weighted, axes)
+        total = axes.sum(weighted)
         total = jnp.where(total == 0, 1, total)
         terms = jnp.zeros_like(e)
         if t_a is not None:
             terms += jnp.where(e == 0, 0, weighted * widen(t_a))
         if t_b is not None:
             terms += e * widen(t_b)
-        return (_sum(terms, axes) / total).astype(a.dtype)
+        return (axes.sum(terms) / total).astype(a.dtype)
 
     return (value, sign), (tangent(a, b, where, live_a, live_b), jnp.zeros_like(sign))
 
@@ -291,10 +414,10 @@ def _logsumexp(
         dtype = jnp.promote_types(a.dtype, b.dtype)
         shape = jnp.broadcast_shapes(a.shape, b.shape)
         a, b = jnp.broadcast_to(a.astype(dtype), shape), jnp.broadcast_to(b.astype(dtype), shape)
-    axes = canonical_axes("logsumexp", axis, a.ndim)
-    value, sign = _logsumexp_kernel(axes, a, b, None if where is None else _mask("logsumexp", where, a))
+    axes = Axes(canonical_axes("logsumexp", axis, a.ndim))
+    value, sign = _logsumexp_kernel(axes, a, b, None if where is None else as_mask("logsumexp", where, a))
     if not keepdims:
-        value, sign = jnp.squeeze(value, axes), jnp.squeeze(sign, axes)
+        value, sign = jnp.squeeze(value, axes.numbers), jnp.squeeze(sign, axes.numbers)
     if return_sign:
         return value, sign
     return value if b is None else jnp.where(sign < 0, jnp.nan, value)
