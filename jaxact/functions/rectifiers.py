@@ -20,7 +20,6 @@ __all__ = [
     "prelu",
     "relu",
     "relu2",
-    "relu6",
     "rrelu",
     "star_relu",
     "thresholded_relu",
@@ -100,48 +99,6 @@ def relu(x: ArrayLike) -> Array:
     [0. 0. 2.]
     """
     return _relu(x)
-
-
-_relu6 = pointwise(
-    "relu6",
-    value=lambda x: jnp.clip(x, 0, 6),
-    slope=lambda y: jnp.where((y > 0) & (y < 6), 1, jnp.zeros_like(y)),
-    keep=keep_output,
-)
-
-
-@activation(
-    module="ReLU6",
-    kind="pointwise",
-    range=(0.0, 6.0),
-    limits=(0.0, 6.0),
-    slope_limits=(0.0, 0.0),
-    kinks={0.0: 0.0, 6.0: 0.0},
-    smoothness=0,
-    keeps=0.0,
-    elsewhere={"torch": {"relu6": {}, "ReLU6": {}}, "keras": {"relu6": {}}, "transformers": {"relu6": {}}},
-)
-def relu6(x: ArrayLike) -> Array:
-    """Rectified linear unit 6: min(max(x, 0), 6).
-
-    f'(x) = 1 for 0 < x < 6, else 0, and f'(0) = f'(6) = 0. f(-inf) = 0, f(inf) = 6. The backward pass keeps only the
-    output.
-
-    Args:
-      x: real array of any shape; bool and int become the default float.
-
-    Returns:
-      Array of x's shape and float type.
-
-    Raises:
-      TypeError: x is not a real array.
-
-    Reference: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
-
-    >>> print(jaxact.relu6(jnp.array([-1.0, 3.0, 8.0])))
-    [0. 3. 6.]
-    """
-    return _relu6(x)
 
 
 def _leaky_value(x: Array, negative_slope: Any = 0.01) -> Array:

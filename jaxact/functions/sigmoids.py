@@ -9,18 +9,15 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.checks import check_parameter, widen
+from jaxact.core.checks import check_parameter
 from jaxact.core.pointwise import pointwise
 
 __all__ = [
-    "hard_sigmoid",
-    "hard_tanh",
     "laplace",
     "log_sigmoid",
     "sigmoid",
     "soft_cap",
     "soft_sign",
-    "sparse_sigmoid",
     "tanh",
 ]
 
@@ -100,92 +97,6 @@ def log_sigmoid(x: ArrayLike) -> Array:
     return _log_sigmoid(x)
 
 
-# y = 1 for an x just under 3 too, so y does not tell the slope; the mask, a byte an entry, does.
-_hard_sigmoid = pointwise(
-    "hard_sigmoid",
-    lambda x: jnp.clip(x + 3, 0, 6) / 6,
-    lambda inside: jnp.where(inside, 1 / 6, 0.0),
-    keep=lambda x, y: jnp.abs(x) < 3,
-)
-
-
-@activation(
-    module="Hardsigmoid",
-    kind="pointwise",
-    range=(0.0, 1.0),
-    limits=(0.0, 1.0),
-    slope_limits=(0.0, 0.0),
-    kinks={-3.0: 0.0, 3.0: 0.0},
-    smoothness=0,
-    lipschitz=1 / 6,
-    keeps=0.25,
-    elsewhere={"torch": {"hardsigmoid": {}, "Hardsigmoid": {}}, "keras": {"hard_sigmoid": {}}},
-)
-def hard_sigmoid(x: ArrayLike) -> Array:
-    """Hard sigmoid: min(max(x + 3, 0), 6) / 6.
-
-    f'(x) = 1/6 for |x| < 3, else 0, and f'(-3) = f'(3) = 0. f(-inf) = 0, f(inf) = 1. The backward pass keeps a mask.
-
-    Args:
-      x: real array of any shape; bool and int become the default float.
-
-    Returns:
-      Array of x's shape and float type.
-
-    Raises:
-      TypeError: x is not a real array.
-
-    Reference: Howard et al. 2019, arXiv:1905.02244. (Keras 2 had the slope 0.2.)
-
-    >>> print(jaxact.hard_sigmoid(jnp.array([-4.0, 0.0, 4.0])))
-    [0.  0.5 1. ]
-    """
-    return _hard_sigmoid(x)
-
-
-_sparse_sigmoid = pointwise(
-    "sparse_sigmoid",
-    lambda x: jnp.clip((x + 1) / 2, 0, 1),
-    lambda inside: jnp.where(inside > 0, 0.5, jnp.where(inside == 0, 0.25, 0.0)),
-    keep=lambda x, y: jnp.sign(1 - jnp.abs(x)).astype(jnp.int8),
-)
-
-
-@activation(
-    module="SparseSigmoid",
-    kind="pointwise",
-    range=(0.0, 1.0),
-    limits=(0.0, 1.0),
-    slope_limits=(0.0, 0.0),
-    kinks={-1.0: 0.25, 1.0: 0.25},
-    smoothness=0,
-    lipschitz=0.5,
-    keeps=0.25,
-    elsewhere={"keras": {"sparse_sigmoid": {}}},
-)
-def sparse_sigmoid(x: ArrayLike) -> Array:
-    """Sparse sigmoid: min(max((x + 1) / 2, 0), 1).
-
-    f'(x) = 1/2 for |x| < 1, else 0, and f'(-1) = f'(1) = 1/4 as in jax.nn. f(-inf) = 0, f(inf) = 1. The backward pass
-    keeps a byte an entry.
-
-    Args:
-      x: real array of any shape; bool and int become the default float.
-
-    Returns:
-      Array of x's shape and float type.
-
-    Raises:
-      TypeError: x is not a real array.
-
-    Reference: jax.nn.sparse_sigmoid, keras.activations.sparse_sigmoid.
-
-    >>> print(jaxact.sparse_sigmoid(jnp.array([-2.0, 0.0, 2.0])))
-    [0.  0.5 1. ]
-    """
-    return _sparse_sigmoid(x)
-
-
 _tanh = pointwise(
     "tanh",
     numerics.tanh,
@@ -223,58 +134,6 @@ def tanh(x: ArrayLike) -> Array:
     [-1.  0.  1.]
     """
     return _tanh(x)
-
-
-# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: a mask, a byte an entry, tells them apart.
-_hard_tanh = pointwise(
-    "hard_tanh",
-    lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
-    lambda inside, min_val, max_val: jnp.where(inside, 1.0, 0.0),
-    lambda x, min_val, max_val: jnp.where(x < min_val, jnp.ones_like(x), 0),
-    lambda x, min_val, max_val: jnp.where(x > max_val, jnp.ones_like(x), 0),
-    keep=lambda x, y, min_val, max_val: (widen(x) >= min_val) & (widen(x) <= max_val),
-)
-
-
-@activation(
-    module="Hardtanh",
-    kind="pointwise",
-    range=(-1.0, 1.0),
-    limits=(-1.0, 1.0),
-    slope_limits=(0.0, 0.0),
-    kinks={-1.0: 1.0, 1.0: 1.0},
-    smoothness=0,
-    odd=True,
-    variants=({"min_val": -0.5, "max_val": 3.0},),
-    keeps=0.25,
-    elsewhere={"torch": {"hardtanh": {}, "Hardtanh": {}}, "keras": {"hard_tanh": {}}},
-)
-def hard_tanh(x: ArrayLike, *, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1.0) -> Array:
-    """Hard tanh: min(max(x, min_val), max_val).
-
-    f'(x) = 1 for min_val <= x <= max_val, else 0; at both ends it is 1 as in jax.nn. f(-inf) = min_val, f(inf) =
-    max_val. The backward pass keeps a mask.
-
-    Args:
-      x: real array of any shape; bool and int become the default float.
-      min_val: number, or array that broadcasts against x; traced and differentiable.
-      max_val: number, or array that broadcasts against x, not under min_val; traced and differentiable.
-
-    Returns:
-      Array of the broadcast shape and x's float type.
-
-    Raises:
-      TypeError: x is not a real array.
-      ValueError: min_val > max_val, or the shapes do not broadcast.
-
-    Reference: Collobert 2004, "Large scale machine learning".
-
-    >>> print(jaxact.hard_tanh(jnp.array([-2.0, 0.5, 2.0])))
-    [-1.   0.5  1. ]
-    """
-    if isinstance(min_val, int | float) and isinstance(max_val, int | float) and min_val > max_val:
-        raise ValueError(f"jaxact.hard_tanh: expected min_val <= max_val, got {min_val} and {max_val}; exchange them")
-    return _hard_tanh(x, min_val, max_val)
 
 
 _soft_sign = pointwise(

@@ -1,0 +1,190 @@
+"""Piecewise linear functions that are bounded on both sides."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.core.catalog import activation
+from jaxact.core.checks import widen
+from jaxact.core.pointwise import keep_output, pointwise
+
+__all__ = ["hard_sigmoid", "hard_tanh", "relu6", "sparse_sigmoid"]
+
+_relu6 = pointwise(
+    "relu6",
+    value=lambda x: jnp.clip(x, 0, 6),
+    slope=lambda y: jnp.where((y > 0) & (y < 6), 1, jnp.zeros_like(y)),
+    keep=keep_output,
+)
+
+
+@activation(
+    module="ReLU6",
+    kind="pointwise",
+    range=(0.0, 6.0),
+    limits=(0.0, 6.0),
+    slope_limits=(0.0, 0.0),
+    kinks={0.0: 0.0, 6.0: 0.0},
+    smoothness=0,
+    keeps=0.0,
+    elsewhere={"torch": {"relu6": {}, "ReLU6": {}}, "keras": {"relu6": {}}, "transformers": {"relu6": {}}},
+)
+def relu6(x: ArrayLike) -> Array:
+    """Rectified linear unit 6: min(max(x, 0), 6).
+
+    f'(x) = 1 for 0 < x < 6, else 0, and f'(0) = f'(6) = 0. f(-inf) = 0, f(inf) = 6. The backward pass keeps only the
+    output.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
+
+    >>> print(jaxact.relu6(jnp.array([-1.0, 3.0, 8.0])))
+    [0. 3. 6.]
+    """
+    return _relu6(x)
+
+
+# y = 1 for an x just under 3 too, so y does not tell the slope; the mask, a byte an entry, does.
+_hard_sigmoid = pointwise(
+    "hard_sigmoid",
+    lambda x: jnp.clip(x + 3, 0, 6) / 6,
+    lambda inside: jnp.where(inside, 1 / 6, 0.0),
+    keep=lambda x, y: jnp.abs(x) < 3,
+)
+
+
+@activation(
+    module="Hardsigmoid",
+    kind="pointwise",
+    range=(0.0, 1.0),
+    limits=(0.0, 1.0),
+    slope_limits=(0.0, 0.0),
+    kinks={-3.0: 0.0, 3.0: 0.0},
+    smoothness=0,
+    lipschitz=1 / 6,
+    keeps=0.25,
+    elsewhere={"torch": {"hardsigmoid": {}, "Hardsigmoid": {}}, "keras": {"hard_sigmoid": {}}},
+)
+def hard_sigmoid(x: ArrayLike) -> Array:
+    """Hard sigmoid: min(max(x + 3, 0), 6) / 6.
+
+    f'(x) = 1/6 for |x| < 3, else 0, and f'(-3) = f'(3) = 0. f(-inf) = 0, f(inf) = 1. The backward pass keeps a mask.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: Howard et al. 2019, arXiv:1905.02244. (Keras 2 had the slope 0.2.)
+
+    >>> print(jaxact.hard_sigmoid(jnp.array([-4.0, 0.0, 4.0])))
+    [0.  0.5 1. ]
+    """
+    return _hard_sigmoid(x)
+
+
+_sparse_sigmoid = pointwise(
+    "sparse_sigmoid",
+    lambda x: jnp.clip((x + 1) / 2, 0, 1),
+    lambda inside: jnp.where(inside > 0, 0.5, jnp.where(inside == 0, 0.25, 0.0)),
+    keep=lambda x, y: jnp.sign(1 - jnp.abs(x)).astype(jnp.int8),
+)
+
+
+@activation(
+    module="SparseSigmoid",
+    kind="pointwise",
+    range=(0.0, 1.0),
+    limits=(0.0, 1.0),
+    slope_limits=(0.0, 0.0),
+    kinks={-1.0: 0.25, 1.0: 0.25},
+    smoothness=0,
+    lipschitz=0.5,
+    keeps=0.25,
+    elsewhere={"keras": {"sparse_sigmoid": {}}},
+)
+def sparse_sigmoid(x: ArrayLike) -> Array:
+    """Sparse sigmoid: min(max((x + 1) / 2, 0), 1).
+
+    f'(x) = 1/2 for |x| < 1, else 0, and f'(-1) = f'(1) = 1/4 as in jax.nn. f(-inf) = 0, f(inf) = 1. The backward pass
+    keeps a byte an entry.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array.
+
+    Reference: jax.nn.sparse_sigmoid, keras.activations.sparse_sigmoid.
+
+    >>> print(jaxact.sparse_sigmoid(jnp.array([-2.0, 0.0, 2.0])))
+    [0.  0.5 1. ]
+    """
+    return _sparse_sigmoid(x)
+
+
+# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: a mask, a byte an entry, tells them apart.
+_hard_tanh = pointwise(
+    "hard_tanh",
+    lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
+    lambda inside, min_val, max_val: jnp.where(inside, 1.0, 0.0),
+    lambda x, min_val, max_val: jnp.where(x < min_val, jnp.ones_like(x), 0),
+    lambda x, min_val, max_val: jnp.where(x > max_val, jnp.ones_like(x), 0),
+    keep=lambda x, y, min_val, max_val: (widen(x) >= min_val) & (widen(x) <= max_val),
+)
+
+
+@activation(
+    module="Hardtanh",
+    kind="pointwise",
+    range=(-1.0, 1.0),
+    limits=(-1.0, 1.0),
+    slope_limits=(0.0, 0.0),
+    kinks={-1.0: 1.0, 1.0: 1.0},
+    smoothness=0,
+    odd=True,
+    variants=({"min_val": -0.5, "max_val": 3.0},),
+    keeps=0.25,
+    elsewhere={"torch": {"hardtanh": {}, "Hardtanh": {}}, "keras": {"hard_tanh": {}}},
+)
+def hard_tanh(x: ArrayLike, *, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1.0) -> Array:
+    """Hard tanh: min(max(x, min_val), max_val).
+
+    f'(x) = 1 for min_val <= x <= max_val, else 0; at both ends it is 1 as in jax.nn. f(-inf) = min_val, f(inf) =
+    max_val. The backward pass keeps a mask.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      min_val: number, or array that broadcasts against x; traced and differentiable.
+      max_val: number, or array that broadcasts against x, not under min_val; traced and differentiable.
+
+    Returns:
+      Array of the broadcast shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+      ValueError: min_val > max_val, or the shapes do not broadcast.
+
+    Reference: Collobert 2004, "Large scale machine learning".
+
+    >>> print(jaxact.hard_tanh(jnp.array([-2.0, 0.5, 2.0])))
+    [-1.   0.5  1. ]
+    """
+    if isinstance(min_val, int | float) and isinstance(max_val, int | float) and min_val > max_val:
+        raise ValueError(f"jaxact.hard_tanh: expected min_val <= max_val, got {min_val} and {max_val}; exchange them")
+    return _hard_tanh(x, min_val, max_val)
