@@ -60,15 +60,15 @@ def make(comparison: Comparison, records: Lines) -> list[Titled]:
         Titled(
             "signal_by_depth",
             "Signal by depth",
-            "Standard deviation of the pre-activations of each layer, at the step of the slider: how much of the "
-            "difference between the images is left at that depth.",
+            "Standard deviation of each layer's pre-activations over images and units, at the step of the slider. It "
+            "should neither fade nor blow up on its way from the first layer to the last.",
             _by_depth(comparison, by_layer, "preactivation_std", "std of the pre-activations", log=True),
         ),
         Titled(
             "dead_units_by_depth",
             "Dead units by depth",
-            "Share of units that are exactly zero for every held-out image, at the step of the slider. They pass no "
-            "gradient and can't come back to life by themselves.",
+            "Share of units that are exactly zero for every held-out image, at the step of the slider: they tell these "
+            "images apart no more.",
             _by_depth(comparison, by_layer, "dead_share", "share of dead units", log=False),
         ),
     ]
@@ -78,7 +78,8 @@ def make(comparison: Comparison, records: Lines) -> list[Titled]:
 def _styled(titled: Titled, comparison: Comparison) -> Titled:
     chart = titled.chart.properties(
         title=alt.TitleParams(
-            titled.title, subtitle=_wrapped(titled.explanation.split(", at the step of the slider")[0])
+            titled.title,
+            subtitle=_wrapped(titled.explanation.replace("at the step of the slider", f"at step {comparison.steps}")),
         ),
         usermeta={"keep_legend": titled.name == "gradient_heatmap"},
         background="white",
@@ -184,7 +185,12 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
         alt.Chart(alt.InlineData(values=values))
         .transform_filter("datum.step == step && indexof(shown, datum.activation) >= 0")
         .encode(
-            alt.X("layer:Q", title="hidden layer (1 is next to the input)", axis=alt.Axis(tickMinStep=1, grid=False)),
+            alt.X(
+                "layer:Q",
+                title="hidden layer (1 is next to the input)",
+                scale=alt.Scale(domain=[1, max(comparison.depth, 2)], padding=10),
+                axis=alt.Axis(tickMinStep=1, grid=False),
+            ),
             alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis),
             _colour(comparison),
             tooltip=[

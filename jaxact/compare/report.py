@@ -1,6 +1,7 @@
 """What a run found: the final table, what it says in a sentence or two, and the page and pictures that show it."""
 
 import dataclasses
+import functools
 import html
 import json
 import math
@@ -234,10 +235,16 @@ def _page(result: Result, made: list[charts.Titled]) -> str:
         last_tick=math.ceil(comparison.steps / comparison.log_every) * comparison.log_every,
         log_every=comparison.log_every,
         sections=sections,
-        bundle=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        bundle=_bundle(),
         specs=json.dumps({c.name: _for_page(c.chart) for c in made}).replace("</", "<\\/"),
         steps=comparison.steps,
     )
+
+
+@functools.cache
+def _bundle() -> str:
+    """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _for_page(chart: alt.TopLevelMixin) -> dict[str, Any]:

@@ -93,36 +93,33 @@ def batch_indices(examples: int, batch_size: int, seeds: range, step: int) -> np
     A pure function of its arguments, so that a resumed run sees the batches that it would have seen.
 
     Returns:
-      (seeds, batch_size) int32.
+      (seeds, batch_size) integers.
     """
     epoch, batch = divmod(step, examples // batch_size)
     here = slice(batch * batch_size, (batch + 1) * batch_size)
-    return np.stack([np.random.default_rng((s, epoch)).permutation(examples)[here] for s in seeds]).astype(np.int32)
+    return np.stack([np.random.default_rng((seed, epoch)).permutation(examples)[here] for seed in seeds])
 
 
 def initial_state(comparison: Comparison, task: tasks.Task) -> State:
     """Draw the initial weights, the same for every activation."""
     sizes = [task.train.x.shape[1], *[comparison.width] * comparison.depth, task.classes]
-    seeds = np.arange(comparison.seed, comparison.seed + comparison.seeds, dtype=np.uint32)
-
-    def layer(index: int) -> networks.Layer:
-        shape = {"fan_in": sizes[index], "fan_out": sizes[index + 1], "init": comparison.init}
-        return jax.vmap(lambda seed: networks.init_layer(seed, np.uint32(index), **shape))(seeds)
-
-    parameters = [layer(index) for index in range(comparison.depth + 1)]
+    networks_of_seeds = [networks.init(seed, sizes, comparison.init) for seed in _seeds(comparison)]
+    parameters = jax.tree.map(lambda *leaves: np.stack(leaves), *networks_of_seeds)
     return State(parameters, jax.jit(jax.vmap(comparison.make_optimizer().init))(parameters))
+
+
+def _seeds(comparison: Comparison) -> range:
+    return range(comparison.seed, comparison.seed + comparison.seeds)
 
 
 def make_step(
     activation: networks.Activation, optimizer: optax.GradientTransformationExtraArgs
-) -> Callable[[State, Array, tasks.Split], State]:
-    """Make one training step of one seed: `step(state, indices, examples)`."""
+) -> Callable[[State, tasks.Split], State]:
+    """Make one training step of one seed: `step(state, batch)`."""
 
-    def step(state: State, indices: Array, examples: tasks.Split) -> State:
-        x, y = examples.x[indices], examples.y[indices]
-
+    def step(state: State, batch: tasks.Split) -> State:
         def loss_of(parameters: Any) -> Array:
-            return networks.mean_loss(activation, parameters, x, y)[0]
+            return networks.mean_loss(activation, parameters, *batch)[0]
 
         loss, gradient = jax.value_and_grad(loss_of)(state.parameters)
         updates, optimizer_state = optimizer.update(
@@ -147,24 +144,22 @@ def _train_one(
     name = comparison.activations[index]
     activation = jaxact.get(name)
     replicated, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "batch"))
-    examples, held_out = jax.device_put((task.train, task.held_out), replicated)
-    seeds = range(comparison.seed, comparison.seed + comparison.seeds)
+    seeds = _seeds(comparison)
 
-    def batch(step: int) -> Array:
-        return jax.device_put(batch_indices(len(task.train.y), comparison.batch_size, seeds, step), split)
-
-    def measure(parameters: networks.Parameters, indices: Array, examples: tasks.Split, held_out: tasks.Split):
-        x, y = examples.x[indices], examples.y[indices]
-        return networks.measure(activation, parameters, x, y, *held_out)
+    def batch(step: int) -> tasks.Split:
+        indices = batch_indices(len(task.train.y), comparison.batch_size, seeds, step)
+        return jax.device_put(tasks.Split(task.train.x[indices], task.train.y[indices]), split)
 
     show(status="compiling", completed=start)
     state = jax.device_put(initial_state(comparison, task), replicated)
-    step_all = jax.vmap(make_step(activation, comparison.make_optimizer()), in_axes=(0, 0, None))
-    take_step = jax.jit(step_all, out_shardings=replicated).lower(state, batch(0), examples).compile()
-    take_measure = jax.jit(jax.vmap(measure, in_axes=(0, 0, None, None)), out_shardings=replicated)
+    held_out = jax.device_put(task.held_out, replicated)
+    step_all = jax.vmap(make_step(activation, comparison.make_optimizer()))
+    take_step = jax.jit(step_all, out_shardings=replicated).lower(state, batch(0)).compile()
+    measure_all = jax.vmap(functools.partial(networks.measure, activation), in_axes=(0, 0, None))
+    take_measure = jax.jit(measure_all, out_shardings=replicated)
 
     def log(step: int) -> None:
-        measured = jax.device_get(take_measure(state.parameters, batch(step), examples, held_out))
+        measured = jax.device_get(take_measure(state.parameters, batch(step), held_out))
         lines = [_line(name, s, step, jax.tree.map(operator.itemgetter(i), measured)) for i, s in enumerate(seeds)]
         directory.write(lines)
         diverged = sum(line["diverged"] for line in lines)
@@ -179,7 +174,7 @@ def _train_one(
         end = min(begin + comparison.log_every, comparison.steps)
         clock = time.perf_counter()
         for step in range(begin, end):
-            state = take_step(state, batch(step), examples)
+            state = take_step(state, batch(step))
         jax.block_until_ready(state)
         directory.write_timing(name, end, (time.perf_counter() - clock) / (end - begin))
         log(end)

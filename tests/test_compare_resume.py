@@ -1,0 +1,113 @@
+"""An interrupted run goes on where it was, and no result is lost or mixed with another."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jaxact.compare import Comparison, run
+
+SETTINGS = Comparison(
+    activations=("relu", "tanh"), depth=2, width=8, steps=400, log_every=10, checkpoint_every=50, seeds=2, batch_size=16
+)
+
+
+def into(directory: Path, **changes: object) -> Comparison:
+    return dataclasses.replace(SETTINGS, directory=str(directory), **changes)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    directory = tmp_path_factory.mktemp("whole") / "result"
+    run(into(directory))
+    return (directory / "metrics.jsonl").read_bytes()
+
+
+def stop(directory: Path, at: float, number: signal.Signals) -> tuple[int, str]:
+    """Run SETTINGS in a process, send it a signal once metrics.jsonl has `at` bytes; return exit code and stderr."""
+    command = f"""
+import signal, sys
+from jaxact.compare import Comparison
+from jaxact.compare.cli import compare
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
+sys.exit(compare({into(directory)!r}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True)
+    metrics = directory / "metrics.jsonl"
+    try:
+        while not metrics.exists() or metrics.stat().st_size < at:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.02)
+        process.send_signal(number)
+        message = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    return process.returncode, message
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, uninterrupted: bytes):
+    directory = tmp_path / "killed"
+    code, _ = stop(directory, at=0.6 * len(uninterrupted), number=signal.SIGKILL)  # in the second activation
+    assert code == -signal.SIGKILL
+    assert len((directory / "metrics.jsonl").read_bytes()) < len(uninterrupted)
+    assert any((directory / "checkpoints").iterdir())
+    assert not (directory / "report.html").exists()
+    run(into(directory, resume=True))
+    assert (directory / "metrics.jsonl").read_bytes() == uninterrupted
+    assert (directory / "report.html").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
+    code, message = stop(tmp_path / "stopped", at=1, number=signal.SIGINT)
+    assert code == 130
+    assert "--resume" in message
+    assert "Traceback" not in message
+
+
+def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(tmp_path: Path, uninterrupted: bytes):
+    run(into(tmp_path / "r"))
+    with open(tmp_path / "r" / "metrics.jsonl", "ab") as file:
+        file.write(uninterrupted[:1000])
+    with open(tmp_path / "r" / "timing.jsonl", "a") as file:
+        file.write('{"activation": "re')
+    result = run(into(tmp_path / "r", resume=True))
+    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == uninterrupted
+    assert len(result.records) == 2 * 41 * 2
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path: Path):
+    (tmp_path / "comparison.unfinished").write_text("{")  # killed while it wrote the very first file
+    records = run(into(tmp_path, steps=1, activations=("relu",), resume=True)).records
+    assert [r["step"] for r in records] == [0, 0, 1, 1]
+
+
+def test_a_result_is_replaced_only_when_asked(tmp_path: Path):
+    settings = into(tmp_path / "r", steps=1, activations=("relu",))
+    run(settings)
+    before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"without a result, got .*--resume.*--overwrite"):
+        run(settings)
+    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
+    run(dataclasses.replace(settings, seed=7, overwrite=True))
+    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() != before
+
+
+def test_resume_with_other_settings_says_what_differs(tmp_path: Path):
+    settings = into(tmp_path / "r", steps=1, activations=("relu",))
+    run(settings)
+    before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"depth was 2 and is 3; seeds was 2 and is 1"):
+        run(dataclasses.replace(settings, depth=3, seeds=1, resume=True))
+    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])
+def test_a_directory_of_other_files_is_never_touched(tmp_path: Path, how: dict[str, bool]):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="no result of jaxact compare"):
+        run(into(tmp_path, **how))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
