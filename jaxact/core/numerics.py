@@ -114,8 +114,13 @@ def tanh_squared(x: Array) -> Array:
 
 def finite(x: Array) -> Array:
     """Clip +-inf to the largest finite numbers, so that inf / inf becomes the limit 1; keep NaN."""
-    largest = jnp.finfo(x.dtype).max
-    return lax.clamp(jnp.asarray(-largest, x.dtype), x, jnp.asarray(largest, x.dtype))
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -largest, largest)
+
+
+def above_minus_inf(x: Array) -> Array:
+    """Raise -inf to the smallest finite number."""
+    return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
 
 
 def hypot(a: Array, b: Array) -> Array:
@@ -142,7 +147,7 @@ def exp_of_sum(high: Array, low: Array) -> Array:
 def exp_of_quotient(x: Array, y: Array) -> Array:
     """exp(x / y) for x <= 0 and y > 0, without the |x / y| ulp / 2 that rounding the quotient would cost."""
     half = 12 if x.dtype == jnp.float32 else 26
-    x = jnp.maximum(x, jnp.finfo(x.dtype).min)
+    x = above_minus_inf(x)
     quotient = x / y
     q, d = leading_bits(quotient, half), leading_bits(y, half)
     remainder = ((x - q * d) - q * (y - d)) - (quotient - q) * y

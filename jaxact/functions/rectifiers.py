@@ -102,7 +102,7 @@ def relu(x: ArrayLike) -> Array:
 
 
 def _leaky_value(x: Array, negative_slope: Any = 0.01) -> Array:
-    left = jnp.where(negative_slope == 0, -0.0, negative_slope * x)  # 0 * -inf is NaN
+    left = jnp.where((negative_slope == 0) & (x < 0), -0.0, negative_slope * x)  # 0 * -inf is NaN
     return jnp.where(x >= 0, jnp.abs(x), left)
 
 
@@ -155,14 +155,17 @@ def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
     """
     if isinstance(negative_slope, int | float) and negative_slope >= 0:
         return _leaky_relu(x, negative_slope)
-    return _prelu(x, negative_slope)
+    return _leaky_relu_of_any_slope(x, negative_slope)
 
 
-_prelu = pointwise(
-    "prelu",
-    _leaky_value,
-    lambda x, negative_slope: jnp.where(x >= 0, jnp.ones_like(x), negative_slope),
-    lambda x, negative_slope: jnp.minimum(x, 0),
+_leaky_relu_of_any_slope, _prelu = (
+    pointwise(
+        name,
+        _leaky_value,
+        lambda x, negative_slope: jnp.where(x >= 0, jnp.ones_like(x), negative_slope),
+        lambda x, negative_slope: jnp.minimum(x, 0),
+    )
+    for name in ("leaky_relu", "prelu")
 )
 
 

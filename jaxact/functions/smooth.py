@@ -17,7 +17,7 @@ __all__ = ["golu", "hard_silu", "hard_swish", "mish", "quick_gelu", "silu", "swi
 # With e = exp(-|x|), f'(x) is e (1 + x + e) / (1 + e)^2 on the left and (1 + e + x e) / (1 + e)^2 on the right. At the
 # minimum, x = -1.278, 1 + x is exact and the error is e's alone, where s(x) (1 + x s(-x)) is off by 10 units.
 def _silu_value(x: Array) -> Array:
-    return jnp.maximum(x, jnp.finfo(x.dtype).min) * numerics.sigmoid(x)
+    return numerics.above_minus_inf(x) * numerics.sigmoid(x)
 
 
 def _silu_slope(x: Array) -> Array:
@@ -137,7 +137,7 @@ def _mish_value(x: Array) -> Array:
     n = e * (e + 2)
     right = 1 + 2 * e
     ratio = jnp.where(x > 0, right, n) / jnp.where(x > 0, right + 2 * e * e, n + 2)
-    return jnp.maximum(x, jnp.finfo(x.dtype).min) * ratio
+    return numerics.above_minus_inf(x) * ratio
 
 
 def _mish_slope(x: Array) -> Array:
@@ -265,7 +265,7 @@ def _gompertz(x: Array, shift: float = 0.0) -> tuple[Array, Array]:
 
 
 def _golu_value(x: Array) -> Array:
-    return jnp.maximum(x, jnp.finfo(x.dtype).min) * _gompertz(x)[1]
+    return numerics.above_minus_inf(x) * _gompertz(x)[1]
 
 
 def _golu_slope(x: Array) -> Array:
