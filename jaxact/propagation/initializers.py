@@ -86,8 +86,8 @@ def init_for(
         widening = max(math.sqrt(shape[-1] / math.prod(shape[:-1])), 1.0)
         dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
         # QR takes no 16-bit floats.
-        arguments = (key, shape, working_dtype(dtype)) + (() if out_sharding is None else (out_sharding,))
-        return jax.nn.initializers.orthogonal(scale * widening)(*arguments).astype(dtype)
+        orthogonal = jax.nn.initializers.orthogonal(scale * widening)
+        return orthogonal(key, shape, working_dtype(dtype), out_sharding).astype(dtype)
 
     return init
 
@@ -122,7 +122,7 @@ def siren_init(omega: float = 30.0, *, first: bool = False) -> Initializer:
         # Uniform of variance scale / fan_in reaches sqrt(3 scale / fan_in).
         scale = 1 / (3 * fan_in) if first else 2 / omega**2
         uniform = jax.nn.initializers.variance_scaling(scale, "fan_in", "uniform")
-        return uniform(key, shape, dtype) if out_sharding is None else uniform(key, shape, dtype, out_sharding)
+        return uniform(key, shape, jnp.result_type(float) if dtype is None else dtype, out_sharding)
 
     return init
 
