@@ -100,7 +100,7 @@ def test_a_run_prints_table_findings_and_where_the_report_is(tmp_path: Path, cap
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
-    """Each dependency in turn is made impossible to import, in a process of its own, and jaxact.compare is loaded anew."""
+    """Each dependency in turn is made impossible to import, in another process that loads jaxact.compare anew."""
     code = """
 import sys
 for missing in sys.argv[2:]:
