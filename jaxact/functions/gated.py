@@ -1,23 +1,112 @@
 """Gated units: one array times an activation of another."""
 
+import inspect
+
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, as_float, canonical_axes
-from jaxact.core.pointwise import pointwise
+from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter
+from jaxact.core.pointwise import Formula, pointwise
+from jaxact.functions.gelu import gelu
+from jaxact.functions.rectifiers import relu
+from jaxact.functions.sigmoids import sigmoid
+from jaxact.functions.smooth import silu
 
-__all__ = ["glu"]
+__all__ = ["bilinear", "geglu", "glu", "reglu", "split", "swiglu", "swiglu_clamped", "swiglu_oai", "swiglu_step"]
 
-_glu = pointwise(
-    "glu",
-    lambda value, gate: value * numerics.sigmoid(gate),
-    lambda value, gate: numerics.sigmoid(gate),
-    lambda value, gate: value * numerics.sigmoid_slope(gate),
-    curvature=lambda value, gate: jnp.zeros_like(value),
-)
+
+def _gated(name: str, formula: Formula) -> Formula:
+    """Make a pointwise function of a formula whose parts have exact derivatives: activations, products, `jnp.where`.
+
+    The backward pass keeps the formula's arguments, where autodiff would keep the activation too, and 16-bit arrays
+    are rounded once, at the end.
+    """
+
+    def derivative(position: int) -> Formula:
+        def slope(*arguments: Array) -> Array:
+            def along(t: Array) -> Array:
+                return formula(*arguments[:position], t, *arguments[position + 1 :])
+
+            at = arguments[position]
+            return jax.jvp(along, (at,), (jnp.ones_like(at),))[1]
+
+        return slope
+
+    return pointwise(name, formula, *map(derivative, range(len(inspect.signature(formula).parameters))))
+
+
+def _pair(who: str, gate: ArrayLike, value: ArrayLike) -> tuple[Array, Array]:
+    """Check a gate and a value, and bring them to one type."""
+    gate = as_float(who, as_array(who, gate, "gate"), "gate")
+    value = as_float(who, as_array(who, value, "value"), "value")
+    if gate.shape != value.shape:
+        raise ValueError(
+            f"jaxact.{who}: expected gate and value of one shape, got {gate.shape} and {value.shape}; "
+            "jaxact.split takes both out of one packed array"
+        )
+    dtype = jnp.result_type(gate, value)
+    return gate.astype(dtype), value.astype(dtype)
+
+
+def _at_most(x: Array, limit: Array) -> Array:
+    """min(x, limit), with the derivative of x where the two are equal."""
+    return jnp.where(x > limit, limit, x)
+
+
+def _within(x: Array, limit: Array) -> Array:
+    """min(max(x, -limit), limit), with the derivative of x at both ends."""
+    return _at_most(jnp.where(x < -limit, -limit, x), limit)
+
+
+def split(x: ArrayLike, layout: str, axis: int = -1) -> tuple[Array, Array]:
+    """Split an array that holds gate and value into the two.
+
+    No layout is the usual one, so that there is no default. glu of PyTorch, Keras and jax.nn has the gate last; a
+    fused gate and up projection, as in vLLM or in Hugging Face's packed experts, has it first; gpt-oss interleaves.
+
+    Args:
+      x: array of rank 1 or more.
+      layout: "gate_first" (gate, then value), "gate_last" (value, then gate) or "interleaved" (gate, value, gate,
+        value, ...).
+      axis: the axis to halve, of even size.
+
+    Returns:
+      The pair (gate, value), each half as long as x along `axis`.
+
+    Raises:
+      TypeError: x is not an array of numbers, or axis is not an int.
+      ValueError: layout is another word, axis is out of range, or its size is odd.
+
+    >>> gate, value = jaxact.split(jnp.arange(4.0), "interleaved")
+    >>> print(gate, value)
+    [0. 2.] [1. 3.]
+    """
+    return _split("split", x, layout, axis)
+
+
+def _split(who: str, x: ArrayLike, layout: str, axis: int) -> tuple[Array, Array]:
+    x = jnp.asarray(as_array(who, x))
+    if layout not in ("gate_first", "gate_last", "interleaved"):
+        raise ValueError(
+            f'jaxact.{who}: expected layout to be "gate_first", "gate_last" or "interleaved", got {layout!r}; '
+            "look up how the array was packed"
+        )
+    (axis,) = canonical_axes(who, (axis,), x.ndim)
+    if x.shape[axis] % 2:
+        raise ValueError(
+            f"jaxact.{who}: expected an even size along axis {axis}, got {x.shape[axis]}; its halves are gate and value"
+        )
+    if layout == "interleaved":
+        size = x.shape[axis]
+        return lax.slice_in_dim(x, 0, size, 2, axis), lax.slice_in_dim(x, 1, size, 2, axis)
+    first, second = jnp.split(x, 2, axis)
+    return (first, second) if layout == "gate_first" else (second, first)
+
+
+_glu = _gated("glu", lambda value, gate: value * sigmoid(gate))
 
 
 @activation(
@@ -46,11 +135,227 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     >>> print(jaxact.glu(jnp.array([3.0, 0.0])))
     [1.5]
     """
-    x = as_float("glu", as_array("glu", x))
-    (axis,) = canonical_axes("glu", axis, x.ndim)
-    if x.shape[axis] % 2:
-        raise ValueError(
-            f"jaxact.glu: expected an even size along axis {axis}, got {x.shape[axis]}; its halves are value and gate"
-        )
-    value, gate = jnp.split(x, 2, axis)
+    gate, value = _split("glu", as_float("glu", as_array("glu", x)), "gate_last", axis)
     return _glu(value, gate)
+
+
+_swiglu = _gated("swiglu", lambda gate, value: silu(gate) * value)
+
+
+@activation(module="SwiGLU", kind="gated", keeps=2.0)
+def swiglu(gate: ArrayLike, value: ArrayLike) -> Array:
+    """Swish-gated linear unit: silu(gate) * value.
+
+    It takes two arrays, since packed ones are laid out in three ways; `jaxact.split` unpacks them. The backward pass
+    keeps gate and value. Infinity times 0 is NaN, as everywhere.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Shazeer 2020, arXiv:2002.05202.
+
+    >>> print(jaxact.swiglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
+    [-0.53800005  0.          2.924     ]
+    """
+    return _swiglu(*_pair("swiglu", gate, value))
+
+
+_geglu_tanh = _gated("geglu", lambda gate, value: gelu(gate) * value)
+_geglu_exact = _gated("geglu", lambda gate, value: gelu(gate, approximate=False) * value)
+
+
+@activation(module="GEGLU", kind="gated", keeps=2.0, variants=({"approximate": False},))
+def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
+    """GELU-gated linear unit: gelu(gate) * value.
+
+    The default is the form with tanh, as in `jaxact.gelu` and in the models that gate with it (Gemma, T5 1.1).
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      approximate: True for the form with tanh, False for the exact one.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Shazeer 2020, arXiv:2002.05202.
+
+    >>> print(jaxact.geglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
+    [-0.31800002  0.          3.3650002 ]
+    """
+    return (_geglu_tanh if approximate else _geglu_exact)(*_pair("geglu", gate, value))
+
+
+_reglu = _gated("reglu", lambda gate, value: relu(gate) * value)
+
+
+@activation(module="ReGLU", kind="gated", keeps=2.0, kinks={0.0: 0.0}, smoothness=0)
+def reglu(gate: ArrayLike, value: ArrayLike) -> Array:
+    """ReLU-gated linear unit: max(gate, 0) * value.
+
+    The derivative in gate is value where gate > 0, else 0.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Shazeer 2020, arXiv:2002.05202.
+
+    >>> print(jaxact.reglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
+    [0. 0. 4.]
+    """
+    return _reglu(*_pair("reglu", gate, value))
+
+
+_bilinear = _gated("bilinear", lambda gate, value: gate * value)
+
+
+@activation(module="BilinearGLU", kind="gated", keeps=2.0)
+def bilinear(gate: ArrayLike, value: ArrayLike) -> Array:
+    """Bilinear gated unit: gate * value.
+
+    A gated linear unit without an activation. PyTorch's Bilinear is another thing, a layer with weights.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Shazeer 2020, arXiv:2002.05202.
+
+    >>> print(jaxact.bilinear(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
+    [-2.  0.  4.]
+    """
+    return _bilinear(*_pair("bilinear", gate, value))
+
+
+_swiglu_clamped = _gated(
+    "swiglu_clamped", lambda gate, value, limit: silu(_at_most(gate, limit)) * _within(value, limit)
+)
+
+
+@activation(
+    module="SwiGLUClamped", kind="gated", keeps=2.0, variants=({"limit": 2.0},), kinks={10.0: 1.0}, smoothness=0
+)
+def swiglu_clamped(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 10.0) -> Array:
+    """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit).
+
+    At a limit the derivative is the one from inside. The configuration key is swiglu_limit, in DeepSeek-V4 with 10.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+
+    Returns:
+      Array of that shape, of the float type that gate and value promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ, or limit is not positive.
+
+    Reference: transformers, DeepseekV4.
+
+    >>> print(jaxact.swiglu_clamped(jnp.array([1.0, 100.0]), jnp.array([-100.0, 2.0])).round(3))
+    [-7.3110003 19.999    ]
+    """
+    check_parameter("swiglu_clamped", "> 0", limit=limit)
+    return _swiglu_clamped(*_pair("swiglu_clamped", gate, value), limit)
+
+
+_swiglu_step = _gated("swiglu_step", lambda gate, value, limit: _at_most(silu(gate), limit) * _within(value, limit))
+
+
+@activation(module="SwiGLUStep", kind="gated", keeps=2.0, variants=({"limit": 2.0},), smoothness=0)
+def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Array:
+    """SwiGLU, clamped behind the activation: min(silu(gate), limit) * min(max(value, -limit), limit).
+
+    At a limit the derivative is the one from inside. Step-3's models give each layer its limit; vLLM calls it
+    swiglustep.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+
+    Returns:
+      Array of that shape, of the float type that gate and value promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ, or limit is not positive.
+
+    Reference: vLLM, SwigluStepAndMul.
+
+    >>> print(jaxact.swiglu_step(jnp.array([1.0, 100.0]), jnp.array([-100.0, 2.0])).round(3))
+    [-5.117    14.000001]
+    """
+    check_parameter("swiglu_step", "> 0", limit=limit)
+    return _swiglu_step(*_pair("swiglu_step", gate, value), limit)
+
+
+_swiglu_oai = _gated(
+    "swiglu_oai",
+    lambda gate, value, alpha, limit: silu(_at_most(gate, limit), beta=alpha) * (_within(value, limit) + 1),
+)
+
+
+@activation(
+    module="SwiGLUOAI",
+    kind="gated",
+    keeps=2.0,
+    variants=({"alpha": 1.0, "limit": 2.0},),
+    kinks={7.0: 1.0},
+    smoothness=0,
+)
+def swiglu_oai(gate: ArrayLike, value: ArrayLike, alpha: ArrayLike = 1.702, limit: ArrayLike = 7.0) -> Array:
+    """gpt-oss's SwiGLU: g * sigmoid(alpha * g) * (u + 1), g = min(gate, limit), u = min(max(value, -limit), limit).
+
+    At a limit the derivative is the one from inside. gpt-oss packs gate and value "interleaved", MiniMax-M3
+    "gate_first"; vLLM calls it swigluoai.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      alpha: number, or array that broadcasts against gate; traced and differentiable.
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+
+    Returns:
+      Array of that shape, of the float type that gate and value promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ, or limit is not positive.
+
+    Reference: openai/gpt-oss; transformers, GptOssExperts.
+
+    >>> print(jaxact.swiglu_oai(jnp.array([1.0, 100.0]), jnp.array([-1.0, 2.0])).round(3))
+    [ 0.       21.000002]
+    """
+    check_parameter("swiglu_oai", "> 0", limit=limit)
+    return _swiglu_oai(*_pair("swiglu_oai", gate, value), alpha, limit)
