@@ -26,8 +26,14 @@ class Case:
         settings = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.row.name}({settings})" if settings else self.row.name
 
-    def __call__(self, *arrays: Any, **changed: Any) -> Array:
-        return self.row.function(*arrays, **{**self.parameters, **changed})
+    def __call__(self, x: Any, **changed: Any) -> Array:
+        """The function of one array; gate and value are the same one."""
+        return self.row.function(*[x] * self.arrays, **{**self.parameters, **changed})
+
+    @property
+    def arrays(self) -> int:
+        """How many arrays it takes before its parameters."""
+        return len(inspect.signature(self.row.function).parameters) - len(self.row.parameters)
 
     @property
     def oracle(self) -> oracles.Pointwise:

@@ -222,7 +222,7 @@ def _or_mean(form: Form, mean: Form = lambda x, **_: 0.0) -> Form:
         with np.errstate(invalid="ignore"):
             result = np.where(np.isinf(x), mean(x, **parameters), form(np.where(np.isinf(x), 0.0, x), **parameters))
             rate = max(1.0, *(abs(value) for value in parameters.values()))
-            return np.where((rate * np.abs(x) > 2.0**125) & np.isfinite(x), np.nan, result)
+            return np.where((rate * np.abs(x) > 2.0**125) & (np.abs(x) < 2.0**128), np.nan, result)
 
     return extended
 
