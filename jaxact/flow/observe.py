@@ -9,7 +9,8 @@ from jax import Array
 from jax import numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from jaxact.flow import jaxprs, statistics
+from jaxact.flow import jaxprs, programs, statistics
+from jaxact.flow.lint import findings_in
 from jaxact.flow.record import Flow
 from jaxact.flow.sites import TAP, Site
 
@@ -27,7 +28,7 @@ def observe(
     checkpoint, vmap and shard_map, and in any library's modules. The loss and the gradients are those of
     `jax.value_and_grad`; the statistics come out of the same backward pass, and no array is kept for them.
 
-    In `while_loop` and inside custom derivative rules only the forward statistics are seen. Statistics of a `vmap` inside
+    In `while_loop` and inside custom derivative rules only the forward pass is seen. Statistics of a `vmap` inside
     `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Units are the entries of the last axis.
 
     Args:
@@ -65,10 +66,10 @@ def observe(
 
         jaxpr, shape = jaxprs.trace(flat, *leaves)
         _check_scalar(shape, has_aux)
-        program = jaxprs.program_of(jaxpr, select or (lambda site: True))
+        program = programs.program_of(jaxpr, select or (lambda site: True))
 
         def tapped(leaves: list[Array], slots: Any) -> Any:
-            outputs, seen = jaxprs.evaluate(program, leaves, slots, statistics.visit, statistics.forward_zeros)
+            outputs, seen = programs.evaluate(program, leaves, slots, statistics.visit, statistics.forward_zeros)
             return outputs[0], (outputs[1:], seen)
 
         (value, (aux, seen)), (grads, cotangents) = jax.value_and_grad(tapped, argnums=(0, 1), has_aux=True)(
@@ -78,7 +79,11 @@ def observe(
             value = (value, jax.tree.unflatten(jax.tree.structure(shape[1]), aux))
         grads = jax.tree.unflatten(structure, grads)
         pairs = zip(program.flatten(seen), program.flatten(cotangents), strict=True)
-        flow = Flow(tuple({**forward, **(backward or {})} for forward, backward in pairs), tuple(program.sites()))
+        flow = Flow(
+            tuple({**forward, **(backward or {})} for forward, backward in pairs),
+            tuple(program.sites()),
+            findings_in(jaxpr, [True] * len(leaves)),
+        )
         return (value, grads[0] if isinstance(argnums, int) else grads), flow
 
     return observed

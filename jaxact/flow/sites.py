@@ -1,4 +1,4 @@
-"""What an observed place is, and telling from names, files and tracebacks which activation was called and from where."""
+"""What an observed place is, and telling by names, files and tracebacks which activation was called from where."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ class Site:
     position: tuple[int, ...]
     """Sorts sites in the order they run in; `LOOP` stands for an iteration."""
     tapped: bool
-    """Whether a gradient can come through it: not in `while_loop`, custom rules, and on what does not depend on parameters."""
+    """Whether gradients come through it: none do in `while_loop`, in custom rules and on what has no parameters."""
     varying: tuple[tuple[str, ...], tuple[str, ...]]
     """The mesh axes, of a `shard_map` around it, that its input and its output vary over."""
 
@@ -70,8 +70,12 @@ class Site:
 
 def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
     """Whether a name is an activation's, and of what kind; the identity is none."""
+    if name == "logsumexp":  # has no row: it is no activation, but a loss that normalises logits is told by it
+        return "axis"
     row = catalog_row(name)
-    return None if row is None or row.name == "identity" else row.kind
+    if row is None or row.name == "identity":
+        return None
+    return "pointwise" if row.kind == "random" else row.kind
 
 
 def catalog_row(name: str) -> catalog.Row | None:
@@ -84,14 +88,14 @@ def catalog_row(name: str) -> catalog.Row | None:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One call of a function of jax.nn that left several equations: which one, who called it, and how far it has come."""
+    """One call of a function of jax.nn that left several equations: which, who called it, and how far it has come."""
 
     name: str
     callers: tuple[Frame, ...]
     position: int
 
     def continues(self, previous: "Call | None") -> bool:
-        """Whether this equation is of the same call: a call's instructions are in order, so a step back is a new call."""
+        """Whether this equation is of the same call: instructions are in order, so a step back is a new call."""
         return (
             previous is not None
             and (self.name, self.callers) == (previous.name, previous.callers)
@@ -101,7 +105,7 @@ class Call:
 
 def nn_call(frames: Sequence[Frame]) -> Call | None:
     """Find the outermost call of a known function of jax.nn on a stack (innermost frame first)."""
-    inside = [i for i, (code, _) in enumerate(frames) if code.co_filename == _nn_file() and kind_of(code.co_name)]
+    inside = [i for i, (code, _) in enumerate(frames) if code.co_filename in _nn_files() and kind_of(code.co_name)]
     if not inside:
         return None
     code, instruction = frames[inside[-1]]
@@ -110,7 +114,7 @@ def nn_call(frames: Sequence[Frame]) -> Call | None:
 
 def defines_activations(file: str | None) -> bool:
     """Whether a file is where jax.nn's or jaxact's functions are defined."""
-    return file is not None and (file == _nn_file() or file.startswith(_own_directory()))
+    return file is not None and (file in _nn_files() or file.startswith(_own_directory()))
 
 
 def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
@@ -127,8 +131,8 @@ def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
 
 
 @functools.cache
-def _nn_file() -> str:
-    return inspect.unwrap(jax.nn.gelu).__code__.co_filename
+def _nn_files() -> frozenset[str]:
+    return frozenset(inspect.unwrap(f).__code__.co_filename for f in (jax.nn.gelu, jax.nn.logsumexp))
 
 
 @functools.cache

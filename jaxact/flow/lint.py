@@ -1,0 +1,224 @@
+"""What can be told to be wrong with a model from its jaxpr alone, without a run.
+
+The jaxpr is walked once with tags in place of values: what a value is made of, and what was last done to it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+
+from jaxact.flow import jaxprs
+from jaxact.flow.finding import Finding
+from jaxact.flow.sites import user_frame
+
+# 0.25 is sigmoid's largest slope, so four of them in a row pass on less than 1/256 of a gradient; tanh's is 1, and only
+# its saturation adds up.
+_DEEP = {"sigmoid": 4, "tanh": 12}
+
+_RESHAPING = frozenset({
+    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "convert_element_type", "slice", "copy",
+    "name", "stop_gradient", "dynamic_slice", "rev", "split", "sharding_constraint", "pvary", "optimization_barrier",
+})  # fmt: skip
+_SCALING = frozenset({"add", "sub", "mul", "div", "neg", "add_any"})
+_NORMALIZING = ("softmax", "log_softmax", "logsumexp")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Value:
+    """What is known of a value."""
+
+    made_of: Literal["constants", "parameters", "data"] = "constants"
+    softmax: tuple[str, int, str] | None = None
+    """Where the softmax is that it is the output of."""
+    linear: tuple[str, int, str] | None = None
+    """Where the linear layer is that it is an affine function of."""
+    squashed: tuple[str, int] = ("", 0)
+    """The sigmoidal activation that it came through, and how many times, with linear layers alone between."""
+
+
+def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., list[Finding]]:
+    """Make a function that looks for mistakes in a model without running it.
+
+    Found are: a softmax in a hidden layer, a softmax whose output goes through another (as before a loss that takes
+    logits), two linear layers with nothing nonlinear between, and sigmoid or tanh in a deep plain stack.
+
+    Args:
+      fun: a loss or any other function of parameters.
+      argnums: which arguments hold the parameters.
+
+    Returns:
+      A function of `fun`'s arguments (arrays or `jax.ShapeDtypeStruct`s) that returns a list of findings, empty for a
+      healthy model.
+
+    >>> twice = lambda w, x: -jax.nn.log_softmax(jax.nn.softmax(x @ w))[0, 0]
+    >>> [finding.rule for finding in jaxact.flow.lint(twice)(jnp.ones((3, 4)), jnp.ones((2, 3)))]
+    ['softmax twice']
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def linted(*args: Any) -> list[Finding]:
+        leaves, structure = jax.tree.flatten(args)
+        arrays = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
+
+        def flat(*traced: Any) -> Any:
+            merged = dict(zip(arrays, traced, strict=True))
+            return fun(*jax.tree.unflatten(structure, [merged.get(i, leaf) for i, leaf in enumerate(leaves)]))
+
+        owners = [number for number, arg in enumerate(args) for _ in jax.tree.leaves(arg)]
+        is_parameter = [owners[i] in numbers for i in arrays]
+        return list(findings_in(jaxprs.trace(flat, *(leaves[i] for i in arrays))[0], is_parameter))
+
+    return linted
+
+
+def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...]:
+    """Findings in a traced function, of whose inputs some are parameters and the others data."""
+    found: dict[Finding, None] = {}
+    _walk(closed, [_Value("parameters" if p else "data") for p in is_parameter], found)
+    return tuple(found)
+
+
+def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
+    """Follow the tags through a jaxpr. Returns those of its outputs."""
+    jaxpr, _ = jaxprs.opened(closed)
+    values = dict(zip(jaxpr.invars, inputs, strict=True))
+
+    def read(atom: Any) -> _Value:
+        return _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())
+
+    for name, kind, group in jaxprs.groups(jaxpr.eqns):
+        if kind is not None and kind != "tap":
+            own = {v for equation in group for v in equation.outvars}
+            tags = [read(v) for e in group for v in e.invars if isinstance(v, jaxprs.Literal) or v not in own]
+            result = _activation(name, tags, group[0], found)
+            values.update(dict.fromkeys(own, result))
+            continue
+        (equation,) = group
+        tags = [read(v) for v in equation.invars]
+        inside = jaxprs.inside(equation)
+        outputs = _equation(equation, tags, found) if inside is None else _inside(inside, tags, found)
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _inside(inside: jaxprs.Inside, tags: list[_Value], found: dict[Finding, None]) -> list[_Value]:
+    tags = tags[inside.skipped :]
+    carried = slice(inside.constants, inside.constants + inside.carry)
+    results = [_walk(jaxpr, tags, found) for jaxpr in inside.jaxprs]
+    outputs = [_join(values) for values in zip(*results, strict=True)]
+    if inside.carry:  # once more, with what one iteration hands to the next
+        before, after = tags[carried], outputs[: inside.carry]
+        iterations = inside.length or 2
+        deeper = [
+            dataclasses.replace(
+                b, squashed=(b.squashed[0], a.squashed[1] + (b.squashed[1] - a.squashed[1]) * (iterations - 1))
+            )
+            for a, b in zip(before, after, strict=True)
+        ]
+        (outputs,) = (
+            _walk(jaxpr, [*tags[: carried.start], *deeper, *tags[carried.stop :]], found) for jaxpr in inside.jaxprs
+        )
+    return outputs
+
+
+def _activation(name: str, tags: list[_Value], equation: Any, found: dict[Finding, None]) -> _Value:
+    place = _place(equation)
+    made_of = _made_of(tags)
+    earlier = next((tag.softmax for tag in tags if tag.softmax), None)
+    if name in _NORMALIZING and earlier:
+        found[
+            _finding(
+                "softmax twice",
+                name,
+                place,
+                f"the output of softmax at {_at(earlier)} goes into {name}",
+                "give logits to a loss that normalises them itself: remove the first softmax",
+            )
+        ] = None
+    if name == "softmax":
+        return _Value(made_of, softmax=place)
+    if name in _DEEP:
+        before, times = max((tag.squashed for tag in tags), key=lambda squashed: squashed[1], default=("", 0))
+        times = times + 1 if before in ("", name) else 1
+        if times >= _DEEP[name]:
+            found[
+                _finding(
+                    f"{name} in a deep stack",
+                    name,
+                    place,
+                    f"{times} or more layers of {name} in a row with nothing but linear layers between",
+                    "use relu, gelu or silu in hidden layers, or residual connections and normalisation",
+                )
+            ] = None
+        return _Value(made_of, squashed=(name, times))
+    return _Value(made_of)
+
+
+def _equation(equation: Any, tags: list[_Value], found: dict[Finding, None]) -> list[_Value]:
+    name, made_of = equation.primitive.name, _made_of(tags)
+    signals = [tag for tag in tags if tag.made_of == "data"]
+    result = _Value(made_of)
+    if name in ("dot_general", "conv_general_dilated"):
+        weights = any(tag.made_of == "parameters" for tag in tags)
+        if weights and len(signals) < 2 and not all(tag.made_of == "parameters" for tag in tags):
+            result = _layer(equation, signals[0] if signals else _Value(), found)
+    elif name in _RESHAPING and len(signals) == 1:
+        result = dataclasses.replace(signals[0])
+    elif name in _SCALING and len(signals) == 1:  # by parameters and constants: a bias or a scale
+        result = dataclasses.replace(signals[0], softmax=None)
+    elif name == "gather" and made_of == "parameters":  # an embedding
+        result = _Value("data")
+    return [result] * len(equation.outvars)
+
+
+def _layer(equation: Any, signal: _Value, found: dict[Finding, None]) -> _Value:
+    """A linear layer: data times parameters."""
+    place = _place(equation)
+    if signal.softmax:
+        found[
+            _finding(
+                "softmax in a hidden layer",
+                "softmax",
+                signal.softmax,
+                f"its output is multiplied by weights at {_at(place)}",
+                "softmax makes units compete and their gradients small: use relu, gelu or silu in hidden layers",
+            )
+        ] = None
+    if signal.linear:
+        found[
+            _finding(
+                "two linear layers",
+                "linear",
+                place,
+                f"nothing nonlinear since the linear layer at {_at(signal.linear)}: together they are one",
+                "put an activation between them, or merge them (a deliberate low rank is fine)",
+            )
+        ] = None
+    # A depthwise convolution is half of a separable one: the other half may follow at once.
+    depthwise = equation.params.get("feature_group_count", 1) > 1
+    return _Value("data", linear=None if depthwise else place, squashed=signal.squashed)
+
+
+def _made_of(tags: Sequence[_Value]) -> Any:
+    kinds = {tag.made_of for tag in tags}
+    return next((kind for kind in ("data", "parameters") if kind in kinds), "constants")
+
+
+def _join(values: Sequence[_Value]) -> _Value:
+    """What is known of a value that is one of several."""
+    first = values[0]
+    return first if all(value == first for value in values) else _Value(_made_of(values))
+
+
+def _place(equation: Any) -> tuple[str, int, str]:
+    return user_frame(jaxprs.frames(equation))
+
+
+def _at(place: tuple[str, int, str]) -> str:
+    return f"{place[0].rpartition('/')[2]}:{place[1]}" if place[0] else "an unknown place"
+
+
+def _finding(rule: str, name: str, place: tuple[str, int, str], evidence: str, advice: str) -> Finding:
+    return Finding(rule, f"{place[2]}/{name}", *place[:2], evidence, advice)

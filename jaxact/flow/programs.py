@@ -1,0 +1,256 @@
+"""A traced function as a `Program`, in which its activations are found, and which runs with a visitor at each of them.
+
+A program is a list of steps, each one of
+
+- `Run`: equations that are evaluated as they are;
+- `Visit`: an activation, whose input, output and derivative the visitor gets to see;
+- `Enter`: an equation with programs inside (jit, scan, cond, ...).
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax import Array
+
+from jaxact.flow import jaxprs
+from jaxact.flow.jaxprs import Slots, Statistics
+from jaxact.flow.sites import LOOP, Site, user_frame
+
+Visitor = Callable[[Site, Callable[[Array], Array], Array, Slots], tuple[Array, Statistics]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Equations to evaluate as they are."""
+
+    function: Callable[..., list[Array]]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Visit:
+    """An activation: `function` of `inputs`, of which `inputs[argument]` is x; its one output is y."""
+
+    site: Site
+    function: Callable[..., list[Array]]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    argument: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Enter:
+    """An equation and the programs inside it."""
+
+    equation: Any
+    programs: tuple["Program", ...]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A jaxpr, cut into steps."""
+
+    constants: Sequence[Any]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    steps: tuple[Run | Visit | Enter, ...]
+
+    def tree(self, leaf: Callable[[Site], Any]) -> dict[int, Any]:
+        """Build `leaf(site)` for every site, in the shape that slots and statistics have."""
+        return {
+            i: leaf(step.site) if isinstance(step, Visit) else [inner.tree(leaf) for inner in step.programs]
+            for i, step in enumerate(self.steps)
+            if not isinstance(step, Run)
+        }
+
+    def sites(self) -> list[Site]:
+        """Every site, in the order of `flatten`."""
+        return jax.tree.leaves(self.tree(lambda site: site))
+
+    def flatten(self, tree: Any) -> list[Any]:
+        """The leaf of every site in a pytree that is shaped like `tree`."""
+        return jax.tree.structure(self.tree(lambda site: site)).flatten_up_to(tree)
+
+
+def program_of(closed: Any, select: Callable[[Site], bool] = lambda site: True) -> Program:
+    """Find the activations in a traced function, every input of which is differentiated."""
+    jaxpr, constants = jaxprs.opened(closed)
+    return _program(jaxpr, constants, [True] * len(jaxpr.invars), _Place(select=select))[0]
+
+
+def evaluate(program: Program, arguments: Sequence[Any], slots: Slots, visitor: Visitor, zero: Callable[[Site], Any]):
+    """Run a program with the visitor at each of its sites.
+
+    Args:
+      program: what to run.
+      arguments: its inputs.
+      slots: a pytree shaped like `program.tree`.
+      visitor: called at each site with the site, the activation as a function of x, x, and the site's slot;
+        returns y and the site's statistics.
+      zero: the statistics of a site that is not run (a branch not taken).
+
+    Returns:
+      The outputs, and the statistics, a pytree shaped like `program.tree`.
+    """
+
+    def go(program: Program, arguments: Sequence[Any], slots: Slots) -> tuple[list[Any], Statistics]:
+        values = dict(zip(program.inputs, [*program.constants, *arguments], strict=True))
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, jaxprs.Literal) else values[atom]
+
+        statistics = {}
+        for i, step in enumerate(program.steps):
+            inputs = [read(atom) for atom in step.inputs]
+            if isinstance(step, Run):
+                outputs = step.function(*inputs)
+            elif isinstance(step, Visit):
+                y, statistics[i] = visitor(step.site, _in_one(step, inputs), inputs[step.argument], slots[i])
+                outputs = [y]
+            else:
+                outputs, statistics[i] = jaxprs.rerun(
+                    step.equation,
+                    inputs,
+                    slots[i],
+                    lambda j, inputs, slots, step=step: go(step.programs[j], inputs, slots),
+                    [inner.tree(zero) for inner in step.programs],
+                    [inner.tree(_slot_axes) for inner in step.programs],
+                )
+            values.update(zip(step.outputs, outputs, strict=True))
+        return [read(atom) for atom in program.outputs], statistics
+
+    return go(program, arguments, slots)
+
+
+def _in_one(step: Visit, inputs: list[Any]) -> Callable[[Array], Array]:
+    """The activation as a function of x alone."""
+    return lambda x: step.function(*inputs[: step.argument], x, *inputs[step.argument + 1 :])[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where in the traced function a jaxpr is."""
+
+    path: tuple[str, ...] = ()
+    position: tuple[int, ...] = ()
+    loops: tuple[int, ...] = ()
+    tapped: bool = True
+    select: Callable[[Site], bool] = lambda site: True
+
+    def at(self, equation: Any, step: int) -> "_Place":
+        return dataclasses.replace(self, path=self.path + jaxprs.scopes(equation), position=(*self.position, step))
+
+
+def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place: _Place) -> tuple[Program, list[bool]]:
+    """Cut a jaxpr into steps.
+
+    Args:
+      jaxpr: it.
+      constants: values of its constvars.
+      active: which of its inputs depend on what is differentiated. Taps go only where a gradient comes anyway: a tap
+        elsewhere would add to the backward pass, or make one through a `while_loop`, which has none.
+      place: where it is.
+
+    Returns:
+      The program, and which of its outputs are active.
+    """
+    variables = {v for v, a in zip(jaxpr.invars, active, strict=True) if a}
+    read_by = jaxprs.readers(jaxpr)
+    steps: list[Run | Visit | Enter] = []
+    waiting: list[Any] = []
+
+    def flush() -> None:
+        if waiting:
+            inputs, outputs = jaxprs.boundary(waiting, read_by)
+            steps.append(Run(jaxprs.function_of(waiting, inputs, outputs), inputs, outputs))
+            waiting.clear()
+
+    for name, kind, group in jaxprs.groups(jaxpr.eqns):
+        inputs, outputs = jaxprs.boundary(group, read_by)
+        position = len(steps) + bool(waiting)
+        step = _visit(name, kind, group, inputs, outputs, variables, place.at(group[0], position))
+        if kind is None:
+            step = _enter(group[0], variables, place.at(group[0], position))
+        if isinstance(step, Visit) and not place.select(step.site):
+            step = None
+        if step is None:
+            waiting.extend(group)
+        else:
+            flush()
+            steps.append(step)
+        if kind is not None or jaxprs.inside(group[0]) is None:
+            for equation in group:
+                if equation.primitive.name != "stop_gradient" and any(
+                    jaxprs.among(v, variables) for v in equation.invars
+                ):
+                    variables.update(v for v in equation.outvars if jaxprs.is_float(v.aval))
+    flush()
+    inputs = [*jaxpr.constvars, *jaxpr.invars]
+    return Program(constants, inputs, jaxpr.outvars, tuple(steps)), [jaxprs.among(v, variables) for v in jaxpr.outvars]
+
+
+def _visit(
+    name: str, kind: Any, group: list[Any], inputs: list[Any], outputs: list[Any], active: set[Any], place: _Place
+) -> Visit | None:
+    """Make a site of equations that bear an activation's name, if they have the inputs and the output of one."""
+    if kind is None or len(outputs) != 1 or not jaxprs.is_float(outputs[0].aval):
+        return None
+    (y,) = outputs
+    arrays = [
+        i for i, v in enumerate(inputs) if jaxprs.is_float(v.aval) and (kind == "gated" or v.aval.shape == y.aval.shape)
+    ]
+    if not arrays:
+        return None
+    x = inputs[arrays[0]]
+    file, line, function = user_frame(jaxprs.frames(group[0]))
+    site = Site(
+        name=name,
+        kind=kind,
+        path="/".join(place.path),
+        file=file,
+        line=line,
+        function=function,
+        shape=y.aval.shape,
+        dtype=str(y.aval.dtype),
+        loops=place.loops,
+        position=place.position,
+        tapped=place.tapped and x in active,
+        varying=(jaxprs.axes_of(x.aval), jaxprs.axes_of(y.aval)),
+    )
+    return Visit(site, jaxprs.function_of(group, inputs, outputs), inputs, outputs, arrays[0])
+
+
+def _enter(equation: Any, active: set[Any], place: _Place) -> Enter | None:
+    """Look for sites inside an equation; None if there are none. Marks the equation's active outputs."""
+    found = jaxprs.inside(equation)
+    if found is None:
+        return None
+    inputs = [jaxprs.among(v, active) for v in equation.invars[found.skipped :]]
+    place = dataclasses.replace(place, tapped=place.tapped and found.tapped)
+    if found.length is not None:
+        place = dataclasses.replace(place, position=(*place.position, LOOP), loops=(*place.loops, found.length))
+    carried = slice(found.constants, found.constants + found.carry)
+    while True:  # until it is known which carried values become active in some iteration
+        inner = [
+            _program(*jaxprs.opened(jaxpr), inputs, dataclasses.replace(place, position=(*place.position, i)))
+            for i, jaxpr in enumerate(found.jaxprs)
+        ]
+        outputs = [any(flags) for flags in zip(*(flags for _, flags in inner), strict=True)]
+        grown = [a or b for a, b in zip(inputs[carried], outputs, strict=False)]
+        if grown == inputs[carried]:
+            break
+        inputs[carried] = grown
+    active.update(v for v, a in zip(equation.outvars, outputs, strict=True) if a)
+    programs = tuple(program for program, _ in inner)
+    if not any(program.sites() for program in programs):
+        return None
+    return Enter(equation, programs, equation.invars, equation.outvars)
+
+
+def _slot_axes(site: Site) -> dict[str, tuple[str, ...]] | None:
+    return dict(zip(("dx", "dy"), site.varying, strict=True)) if site.tapped else None

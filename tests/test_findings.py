@@ -1,0 +1,190 @@
+"""Every finding is made on a model with the fault planted in it, says where, and is not made on healthy ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxact
+from jaxact import flow as jf
+
+X = jax.random.normal(jax.random.key(0), (128, 16))
+LABELS = jnp.arange(128) % 16
+
+
+def square(n, scale=1.0, key=1):
+    """n matrices that keep the size of what goes through them, times `scale`."""
+    return scale * jax.random.normal(jax.random.key(key), (n, 16, 16)) / 4.0
+
+
+def stack(f):
+    """n plain layers, scanned."""
+    return lambda ws, x: jnp.mean(lax.scan(lambda h, w: (f(h @ w), None), x, ws)[0] ** 2)
+
+
+def found(loss, params, x=X):
+    _, flow = jax.jit(jf.observe(loss))(params, x)
+    return {finding.rule: finding for finding in flow.findings()}
+
+
+def line_of(text):
+    """The line of this file that has the text (and not in a call of this function)."""
+    lines = Path(__file__).read_text().splitlines()
+    return next(i for i, line in enumerate(lines, 1) if text in line and "line_of" not in line)
+
+
+def residual(ws, x):
+    def block(h, w):
+        up, down = w
+        return h + jaxact.gelu(jax.nn.standardize(h) @ up) @ down, None
+
+    h, _ = lax.scan(jax.checkpoint(block), x, ws)
+    return -jnp.mean(jax.nn.log_softmax(h)[jnp.arange(len(x)), LABELS])
+
+
+def attention(ws, x):
+    """Softmax multiplies values, which are data: as it should."""
+    h = x.reshape(8, 16, 16)
+    for qkv, out, up, down in ws:
+        z = jax.nn.standardize(h)
+        q, k, v = z @ qkv, z @ qkv.T, z @ out
+        h = h + jax.nn.softmax(q @ k.swapaxes(1, 2) / 4) @ v @ out
+        h = h + jax.nn.silu(jax.nn.standardize(h) @ up) @ down
+    return jnp.mean(h**2)
+
+
+def gated_recurrent(ws, x):
+    """Sigmoids that gate are in no plain stack."""
+
+    def step(state, x):
+        forget, new = jax.nn.sigmoid(x @ ws[0] + state @ ws[1]), jnp.tanh(x @ ws[2] + state @ ws[3])
+        return forget * state + (1 - forget) * new, None
+
+    return jnp.mean(lax.scan(step, jnp.zeros((8, 16)), x.reshape(16, 8, 16))[0] ** 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "params"),
+    [
+        pytest.param(stack(jax.nn.relu), square(4, np.sqrt(2.0)), id="relu, He"),
+        pytest.param(stack(jnp.tanh), square(6, 5 / 3), id="tanh, Glorot"),
+        pytest.param(residual, (square(12), square(12, 0.5)), id="residual"),
+        pytest.param(attention, tuple(tuple(square(4, key=i)) for i in range(3)), id="attention"),
+        pytest.param(gated_recurrent, square(4, 0.5), id="gated recurrent"),
+        pytest.param(lambda w, x: jnp.mean((x @ w) ** 2), square(1)[0], id="linear"),
+    ],
+)
+def test_no_finding_on_a_healthy_model(loss, params):
+    assert found(loss, params) == {}
+
+
+def test_vanishing():
+    finding = found(stack(jaxact.sigmoid), square(10))["vanishing gradients"]
+    assert "over 10 layers" in finding.evidence
+    assert (finding.file, finding.line) == (__file__, line_of("n plain layers, scanned") + 1)
+
+
+def test_exploding():
+    assert "over 12 layers" in found(stack(jax.nn.relu), square(12, 4.0))["exploding gradients"].evidence
+
+
+def test_dead_units():
+    loss = lambda p, x: jnp.mean((jax.nn.relu(x @ p[0] + p[1]) @ p[0]) ** 2)  # noqa: E731
+    bias = jnp.where(jnp.arange(16) < 5, -100.0, 0.0)
+    assert "5 of 16 units" in found(loss, (square(1)[0], bias))["dead units"].evidence
+    few = found(loss, (square(1)[0], bias), X[:8])
+    assert "dead units" not in few, "eight examples are too few to call a unit dead"
+
+
+def test_saturation():
+    assert "saturation" in found(stack(jnp.tanh), square(3, 30.0))
+
+
+def test_initialisation_that_does_not_fit():
+    finding = found(stack(jax.nn.relu), square(6, 0.5))["initialisation"]
+    assert "over 6 layers" in finding.evidence
+    assert "relu" in finding.advice
+
+
+def test_softmax_in_a_hidden_layer():
+    def loss(w, x):
+        hidden = jax.nn.softmax(x @ w)
+        return jnp.mean((hidden @ w) ** 2)
+
+    finding = found(loss, square(1)[0])["softmax in a hidden layer"]
+    assert finding.line == line_of("hidden = jax.nn.softmax(x @ w)")
+
+
+@pytest.mark.parametrize("normalising", [jax.nn.log_softmax, jax.nn.softmax, jaxact.log_softmax, jax.nn.logsumexp])
+def test_softmax_twice(normalising):
+    finding = found(lambda w, x: -jnp.mean(normalising(jax.nn.softmax(x @ w))), square(1)[0])["softmax twice"]
+    assert finding.source.startswith("test_findings.py:")
+
+
+def test_two_linear_layers():
+    def loss(w, x):
+        h = x @ w + w[0]
+        return jnp.mean(jax.nn.relu(h.reshape(-1, 2, 8).reshape(-1, 16) @ w) ** 2)  # second
+
+    finding = found(loss, square(1)[0])["two linear layers"]
+    assert finding.line == line_of("# second")
+    assert f"test_findings.py:{line_of('h = x @ w + w[0]')}" in finding.evidence
+    assert "two linear layers" in found(stack(lambda x: x), square(3)), "from one iteration of a scan to the next"
+
+
+def test_sigmoid_in_a_deep_stack():
+    unrolled = lambda ws, x: jnp.mean(jax.nn.sigmoid(jax.nn.sigmoid(x @ ws[0]) @ ws[1]))  # noqa: E731
+    assert "sigmoid in a deep stack" in found(stack(jax.nn.sigmoid), square(5))
+    assert "sigmoid in a deep stack" not in found(unrolled, square(2))
+
+
+def test_first_non_finite_value_and_gradient():
+    def loss(w, x):
+        h = jax.nn.relu(x @ w)
+        h = jax.nn.silu(jnp.log(h - 1.0))  # made before this one
+        return jnp.mean(jnp.tanh(h))
+
+    finding = found(loss, square(1)[0])["non-finite values"]
+    assert finding.line == line_of("# made before this one")
+    assert "come in" in finding.evidence
+
+    root = lambda w, x: jnp.sum(jnp.sqrt(jax.nn.relu(x @ w)))  # noqa: E731
+    assert "cotangent" in found(root, square(1)[0])["non-finite gradients"].evidence
+
+
+def test_lint_needs_no_arrays():
+    shapes = jax.ShapeDtypeStruct((16, 16), jnp.float32), jax.ShapeDtypeStruct((4, 16), jnp.float32)
+    (finding,) = jf.lint(lambda w, x: jnp.sum(jax.nn.softmax(jax.nn.softmax(x @ w))))(*shapes)
+    assert finding.rule == "softmax twice"
+    assert jf.lint(lambda x, w: jnp.sum(x @ w @ w.T), argnums=1)(*shapes[::-1])[0].rule == "two linear layers"
+
+
+def test_table_records_charts_and_tensorboard(tmp_path):
+    tensorboard = pytest.importorskip("tensorboardX")
+    observed = jf.observe(stack(jaxact.gelu))
+    _, flow = jax.jit(lambda ws: lax.scan(lambda ws, _: (0.9 * ws, observed(ws, X)[1]), ws, length=3))(square(4))
+    assert len(flow.to_records()) == 12
+    assert len(str(flow).splitlines()) == 13
+    assert "gelu[3]" in str(flow)
+    assert "test_findings.py" in str(flow)
+    assert flow._repr_html_().count("<tr>") == 13
+    assert flow.__rich__().row_count == 12
+    kinds = [chart["mark"]["type"] for chart in flow.chart().to_dict()["vconcat"]]
+    assert kinds == ["line", "rect"]
+    last = jax.tree.map(lambda a: a[-1], flow)
+    assert last.chart().to_dict()["mark"]["type"] == "line"
+    np.testing.assert_allclose(last.gradient_slope(), flow.gradient_slope())
+    with tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        flow.to_tensorboard(writer, 7)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) > 1000
+
+
+def test_flow_is_light_to_import():
+    code = "import sys, jaxact.flow; print({'altair', 'rich', 'flax', 'tensorboardX', 'optax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

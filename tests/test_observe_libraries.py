@@ -1,0 +1,166 @@
+"""`observe` on models of Flax Linen, Flax NNX, Equinox and Haiku, as their users write them."""
+
+import chex
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+import jaxact
+from jaxact.flow import observe
+from tests.test_observe import check_moments, mlp
+
+X = jax.random.normal(jax.random.key(1), (16, 8))
+SIZES = (16, 12, 3)
+
+
+class LinenMlp(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Dense(SIZES[0], name="first")(x))
+        x = jaxact.gelu(nn.Dense(SIZES[1], name="second")(x))
+        return nn.Dense(SIZES[2], use_bias=False, name="last")(x)
+
+
+class NnxMlp(nnx.Module):
+    def __init__(self, rngs):
+        self.first = nnx.Linear(8, SIZES[0], rngs=rngs)
+        self.second = nnx.Linear(SIZES[0], SIZES[1], rngs=rngs)
+        self.last = nnx.Linear(SIZES[1], SIZES[2], use_bias=False, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(jaxact.gelu(self.second(nnx.relu(self.first(x)))))
+
+
+def linen():
+    model = LinenMlp()
+    params = model.init(jax.random.key(0), X)["params"]
+    layers = [(params[n]["kernel"], params[n].get("bias")) for n in ("first", "second", "last")]
+    return lambda params, x: jnp.mean(model.apply({"params": params}, x) ** 2), params, layers
+
+
+def nnx_model():
+    """NNX modules are pytrees: of parameters alone, they are given as they are."""
+    model = NnxMlp(nnx.Rngs(0))
+    layers = [(m.kernel[...], m.bias and m.bias[...]) for m in (model.first, model.second, model.last)]
+    return lambda model, x: jnp.mean(model(x) ** 2), model, layers
+
+
+def nnx_split():
+    graph, params = nnx.split(NnxMlp(nnx.Rngs(0)))
+    layers = [
+        (params[n]["kernel"][...], params[n]["bias"][...] if n != "last" else None) for n in ("first", "second", "last")
+    ]
+    return lambda params, x: jnp.mean(nnx.merge(graph, params)(x) ** 2), params, layers
+
+
+def equinox():
+    keys = jax.random.split(jax.random.key(0), 3)
+    model = eqx.nn.Sequential(
+        [
+            eqx.nn.Linear(8, SIZES[0], key=keys[0]),
+            eqx.nn.Lambda(jax.nn.relu),
+            eqx.nn.Linear(SIZES[0], SIZES[1], key=keys[1]),
+            eqx.nn.Lambda(jaxact.gelu),
+            eqx.nn.Linear(SIZES[1], SIZES[2], use_bias=False, key=keys[2]),
+        ]
+    )
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    layers = [(model[i].weight.T, model[i].bias) for i in (0, 2, 4)]
+    return lambda params, x: jnp.mean(jax.vmap(eqx.combine(params, static))(x) ** 2), params, layers
+
+
+def haiku():
+    def forward(x):
+        x = jax.nn.relu(hk.Linear(SIZES[0], name="first")(x))
+        x = jaxact.gelu(hk.Linear(SIZES[1], name="second")(x))
+        return hk.Linear(SIZES[2], with_bias=False, name="last")(x)
+
+    model = hk.without_apply_rng(hk.transform(forward))
+    params = model.init(jax.random.key(0), X)
+    layers = [(params[n]["w"], params[n].get("b")) for n in ("first", "second", "last")]
+    return lambda params, x: jnp.mean(model.apply(params, x) ** 2), params, layers
+
+
+@pytest.mark.parametrize("make", [linen, nnx_model, nnx_split, equinox, haiku])
+def test_changes_nothing_and_sees_what_explicit_perturbations_see(make):
+    fun, params, layers = make()
+    got, flow = jax.jit(observe(fun))(params, X)
+    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(fun))(params, X))
+
+    assert [site.name for site in flow.sites] == ["relu", "gelu"]
+    zeros = {i: {d: jnp.zeros((16, SIZES[i])) for d in ("dx", "dy")} for i in (0, 1)}
+    rewritten = lambda p: mlp(layers, X, p, (jax.nn.relu, jaxact.gelu))  # noqa: E731
+    cotangents, seen = jax.jit(jax.grad(rewritten, has_aux=True))(zeros)
+    for i, statistics in enumerate(flow.statistics):
+        for name, array in {"x": seen[i][0], "y": seen[i][1], **cotangents[i]}.items():
+            check_moments(statistics[name], array, 0, name)
+
+
+def test_sites_are_called_after_linen_modules():
+    class Block(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.gelu(nn.Dense(4)(x))
+
+    class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            x = Block()(x)
+            return jnp.sum(Block()(x))
+
+    model = Model()
+    _, flow = observe(model.apply)(model.init(jax.random.key(0), X), X)
+    assert [site.path.split("/")[-1] for site in flow.sites] == ["Block_0", "Block_1"]
+    assert {(site.function, site.file) for site in flow.sites} == {("__call__", __file__)}
+
+
+def test_linen_scan_and_remat_over_layers():
+    class Layer(nn.Module):
+        @nn.compact
+        def __call__(self, x, _):
+            return nn.silu(nn.Dense(8)(x)), None
+
+    class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            layers = nn.scan(nn.remat(Layer), variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+            return jnp.mean(layers()(x, None)[0] ** 2)
+
+    model = Model()
+    params = model.init(jax.random.key(0), X)
+    got, flow = jax.jit(observe(model.apply))(params, X)
+    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(model.apply))(params, X))
+    assert [r["iteration"] for r in flow.to_records()] == [(0,), (1,), (2,)]
+
+
+def test_nnx_in_training_with_batch_norm_and_dropout():
+    """What is not a parameter is split off, and comes back changed as auxiliary data."""
+
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.linear = nnx.Linear(8, 8, rngs=rngs)
+            self.norm = nnx.BatchNorm(8, rngs=rngs)
+            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+        def __call__(self, x):
+            return self.dropout(nnx.silu(self.norm(self.linear(x))))
+
+    model = Model(nnx.Rngs(0))
+    with pytest.raises(TypeError, match=r"split the parameters from the rest .*flax.nnx.split"):
+        observe(lambda model, x: jnp.mean(model(x) ** 2))(model, X)
+
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+
+    def loss(params, rest, x):
+        model = nnx.merge(graph, params, rest, copy=True)
+        value = jnp.mean(model(x) ** 2)
+        return value, nnx.split(model, nnx.Param, ...)[2]
+
+    got, flow = jax.jit(observe(loss, has_aux=True))(params, rest, X)
+    want = jax.jit(jax.value_and_grad(loss, has_aux=True))(params, rest, X)
+    chex.assert_trees_all_equal(got, want)
+    assert [site.name for site in flow.sites] == ["silu"]
