@@ -147,7 +147,7 @@ def _snake_alpha_slope(x: Array, alpha: Array) -> Array:
     # x sin(2 z) / alpha - (sin(z) / alpha)^2, z = alpha x, is x^2 q (2 cos(z) - q) with q = sin(z) / z, 1 at alpha = 0.
     high, low = _angle(x, alpha)
     s, c, low_s, low_c, z = jnp.sin(high), jnp.cos(high), jnp.sin(low), jnp.cos(low), _divisor(high)
-    factor = low_c * (2 * c - s / z) - low_s * (2 * s + c / z)
+    factor = low_c * (2 * c - s / z) + (s / z * (low / z) - low_s * (2 * s + c / z))
     slope = jnp.where(high == 0, x * x, x * ((s * low_c + c * low_s) * (x / z) * factor))
     return jnp.where(_far(x, alpha), -0.5 / jnp.square(_divisor(alpha)), slope)
 
