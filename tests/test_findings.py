@@ -157,6 +157,12 @@ def test_first_non_finite_value_and_gradient():
     assert "cotangent" in found(root, square(1)[0])["non-finite gradients"].evidence
 
 
+def test_a_closed_over_batch_is_data():
+    """Its residual connection is one too."""
+    fun = lambda w: jnp.mean(jax.nn.relu((X + X @ w) @ w) ** 2)  # noqa: E731
+    assert jax.jit(jf.observe(fun))(square(1)[0])[1].warnings == ()
+
+
 def test_lint_needs_no_arrays():
     shapes = jax.ShapeDtypeStruct((16, 16), jnp.float32), jax.ShapeDtypeStruct((4, 16), jnp.float32)
     (finding,) = jf.lint(lambda w, x: jnp.sum(jax.nn.softmax(jax.nn.softmax(x @ w))))(*shapes)

@@ -83,7 +83,9 @@ def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...
 def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
     """Follow the tags through a jaxpr. Returns those of its outputs."""
     jaxpr, _ = jaxprs.opened(closed)
-    values = dict(zip(jaxpr.invars, inputs, strict=True))
+    # A batch that the function closes over is a constant of its jaxpr, as a mask is: both are taken for data.
+    values = {v: _Value("data") for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
+    values |= zip(jaxpr.invars, inputs, strict=True)
 
     def read(atom: Any) -> _Value:
         return _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())

@@ -1,0 +1,139 @@
+"""Measure what observing a training step costs, beside the other ways to see activations and their gradients.
+
+    python -m benchmarks.observe            an MLP of 4 layers, width 1,024, batch 1,024
+    python -m benchmarks.observe --quick    with a tenth of the repetitions
+
+Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`; explicit perturbations
+(a zero before and after each activation, and the same statistics of the activations and of the gradients by the zeros);
+and Flax Linen's `capture_intermediates` with `perturb`, which returns the arrays themselves. Steps are timed in turns,
+so that a busy machine slows all of them alike. Memory is the compiler's own count of temporary bytes. Writes
+benchmarks/results/observe.json, into which each run merges what it measured, and observe.md.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from benchmarks.report import RESULTS, environment, merge, table
+from jaxact.flow import observe
+from jaxact.flow.statistics import moments
+
+LAYERS, BATCH, WIDTH = 4, 1024, 1024
+
+
+class Mlp(nn.Module):
+    """ReLU layers; with `perturbed`, Flax's own way to gradients by intermediates."""
+
+    perturbed: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Return the loss."""
+        for i in range(LAYERS):
+            x = nn.Dense(WIDTH)(x)
+            if self.perturbed:
+                x = self.perturb(f"x{i}", x)
+            x = jax.nn.relu(x)
+            if self.perturbed:
+                x = self.perturb(f"y{i}", x)
+        return jnp.mean(nn.Dense(10)(x) ** 2)
+
+
+def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """The step of each variant and its arguments."""
+    x = jax.random.normal(jax.random.key(0), (BATCH, WIDTH))
+    params = Mlp().init(jax.random.key(1), x)["params"]
+    zeros = [{d: jnp.zeros((BATCH, WIDTH)) for d in ("dx", "dy")} for _ in range(LAYERS)]
+    captured = Mlp(perturbed=True)
+    perturbations = captured.init(jax.random.key(1), x)["perturbations"]
+
+    def loss(params: Any, x: Array) -> Array:
+        return Mlp().apply({"params": params}, x)
+
+    def with_zeros(params: Any, zeros: list[dict[str, Array]], x: Array) -> tuple[Array, Any]:
+        seen = []
+        for i, zero in enumerate(zeros):
+            layer = params[f"Dense_{i}"]
+            before = x @ layer["kernel"] + layer["bias"] + zero["dx"]
+            x = jax.nn.relu(before) + zero["dy"]
+            seen.append((moments(before), moments(x), jnp.mean(before < 0), jnp.sum(before > 0, 0)))
+        layer = params[f"Dense_{LAYERS}"]
+        return jnp.mean((x @ layer["kernel"] + layer["bias"]) ** 2), seen
+
+    def explicit(params: Any, x: Array, zeros: list[dict[str, Array]]) -> Any:
+        (value, seen), (grads, cotangents) = jax.value_and_grad(with_zeros, argnums=(0, 1), has_aux=True)(
+            params, zeros, x
+        )
+        return value, grads, seen, jax.tree.map(moments, cotangents)
+
+    def flax_loss(params: Any, perturbations: Any, x: Array) -> Any:
+        variables = {"params": params, "perturbations": perturbations}
+        return captured.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
+
+    return {
+        "jax.value_and_grad": (jax.value_and_grad(loss), (params, x)),
+        "jaxact.flow.observe": (observe(loss), (params, x)),
+        "explicit perturbations": (explicit, (params, x, zeros)),
+        "Flax capture and perturb": (
+            jax.value_and_grad(flax_loss, argnums=(0, 1), has_aux=True),
+            (params, perturbations, x),
+        ),
+    }
+
+
+def measure(repetitions: int) -> dict[str, dict[str, float]]:
+    """Median time of a step, and its compiled memory, for each variant."""
+    compiled = {name: (jax.jit(f).lower(*args).compile(), args) for name, (f, args) in variants().items()}
+    times: dict[str, list[float]] = {name: [] for name in compiled}
+    for repetition in range(repetitions + 1):
+        for name, (step, args) in compiled.items():
+            start = time.perf_counter()
+            jax.block_until_ready(step(*args))
+            if repetition:
+                times[name].append(time.perf_counter() - start)
+    results = {}
+    for name, (step, _) in compiled.items():
+        memory, text = step.memory_analysis(), step.as_text()
+        # A step's slowdown is the median of its ratios to the plain step of the same turn.
+        ratios = np.asarray(times[name]) / np.asarray(times["jax.value_and_grad"])
+        results[name] = {
+            "milliseconds": round(float(np.median(times[name]) * 1e3), 1),
+            "time, %": round(float(np.median(ratios) - 1) * 100, 1),
+            "temporary MiB": round(memory.temp_size_in_bytes / 2**20, 1),
+            "output MiB": round(memory.output_size_in_bytes / 2**20, 1),
+            "host transfers": sum(text.count(word) for word in ("callback", "outfeed", "infeed")),
+        }
+    return results
+
+
+def main() -> None:
+    """Measure and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    arguments = parser.parse_args()
+    repetitions = 4 if arguments.quick else 40
+    setting = {**environment("jaxlib", "flax"), "load": f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"}
+    results = {"environment": setting, "repetitions": repetitions, "variants": measure(repetitions)}
+    key = f"jax {jax.__version__}"
+    network = f"MLP of {LAYERS} layers, width {WIDTH}, batch {BATCH}, f32, relu"
+    report = f"# What observing costs\n\n{network}; value and gradient.\n"
+    for version, result in merge("observe", {key: results}).items():
+        rows = result["variants"]
+        header = ["", *next(iter(rows.values()))]
+        where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
+        report += f"\n## {version}\n\n{where}; median of {result['repetitions']} steps.\n\n"
+        report += table(header, ([name, *row.values()] for name, row in rows.items()))
+    (RESULTS / "observe.md").write_text(report)
+    print(report)
+
+
+if __name__ == "__main__":
+    main()
