@@ -65,7 +65,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
     code, message = stop(tmp_path / "stopped", at=1, number=signal.SIGINT)
     assert code == 130
     assert "--resume" in message
-    assert "Traceback" not in message
+    assert "KeyboardInterrupt" not in message  # no traceback of ours; JAX's GPU plugin logs one where it finds no GPU
 
 
 def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(tmp_path: Path, uninterrupted: bytes):

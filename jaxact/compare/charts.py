@@ -54,7 +54,8 @@ def make(comparison: Comparison, records: Lines) -> list[Titled]:
         Titled(
             "gradient_heatmap",
             "Gradient, layer by step",
-            "The same norm at every layer and every measured step. Dark: the layer hardly learns. Grey: diverged.",
+            "The same norm at every layer and every measured step. Dark only at the bottom: it vanished on its way back. "
+            "Dark everywhere: there is little left to learn. Grey: diverged.",
             _heatmap(comparison, by_layer),
         ),
         Titled(
@@ -81,13 +82,12 @@ def _styled(titled: Titled, comparison: Comparison) -> Titled:
             titled.title,
             subtitle=_wrapped(titled.explanation.replace("at the step of the slider", f"at step {comparison.steps}")),
         ),
-        usermeta={"keep_legend": titled.name == "gradient_heatmap"},
         background="white",
         padding=12,
     )
     chart = chart.configure_title(anchor="start", fontSize=18, subtitleFontSize=13, subtitleColor="#555", offset=14)
     chart = chart.configure_axis(labelFontSize=12, titleFontSize=13, titleFontWeight="normal", gridColor="#e6e6e6")
-    chart = chart.configure_legend(labelFontSize=13, titleFontSize=13, symbolStrokeWidth=3)
+    chart = chart.configure_legend(labelFontSize=13, titleFontSize=13)
     chart = chart.configure_header(labelFontSize=13, titleFontSize=13).configure_view(stroke="#ccc")
     return titled._replace(chart=chart)
 
@@ -136,7 +136,8 @@ def _geometric_mean(values: Iterable[float | None]) -> float | None:
 def _colour(comparison: Comparison) -> alt.Color:
     names = list(comparison.activations)
     scale = alt.Scale(domain=names, range=list(colours(names).values()))
-    return alt.Color("activation:N", scale=scale, title=None)
+    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=3)
+    return alt.Color("activation:N", scale=scale, title=None, legend=legend)
 
 
 def _shown(comparison: Comparison) -> alt.Parameter:
@@ -180,7 +181,8 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
         scale = alt.Scale(type="log", domain=[max(low, _SMALLEST), high], nice=True, clamp=True)
         axis = alt.Axis(format="~e", tickCount=6)
     else:
-        scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
+        highest = max((v[field] for v in values), default=0.0)
+        scale, axis = alt.Scale(domain=[0, max(highest, 0.1)], nice=True), alt.Axis(format="%", tickCount=6)
     base = (
         alt.Chart(alt.InlineData(values=values))
         .transform_filter("datum.step == step && indexof(shown, datum.activation) >= 0")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxact.compare import Comparison, run
+from jaxact.gallery import commands
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -14,9 +15,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail('the command needs tyro, which is not installed; run: pip install "jaxact[compare]"')
     app = tyro.extras.SubcommandApp()
     app.command(name="compare")(Comparison)
+    app.command(name="list")(commands.List)
+    app.command(name="show")(commands.Show)
+    app.command(name="gallery")(commands.Gallery)
     try:
-        command = app.cli(prog="jaxact", description="Activation functions for JAX: see what they do.", args=args)
-        return compare(command)
+        command = app.cli(
+            prog="jaxact",
+            description="Activation functions for JAX: see what they do.",
+            args=args,
+            config=(tyro.conf.PositionalRequiredArgs,),
+        )
+        return compare(command) if isinstance(command, Comparison) else commands.do(command)
     except (ValueError, ImportError) as error:
         return _fail(str(error))
 

@@ -35,7 +35,7 @@ class Comparison:
     """Learning rate, constant."""
     batch_size: int = 128
     """Images in a batch; it is split evenly over all devices."""
-    steps: int = 400
+    steps: int = 300
     """Training steps of each network."""
     seeds: int = 3
     """Networks trained for each activation, at the same time; they differ in initial weights and order of the data."""
@@ -43,7 +43,7 @@ class Comparison:
     """The first of these seeds; the others count up from it."""
     log_every: int = 20
     """Steps from one measurement to the next; the start and the end are always measured."""
-    checkpoint_every: int = 200
+    checkpoint_every: int = 150
     """Steps from one checkpoint to the next, up to the next measurement; the end is always saved."""
     platform: Literal["cpu", "gpu", "tpu"] | None = None
     """Where to train; by default where JAX wants to."""

@@ -248,12 +248,8 @@ def _bundle() -> str:
 
 
 def _for_page(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """Return the chart's specification without titles and activation legends: the page has its own."""
-    spec = chart.to_dict()
-    spec.pop("title", None)
-    spec["background"] = "transparent"
-    spec["config"]["legend"] = {**spec["config"].get("legend", {}), "disable": not spec["usermeta"]["keep_legend"]}
-    return spec
+    """Return the chart's specification without its title: the page has its own."""
+    return {**chart.to_dict(), "title": None}
 
 
 _TEMPLATE = """<!DOCTYPE html>
