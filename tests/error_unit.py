@@ -24,8 +24,8 @@ def smallest(dtype: Any) -> float:
 def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any]) -> NDArray[np.float64]:
     """|got - reference| in ulps, of got's type, of max(|reference|, |sensitivity| / 8).
 
-    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the maximum is under `smallest`, 0
-    for a result that is small too and infinity for one that is not. NaN is infinitely wrong.
+    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the reference is under `smallest`, a
+    result that is small too counts as right. NaN is infinitely wrong.
     """
     info = jnp.finfo(got.dtype)
     size = np.maximum(np.abs(reference), np.abs(sensitivity) / 8)

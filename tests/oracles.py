@@ -640,7 +640,7 @@ def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] =
     return np.moveaxis(g.reshape(np.moveaxis(y, axes, target).shape), target, axes)
 
 
-def log_softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
-    """cotangent times d log_softmax / dx at temperature 1, where y is softmax; a masked entry has no gradient."""
-    c = np.where(y > 0, cotangent, 0)
-    return np.where(y > 0, c - y * np.sum(c, axis=axis, keepdims=True), 0)
+def log_softmax_gradient(log_y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
+    """cotangent times d log_softmax / dx at temperature 1, where log_y is log_softmax; -inf has no gradient."""
+    c = np.where(np.isneginf(log_y), 0, cotangent)
+    return np.where(np.isneginf(log_y), 0, c - np.exp(log_y) * np.sum(c, axis=axis, keepdims=True))

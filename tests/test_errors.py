@@ -18,7 +18,7 @@ _NOT_ARRAYS = ["1.0", None, [1.0, 2.0], {"x": 1.0}, decimal.Decimal(1), np.array
 @every
 @pytest.mark.parametrize("bad", _NOT_ARRAYS, ids=lambda bad: type(bad).__name__)
 def test_not_an_array(case, bad):
-    message = rf"^jaxact\.{case.row.name}: expected x to be a real number or array, got .*; convert it"
+    message = rf"^jaxact\.{case.row.name}: expected (x|gate) to be a real number or array, got .*; convert it"
     with pytest.raises(TypeError, match=message):
         case(bad)
 
@@ -27,7 +27,7 @@ def test_not_an_array(case, bad):
 def test_not_real(case):
     """Complex, eagerly and under jit, and float8, whose every operation would round."""
     for x in (np.ones(4, np.complex64), jnp.ones(4, jnp.float8_e4m3fn)):
-        message = rf"^jaxact\.{case.row.name}: expected x to be bfloat16, .*, got {x.dtype}; cast it with"
+        message = rf"^jaxact\.{case.row.name}: expected (x|gate) to be bfloat16, .*, got {x.dtype}; cast it with"
         with pytest.raises(TypeError, match=message):
             case(x)
         with pytest.raises(TypeError, match=message):
@@ -79,7 +79,7 @@ def test_axes(name):
         with pytest.raises(ValueError, match=message):
             function(np.ones((2, 2)), axis=axis)
     for axis in ("rows", 0.5):
-        with pytest.raises(TypeError, match=rf"^jaxact\.{name}: expected axis to be an int.*, got {axis!r}; name"):
+        with pytest.raises(TypeError, match=rf"^jaxact\.{name}: expected axis to be an int.*, got .*{axis!r}.*; name"):
             function(np.ones((2, 2)), axis=axis)
     if name != "logsumexp":
         with pytest.raises(ValueError, match=rf"^jaxact\.{name}: expected axis .* rank 0, got -1; give"):
@@ -121,7 +121,6 @@ def test_an_odd_glu():
             r"^jaxact: no activation is named 'gelu_tahn' in transformers; did you mean .*gelu",
         ),
         ("?", "keras", r"^jaxact: no activation is named '\?' in keras; known are .*relu"),
-        (None, "jax", r"^jaxact: no activation is named None"),
         ("__import__('os')", "jax", r"^jaxact: no activation is named"),
         ("relu", "theano", r"^jaxact\.get: expected source to be one of jax, torch, keras, transformers, got 'theano'"),
     ],
@@ -132,3 +131,9 @@ def test_unknown_names(name, source, message):
     if source == "jax":
         with pytest.raises(ValueError, match=message.replace(" in jax", "")):
             jaxact.info(name)
+
+
+def test_a_name_is_a_string():
+    for bad in (None, 1, ["relu"]):
+        with pytest.raises(TypeError, match=r"^jaxact\.get: expected a name or a config .*, got "):
+            jaxact.get(bad)

@@ -39,10 +39,8 @@ def test_values_and_gradients(name, rows):
     cotangent = np.cos(np.arange(x.size, dtype=np.float32)).reshape(x.shape)
     gradient = jax.vjp(function, x)[1](jnp.asarray(cotangent))[0]
     chex.assert_tree_all_finite(gradient)
-    gradient_of = getattr(oracles, f"{name}_gradient")
-    chex.assert_trees_all_close(
-        gradient, gradient_of(oracles.softmax(x.astype(np.float64), mask, axis), cotangent, axis), rtol=1e-5, atol=2e-6
-    )
+    expected_gradient = getattr(oracles, f"{name}_gradient")(expected, cotangent, axis)
+    chex.assert_trees_all_close(gradient, expected_gradient, rtol=1e-5, atol=2e-6)
     left_out = ~mask | np.isneginf(x)
     assert np.all(np.asarray(gradient)[left_out] == 0)
     assert np.all(np.asarray(y)[left_out] == (0 if name == "softmax" else -np.inf))
@@ -134,14 +132,12 @@ def test_the_tail_of_a_one_hot_cotangent(name):
     for row in ((0.0, -20.0), (-20.0, 0.0), (0.0, -40.0, -60.0), (5.0, 4.0, -30.0)):
         x = np.array(row, np.float32)
         y = oracles.softmax(x.astype(np.float64))
-        gradient_of = getattr(oracles, f"{name}_gradient")
         for i in range(x.size):
             one_hot = np.eye(x.size, dtype=np.float32)[i]
             gradient = jax.vjp(getattr(jaxact, name), x)[1](jnp.asarray(one_hot))[0]
             expected = oracles.softmax_gradient(y, one_hot)
             if name == "log_softmax":  # 1 - y_i is the sum of the others
                 expected = np.where(one_hot == 1, np.sum(y * (1 - one_hot)), -y)
-                np.testing.assert_allclose(expected, gradient_of(y, one_hot), atol=1e-15)
             np.testing.assert_allclose(gradient, expected, rtol=2e-6, atol=1e-37, err_msg=f"{row}, {i}")
     gradient = jax.grad(lambda x: jaxact.softmax(x)[0])(np.array([0.0, -20.0], np.float32))
     np.testing.assert_allclose(gradient, [2.0611536e-09, -2.0611536e-09], rtol=2e-6)

@@ -7,27 +7,20 @@ from absl.testing import parameterized
 from tests.cases import POINTWISE
 from tests.error_unit import check
 
-_CASES = [(f"_{case.name}", case) for case in POINTWISE]
+
+def _cases(*dtypes):
+    return [(f"_{dtype}_{case.name}", case, dtype) for dtype in dtypes for case in POINTWISE]
 
 
 class TestValues(chex.TestCase):
+    # float16 and float64 take the same path as bfloat16 and float32: with jit is enough.
     @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(_CASES)
-    def test_float32(self, case):
-        check(case, self.variant(case.__call__), "float32", 0)
+    @parameterized.named_parameters(_cases("float32", "bfloat16"))
+    def test_value(self, case, dtype):
+        check(case, self.variant(case.__call__), dtype, 0)
 
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(_CASES)
-    def test_bfloat16(self, case):
-        check(case, self.variant(case.__call__), "bfloat16", 0)
-
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(_CASES)
-    def test_float16(self, case):
-        check(case, self.variant(case.__call__), "float16", 0)
-
-    @chex.variants(with_jit=True, without_jit=True)
-    @parameterized.named_parameters(_CASES)
-    def test_float64(self, case):
-        with jax.enable_x64(True):
-            check(case, self.variant(case.__call__), "float64", 0)
+    @chex.variants(with_jit=True)
+    @parameterized.named_parameters(_cases("float16", "float64"))
+    def test_other_value(self, case, dtype):
+        with jax.enable_x64(dtype == "float64"):
+            check(case, self.variant(case.__call__), dtype, 0)
