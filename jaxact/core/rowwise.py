@@ -32,8 +32,8 @@ class Axes(NamedTuple):
 
 
 def difference(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return a - b as its rounding and the exact rest (0 where that overflows); 0 where a == b, at infinity too."""
-    high = jnp.where(a == b, 0, a - b)
+    """Return a - b as its rounding and the exact rest (0 where that overflows); inf - inf counts as 0."""
+    high = jnp.where((a == b) & jnp.isinf(a), 0, a - b)
     part = high - a
     rest = (a - (high - part)) - (b + part)
     return high, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
@@ -48,16 +48,22 @@ def quotient(high: Array, low: Array, divisor: Array) -> tuple[Array, Array]:
 
 
 def centred(
-    axes: Axes, weights: Array, t: Array, other_weight: Array | None = None, other: Array | None = None
+    axes: Axes,
+    weights: Array,
+    valid: Array,
+    t: Array,
+    other_weight: Array | None = None,
+    other: Array | None = None,
 ) -> tuple[Array, Array | None]:
     """Subtract from t its weighted mean over the row; the weights need not sum to 1.
 
     The difference cancels where one entry has nearly all of the weight. Subtracting the mean first, and then what is
-    left of it, gives the small difference to full precision.
+    left of it, gives the small difference to full precision, here and in the transpose.
 
     Args:
       axes: the row.
       weights: 0 or more; all 0 in a row counts as a mean of 0.
+      valid: where t is to be seen; the result is 0 elsewhere.
       t: what is averaged.
       other_weight: the weight of one more entry of the row that is not in the arrays, if any.
       other: that entry of t.
@@ -69,12 +75,15 @@ def centred(
     if other_weight is not None:
         total += other_weight
     total = jnp.where(total == 0, 1, total)
+    t = jnp.where(valid, t, 0)
     for _ in range(2):
         mean = axes.sum(weights * t)
         if other_weight is not None:
             mean += other_weight * other
         mean /= total
-        t = t - mean
+        # Without a select in between, LLVM turns the transpose's sum += a b + c d into sum + a b + c d, and that loses
+        # the small difference of the products.
+        t = jnp.where(valid, t - mean, 0)
         other = None if other is None else other - mean
     return t, other
 

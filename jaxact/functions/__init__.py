@@ -12,3 +12,4 @@ from jaxact.functions.simplex import *
 from jaxact.functions.smooth import *
 from jaxact.functions.softmax import *
 from jaxact.functions.softplus import *
+from jaxact.functions.sparse import *

@@ -95,15 +95,12 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
         def tangent(y: Array, alpha: Array | None, t: Array, t_alpha: Array | None) -> Array:
             support = y > 0
             p, t = jnp.where(support, widen(y), 1), widen(t)
-            if fixed is None:
-                weights = jnp.power(p, 2 - alpha)
-            else:
-                weights = jnp.sqrt(p) if fixed == 1.5 else jnp.ones_like(p)
+            weights = jnp.power(p, 2 - alpha) if fixed is None else jnp.sqrt(p) if fixed == 1.5 else jnp.ones_like(p)
             weights = jnp.where(support, weights, 0)
             if live:
                 q = alpha - 1
                 t = t + expm1_less_slope(q * jnp.log(p)) / (q * q) * t_alpha
-            t, _ = centred(axes, weights, jnp.where(support, t, 0))
+            t, _ = centred(axes, weights, support, t)
             return (weights * t).astype(y.dtype)
 
         return y, tangent(y, primals[2], t, t_alpha if live else None)
@@ -136,7 +133,8 @@ def sparsemax(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | N
 
     The nearest point of the simplex to x; small logits give exactly 0. The derivative along a tangent t is t minus its
     mean over the entries that are not 0, and 0 elsewhere; the backward pass keeps y alone. -inf logits and entries
-    left out by `where` give 0 with gradient 0. +inf logits share their row equally. 16-bit input is computed in float32.
+    left out by `where` give 0 with gradient 0. +inf logits share their row equally. 16-bit input is computed in
+    float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -186,9 +184,7 @@ def entmax15(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | No
     return _entmax15(x, axis, where)
 
 
-@activation(
-    module="Entmax", kind="axis", range=(0.0, 1.0), keeps=0.0, variants=({"alpha": 1.25}, {"alpha": 3.0})
-)
+@activation(module="Entmax", kind="axis", range=(0.0, 1.0), keeps=0.0, variants=({"alpha": 1.25}, {"alpha": 3.0}))
 def entmax(
     x: ArrayLike, alpha: ArrayLike = 1.5, axis: int | Sequence[int] = -1, where: ArrayLike | None = None
 ) -> Array:

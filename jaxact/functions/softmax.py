@@ -57,7 +57,7 @@ def _shares(
 
 
 def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array | None]:
-    """The tangents of x / temperature and sink / temperature, but for one number a row, which changes no probability."""
+    """The tangents of x / temperature and sink / temperature, up to one number a row, which changes nothing."""
     x, where, temperature, sink = primals
     t, _, t_temperature, t_sink = tangents
     live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
@@ -85,7 +85,7 @@ def _kernel(name: str) -> Callable[..., tuple[Array, Array | None]]:
         @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y, and with a sink one number a row
         def tangent(y: Array, y_sink: Array | None, t: Array, t_sink: Array | None) -> tuple[Array, Array | None]:
             weights = widen(y)
-            t, t_sink = centred(axes, weights, jnp.where(y == 0, 0, t), y_sink, t_sink)
+            t, t_sink = centred(axes, weights, y > 0, t, y_sink, t_sink)
             return (weights * t).astype(y.dtype), None if y_sink is None else y_sink * t_sink
 
         return shares, tangent(*shares, *_logit_tangents(axes, primals, tangents))
@@ -138,8 +138,8 @@ def softmax(
         More than 1 flattens, less sharpens.
       sink: a number, or array of one value a row: one more logit, whose share is not returned, so that a row can sum to
         less than 1; traced and differentiable. 0 is "softmax off by one".
-      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split too:
-        x is this device's part of the row. temperature and sink are the same on all of them.
+      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
+        too: x is this device's part of the row. temperature and sink are the same on all of them.
 
     Returns:
       Array of x's shape and float type.
@@ -216,9 +216,7 @@ def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, 
     def tangent(primals: tuple[Any, ...], t: Array, t_sink: Array | None) -> Array:
         x, where, *parameters = primals
         y, y_sink = _softmax_kernel(axes, widen(x), where, *parameters)
-        valid = _valid(x, where)
-        t, _ = centred(axes, y, jnp.where(valid, t, 0), y_sink, t_sink)
-        return jnp.where(valid, t, 0).astype(x.dtype)
+        return centred(axes, y, _valid(x, where), t, y_sink, t_sink)[0].astype(x.dtype)
 
     return _log_softmax_kernel(axes, *primals), tangent(primals, *_logit_tangents(axes, primals, tangents))
 
@@ -245,7 +243,7 @@ def log_softmax(
     sink: ArrayLike | None = None,
     axis_name: AxisName | None = None,
 ) -> Array:
-    """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
+    """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) if there is no sink s.
 
     The derivative along a tangent t is (t - sum(softmax(x) t)) / T; the backward pass keeps x. -inf logits and entries
     left out by `where` give -inf with gradient 0. +inf logits share their row equally. 16-bit input is computed in
@@ -258,8 +256,8 @@ def log_softmax(
       temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
       sink: a number, or array of one value a row: one more logit, whose share is not returned; traced and
         differentiable.
-      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split too:
-        x is this device's part of the row. temperature and sink are the same on all of them.
+      axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
+        too: x is this device's part of the row. temperature and sink are the same on all of them.
 
     Returns:
       Array of x's shape and float type.
