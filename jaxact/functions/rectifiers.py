@@ -176,7 +176,10 @@ _leaky_relu_of_any_slope, _prelu = (
     kinks={0.0: 1.0},
     smoothness=0,
     variants=({"negative_slope": 0.25}, {"negative_slope": -0.5}),
-    elsewhere={"torch": {"prelu": {}}, "transformers": {"prelu": {"negative_slope": 0.25}}},
+    elsewhere={
+        "torch": {"prelu": {}, "PReLU": {"negative_slope": 0.25}},
+        "transformers": {"prelu": {"negative_slope": 0.25}},
+    },
 )
 def prelu(x: ArrayLike, negative_slope: ArrayLike) -> Array:
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x.
