@@ -54,7 +54,7 @@ def make(comparison: Comparison, records: Lines) -> list[Titled]:
         Titled(
             "gradient_heatmap",
             "Gradient, layer by step",
-            "The same norm at every layer and every measured step. Dark only at the bottom: it vanished on its way back. "
+            "The same norm at every layer and measured step. Dark only at the bottom: it vanished on its way back. "
             "Dark everywhere: there is little left to learn. Grey: diverged.",
             _heatmap(comparison, by_layer),
         ),
