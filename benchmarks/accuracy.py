@@ -193,9 +193,9 @@ def write(results: dict[str, Any]) -> None:
     """Write accuracy.md from all that accuracy.json holds."""
     text = [
         "# Accuracy\n",
-        "Written by `python -m benchmarks.accuracy`. Worst error in units of an ulp of max(|f|, |x f'| / 8), f being the "
-        "value or the derivative in question; *z* counts wrong zeros and *n* NaNs. Left out are NaN and subnormal inputs, "
-        "and results under 2^-116 (in float16, subnormal ones).\n",
+        "Written by `python -m benchmarks.accuracy`. Worst error in units of an ulp of max(|f|, |x f'| / 8), f being "
+        "the value or the derivative in question; *z* counts wrong zeros and *n* NaNs. Left out are NaN and subnormal "
+        "inputs, and results under 2^-116 (in float16, subnormal ones).\n",
     ]
     for key in ("environment", "environment, exhaustive"):
         if key in results:

@@ -1,4 +1,6 @@
-"""Compute the rational approximations in jaxact/core/numerics.py: `python -m benchmarks.coefficients`.
+"""Compute the rational approximations in jaxact/core/numerics.py and functions/rational.py.
+
+    python -m benchmarks.coefficients
 
 Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, interpolated at Chebyshev nodes of (t - k) / (t + k) in 80-digit
 arithmetic, which is within a factor of two of the best relative error. N and M have positive coefficients, so that
@@ -6,8 +8,12 @@ Horner's rule does not cancel. The numerator of GELU's slope, N(t) - t M(t) / sq
 for the same reason.
 """
 
+from collections.abc import Callable
+
 import mpmath
+import numpy as np
 from mpmath import mp
+from scipy import special
 
 FORMS = {"float32": (5, 14.5, 3.0), "float64": (11, 39.0, 3.0)}
 """dtype: degree of M, end of the interval, and k."""
@@ -45,8 +51,33 @@ def gelu_minimum() -> mpmath.mpf:
     return mp.findroot(lambda t: mills(t) - t / mp.sqrt(2 * mp.pi), 0.75)
 
 
+def pade(f: Callable[[np.ndarray], np.ndarray], end: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fit P(x) / (1 + Q(x)) to f on [-end, end] by least squares, with P = O(x) of degree 5 and an even Q of degree 4.
+
+    Linear in the coefficients once multiplied by 1 + Q, and weighted by 1 / (1 + Q) of the round before.
+
+    Returns:
+      Coefficients of x, ..., x^5 and of x^2 and x^4, and the largest error.
+    """
+    x = np.linspace(-end, end, 1201)
+    y, weight = f(x), np.ones_like(x)
+    powers = x[:, None] ** np.arange(1, 6)
+    for _ in range(100):
+        columns = np.concatenate([powers, -y[:, None] * powers[:, [1, 3]]], axis=1)
+        solution = np.linalg.lstsq(columns * weight[:, None], y * weight)[0]
+        weight = 1 / (1 + np.abs(powers[:, [1, 3]] @ solution[5:]))
+    error = np.max(np.abs(powers @ solution[:5] * weight - y))
+    return solution[:5], solution[5:], float(error)
+
+
 def main() -> None:
-    """Print the coefficients, highest power first, and the largest relative error of each form."""
+    """Print the coefficients and the largest error of each form: highest power first, for `rational` lowest first."""
+    for name, f, end in (
+        ("leaky_relu", lambda x: np.where(x > 0, x, 0.01 * x), 3.0),
+        ("gelu", lambda x: x * special.ndtr(x), 5.0),
+    ):
+        p, q, error = pade(f, end)
+        print(f"{name} on [{-end}, {end}]: P = {np.round(p, 6)}, Q = {np.round(q, 6)}, error {error:.2g}")
     mp.dps = 80
     for dtype, (degree, end, k) in FORMS.items():
         n, m = fit(degree, end, k)

@@ -10,6 +10,7 @@ far too large is enough. `observe` counts, over the whole data set, the units th
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +71,7 @@ def train(
         lambda params: loss(activation, params, x, labels), select=lambda site: site.name == activation.__name__
     )
 
-    def step(state: tuple[Params, optax.OptState], _: None) -> tuple[tuple[Params, optax.OptState], Array]:
+    def step(state: Any, _: None) -> tuple[Any, None]:
         params, moments = state
         _, grads = observed(params)[0]
         updates, moments = optimizer.update(grads, moments)
@@ -93,7 +94,7 @@ def main(arguments: Arguments) -> None:
     _, *third = train(jaxact.relu, hit, steps, 0.1)
     _, *fourth = train(jaxact.leaky_relu, hit, steps, 0.1)
 
-    stages = {
+    stages: dict[str, Any] = {
         "relu, trained": first,
         f"relu, after one step at rate {arguments.blow:g}": second,
         "relu, trained on": third,
@@ -106,11 +107,12 @@ def main(arguments: Arguments) -> None:
         layers = ", ".join(f"{r['dead']}/{r['units']}" for r in records)
         dead[name] = sum(record["dead"] for record in records)
         print(f"{name:34}  {value:.3f}   {layers}")
-    for finding in third[1].findings():
+    seen: jf.Flow = stages["relu, trained on"][1]
+    for finding in seen.findings():
         print(finding)
-    third[1].chart().save(arguments.out)
+    seen.chart().save(arguments.out)
     print(f"wrote {arguments.out}")
-    relu, leaky = (float(stage[0]) for stage in (third, fourth))
+    relu, leaky = (float(stages[name][0]) for name in ("relu, trained on", "leaky_relu from the same weights"))
     total = 2 * WIDTH
     print(
         f"\nLesson: one large step killed {dead[list(dead)[1]]} of {total} units, and {steps} more steps left "

@@ -9,6 +9,7 @@ sigmoids in the third. One call shows each, with the line that it is on; the mod
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -81,7 +82,7 @@ def main(arguments: Arguments) -> None:
     x = jax.random.normal(jax.random.key(0), (256, 32))
     labels = jax.random.randint(jax.random.key(1), (256,), 0, 10)
 
-    def cross_entropy(logits: Array) -> Array:
+    def cross_entropy(logits: Any) -> Array:
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     linen = LinenMlp()

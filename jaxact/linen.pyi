@@ -7,12 +7,65 @@ from flax import linen
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+class BilinearGLU(linen.Module):
+    """Bilinear gated unit: gate * value."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
 class CELU(linen.Module):
     """Continuously differentiable exponential linear unit: max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))."""
 
     alpha: ArrayLike
 
     def __init__(self, alpha: ArrayLike = 1.0, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Derf(linen.Module):
+    """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation."""
+
+    num_features: int
+    alpha_init: float
+    param_dtype: DTypeLike
+    axis: int
+    alpha: Array
+    shift: Array
+    gamma: Array
+    beta: Array
+
+    def __init__(
+        self,
+        num_features: int,
+        alpha_init: float = 0.5,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class DyT(linen.Module):
+    """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation."""
+
+    num_features: int
+    alpha_init: float
+    param_dtype: DTypeLike
+    axis: int
+    alpha: Array
+    gamma: Array
+    beta: Array
+
+    def __init__(
+        self,
+        num_features: int,
+        alpha_init: float = 0.5,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class ELU(linen.Module):
@@ -23,6 +76,43 @@ class ELU(linen.Module):
     def __init__(self, alpha: ArrayLike = 1.0, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class Entmax(linen.Module):
+    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that they sum to 1."""
+
+    alpha: ArrayLike
+    axis: int | Sequence[int]
+
+    def __init__(
+        self,
+        alpha: ArrayLike = 1.5,
+        axis: int | Sequence[int] = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class Entmax15(linen.Module):
+    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that they sum to 1."""
+
+    axis: int | Sequence[int]
+
+    def __init__(self, axis: int | Sequence[int] = -1, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class Exponential(linen.Module):
+    """Exponential: exp(x)."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class GEGLU(linen.Module):
+    """GELU-gated linear unit: gelu(gate) * value."""
+
+    approximate: bool
+
+    def __init__(self, approximate: bool = True, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
 class GELU(linen.Module):
     """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
 
@@ -31,12 +121,64 @@ class GELU(linen.Module):
     def __init__(self, approximate: bool = True, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class GELU10(linen.Module):
+    """Clipped GELU: min(x Phi(x), 10)."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
 class GLU(linen.Module):
     """Gated linear unit: a * sigmoid(b), where a and b are the first and the second half of x."""
 
     axis: int
 
     def __init__(self, axis: int = -1, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class GaussianTopK(linen.Module):
+    """Gaussian top-k: max(x_i - (mean + std * PhiInverse(sparsity)), 0), with mean and standard deviation of the row."""
+
+    sparsity: ArrayLike
+    axis: int | Sequence[int]
+
+    def __init__(
+        self,
+        sparsity: ArrayLike = 0.95,
+        axis: int | Sequence[int] = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class GoLU(linen.Module):
+    """Gompertz linear unit: x * exp(-exp(-x))."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class GumbelSoftmax(linen.Module):
+    """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution."""
+
+    tau: ArrayLike
+    hard: bool
+    axis: int
+
+    def __init__(
+        self,
+        tau: ArrayLike = 1.0,
+        hard: bool = False,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, logits: ArrayLike, *, key: Array) -> Array: ...
+
+class Hardshrink(linen.Module):
+    """Hard shrinkage: x if |x| > lambd, else 0."""
+
+    lambd: ArrayLike
+
+    def __init__(self, lambd: ArrayLike = 0.5, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class Hardsigmoid(linen.Module):
@@ -52,15 +194,40 @@ class Hardswish(linen.Module):
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class Hardtanh(linen.Module):
-    """Hard tanh: min(max(x, -1), 1)."""
+    """Hard tanh: min(max(x, min_val), max_val)."""
 
-    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    min_val: ArrayLike
+    max_val: ArrayLike
+
+    def __init__(
+        self,
+        *,
+        min_val: ArrayLike = -1.0,
+        max_val: ArrayLike = 1.0,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class Identity(linen.Module):
     """Identity: x."""
 
     def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Laplace(linen.Module):
+    """Laplace attention function: (1 + erf((x - mu) / (sigma sqrt(2)))) / 2."""
+
+    mu: ArrayLike
+    sigma: ArrayLike
+
+    def __init__(
+        self,
+        mu: ArrayLike = 0.707107,
+        sigma: ArrayLike = 0.282095,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class LeakyReLU(linen.Module):
@@ -78,16 +245,20 @@ class LogSigmoid(linen.Module):
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class LogSoftmax(linen.Module):
-    """Logarithm of softmax: x_i / T - log(sum_j exp(x_j / T))."""
+    """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) if there is no sink s."""
 
     axis: int | Sequence[int]
     temperature: ArrayLike | None
+    sink: ArrayLike | None
+    axis_name: str | Sequence[str] | None
 
     def __init__(
         self,
         axis: int | Sequence[int] = -1,
         *,
         temperature: ArrayLike | None = None,
+        sink: ArrayLike | None = None,
+        axis_name: str | Sequence[str] | None = None,
         parent: Any = ...,
         name: str | None = None,
     ) -> None: ...
@@ -104,8 +275,8 @@ class PReLU(linen.Module):
 
     num_parameters: int
     negative_slope_init: float
-    axis: int
     param_dtype: DTypeLike
+    axis: int
     negative_slope: Array
 
     def __init__(
@@ -113,15 +284,86 @@ class PReLU(linen.Module):
         num_parameters: int = 1,
         negative_slope_init: float = 0.25,
         *,
+        param_dtype: DTypeLike = ...,
         axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class PolyNorm(linen.Module):
+    """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3."""
+
+    eps: float
+    param_dtype: DTypeLike
+    axis: int
+    weight: Array
+    bias: Array
+
+    def __init__(
+        self,
+        eps: float = 1e-06,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class QuickGELU(linen.Module):
+    """Quick GELU: x * sigmoid(1.702 x)."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class RReLU(linen.Module):
+    """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper."""
+
+    lower: float
+    upper: float
+
+    def __init__(
+        self,
+        lower: float = 0.125,
+        upper: float = 0.3333333333333333,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike, *, key: Array | None) -> Array: ...
+
+class Rational(linen.Module):
+    """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4."""
+
+    approximates: str
+    param_dtype: DTypeLike
+    numerator: Array
+    denominator: Array
+
+    def __init__(
+        self,
+        approximates: str = "leaky_relu",
+        *,
         param_dtype: DTypeLike = ...,
         parent: Any = ...,
         name: str | None = None,
     ) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class ReGLU(linen.Module):
+    """ReLU-gated linear unit: max(gate, 0) * value."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
 class ReLU(linen.Module):
     """Rectified linear unit: max(x, 0)."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class ReLU2(linen.Module):
+    """Squared rectified linear unit: max(x, 0)^2."""
 
     def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
@@ -139,9 +381,11 @@ class SELU(linen.Module):
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class SiLU(linen.Module):
-    """Sigmoid linear unit (swish): x * sigmoid(x)."""
+    """Sigmoid linear unit (swish): x * sigmoid(beta x)."""
 
-    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    beta: ArrayLike
+
+    def __init__(self, *, beta: ArrayLike = 1.0, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class Sigmoid(linen.Module):
@@ -150,26 +394,148 @@ class Sigmoid(linen.Module):
     def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class Sine(linen.Module):
+    """Sine (SIREN): sin(frequency * x)."""
+
+    frequency: ArrayLike
+
+    def __init__(self, frequency: ArrayLike = 30.0, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Snake(linen.Module):
+    """Snake with a learned rate: x + sin(alpha x)^2 / alpha."""
+
+    num_parameters: int
+    alpha_init: float
+    param_dtype: DTypeLike
+    axis: int
+    alpha: Array
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        alpha_init: float = 1.0,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class SnakeBeta(linen.Module):
+    """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta."""
+
+    num_parameters: int
+    alpha_init: float
+    beta_init: float
+    param_dtype: DTypeLike
+    axis: int
+    log_alpha: Array
+    log_beta: Array
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        alpha_init: float = 1.0,
+        beta_init: float = 1.0,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class SoftCap(linen.Module):
+    """Soft cap: cap * tanh(x / cap)."""
+
+    cap: ArrayLike
+
+    def __init__(self, cap: ArrayLike, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
 class Softmax(linen.Module):
-    """Softmax: exp(x_i / T) / sum_j exp(x_j / T)."""
+    """Softmax: exp(x_i / T) / (exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s."""
 
     axis: int | Sequence[int]
     temperature: ArrayLike | None
+    sink: ArrayLike | None
+    axis_name: str | Sequence[str] | None
 
     def __init__(
         self,
         axis: int | Sequence[int] = -1,
         *,
         temperature: ArrayLike | None = None,
+        sink: ArrayLike | None = None,
+        axis_name: str | Sequence[str] | None = None,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class SoftmaxSink(linen.Module):
+    """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j))."""
+
+    num_heads: int
+    sink_init: float
+    param_dtype: DTypeLike
+    axis: int
+    head_axis: int
+    sink: Array
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        sink_init: float = 0.0,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        head_axis: int = -3,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class Softmin(linen.Module):
+    """Softmin: exp(-x_i) / sum_j exp(-x_j), the softmax of -x."""
+
+    axis: int | Sequence[int]
+
+    def __init__(self, axis: int | Sequence[int] = -1, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class Softpick(linen.Module):
+    """Softpick: max(exp(x_i) - 1, 0) / (sum_j |exp(x_j) - 1| + epsilon)."""
+
+    axis: int | Sequence[int]
+    epsilon: ArrayLike
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        *,
+        epsilon: ArrayLike = 1e-06,
         parent: Any = ...,
         name: str | None = None,
     ) -> None: ...
     def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
 
 class Softplus(linen.Module):
-    """Softplus: log(1 + exp(x))."""
+    """Softplus: log(1 + exp(beta x)) / beta."""
 
-    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    beta: ArrayLike
+
+    def __init__(self, *, beta: ArrayLike = 1.0, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Softshrink(linen.Module):
+    """Soft shrinkage: x - lambd if x > lambd, x + lambd if x < -lambd, else 0."""
+
+    lambd: ArrayLike
+
+    def __init__(self, lambd: ArrayLike = 0.5, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
 class Softsign(linen.Module):
@@ -190,6 +556,20 @@ class SparseSigmoid(linen.Module):
     def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class Sparsemax(linen.Module):
+    """Sparsemax: max(x_i - tau, 0), with tau such that they sum to 1."""
+
+    axis: int | Sequence[int]
+
+    def __init__(self, axis: int | Sequence[int] = -1, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array: ...
+
+class SqrtSoftplus(linen.Module):
+    """Square root of softplus: sqrt(log(1 + exp(x)))."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
 class Squareplus(linen.Module):
     """Squareplus: (x + sqrt(x^2 + b)) / 2."""
 
@@ -198,8 +578,148 @@ class Squareplus(linen.Module):
     def __init__(self, b: ArrayLike = 4, parent: Any = ..., name: str | None = None) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...
 
+class StarReLU(linen.Module):
+    """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias."""
+
+    num_parameters: int
+    scale_init: float
+    bias_init: float
+    param_dtype: DTypeLike
+    axis: int
+    scale: Array
+    bias: Array
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        scale_init: float = 0.8944271909999159,
+        bias_init: float = -0.4472135954999579,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class SwiGLU(linen.Module):
+    """Swish-gated linear unit: silu(gate) * value."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
+class SwiGLUClamped(linen.Module):
+    """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit)."""
+
+    limit: ArrayLike
+
+    def __init__(self, limit: ArrayLike = 10.0, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
+class SwiGLUOAI(linen.Module):
+    """gpt-oss's SwiGLU: g * sigmoid(alpha * g) * (u + 1), g = min(gate, limit), u = min(max(value, -limit), limit)."""
+
+    alpha: ArrayLike
+    limit: ArrayLike
+
+    def __init__(
+        self,
+        alpha: ArrayLike = 1.702,
+        limit: ArrayLike = 7.0,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
+class SwiGLUStep(linen.Module):
+    """SwiGLU, clamped behind the activation: min(silu(gate), limit) * min(max(value, -limit), limit)."""
+
+    limit: ArrayLike
+
+    def __init__(self, limit: ArrayLike = 7.0, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array: ...
+
+class Swish(linen.Module):
+    """Swish with a learned rate: x * sigmoid(beta x)."""
+
+    num_parameters: int
+    beta_init: float
+    param_dtype: DTypeLike
+    axis: int
+    beta: Array
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        beta_init: float = 1.0,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
 class Tanh(linen.Module):
     """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
 
     def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Tanhshrink(linen.Module):
+    """Tanh shrinkage: x - tanh(x)."""
+
+    def __init__(self, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class Threshold(linen.Module):
+    """Threshold: x if x > threshold, else value."""
+
+    threshold: ArrayLike
+    value: ArrayLike
+
+    def __init__(self, threshold: ArrayLike, value: ArrayLike, parent: Any = ..., name: str | None = None) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class ThresholdedReLU(linen.Module):
+    """Rectified linear unit with threshold: min(x, max_value) if x > threshold, else negative_slope * (x - threshold)."""
+
+    negative_slope: ArrayLike
+    max_value: ArrayLike
+    threshold: ArrayLike
+
+    def __init__(
+        self,
+        negative_slope: ArrayLike = 0.0,
+        max_value: ArrayLike = float("inf"),
+        threshold: ArrayLike = 0.0,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
+    def __call__(self, x: ArrayLike) -> Array: ...
+
+class XIELU(linen.Module):
+    """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x."""
+
+    num_parameters: int
+    alpha_p_init: float
+    alpha_n_init: float
+    beta: float
+    param_dtype: DTypeLike
+    axis: int
+    raw_alpha_p: Array
+    raw_alpha_n: Array
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        alpha_p_init: float = 0.8,
+        alpha_n_init: float = 0.8,
+        beta: float = 0.5,
+        *,
+        param_dtype: DTypeLike = ...,
+        axis: int = -1,
+        parent: Any = ...,
+        name: str | None = None,
+    ) -> None: ...
     def __call__(self, x: ArrayLike) -> Array: ...

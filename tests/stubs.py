@@ -4,6 +4,7 @@ It stands in tests/ because only a contributor runs it, and test_modules.py fail
 """
 
 import inspect
+import math
 import typing
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +73,11 @@ def _parameter(p: inspect.Parameter) -> str:
 
 
 def _default(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float | str | tuple | None) else "..."
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, float) and math.isinf(value):
+        return f'float("{value}")'
+    return repr(value) if isinstance(value, int | float | tuple | None) else "..."
 
 
 def _annotation(annotation: Any) -> str:
@@ -84,7 +89,7 @@ def _annotation(annotation: Any) -> str:
     if annotation is type(None):
         return "None"
     text = annotation.__name__ if isinstance(annotation, type) and not members else str(annotation)
-    return text.replace("collections.abc.", "")
+    return text.replace("collections.abc.", "").replace("jaxlib._jax.Array", "Array").replace("jax.Array", "Array")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,12 @@ import jaxact.linen
 import jaxact.nnx
 from jaxact.core.catalog import rows
 from jaxact.core.modules import DATA
-from tests import stubs
-from tests.cases import CASES
+from tests import cases, stubs
 
 PACKAGES = [jaxact.nnx, jaxact.linen]
+LEARNABLE = [row.module for row in rows() if getattr(jaxact.nnx, row.module)._learned and row.module != "PReLU"]
+"""Modules that take the place of a function's own: tests/test_learnable.py has them."""
+CASES = [case for case in cases.CASES if case.row.module not in LEARNABLE]
 EVERY = [pytest.param(p, name, id=f"{p.__name__}.{name}") for p in PACKAGES for name in p.__all__]
 BATCH = jnp.array([[-jnp.inf, -7.5, -1.0, -1e-3], [-0.0, 0.0, 0.3, 1.0], [2.5, 6.0, 80.0, jnp.inf]])
 
@@ -40,11 +42,13 @@ def make(package, case):
 
 
 def applied(module, *data):
-    """The module as a function of arrays, with the parameters that it has before training."""
+    """The module as a function of one array (gate and value alike), with the parameters that it has before training."""
+    taken = inspect.signature(type(module).__call__).parameters.values()
+    count = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in taken) - 1
     if isinstance(module, nnx.Module):
-        return module
-    variables = module.init(jax.random.key(0), *(data or (BATCH,)))
-    return lambda *arrays, **arguments: module.apply(variables, *arrays, **arguments)
+        return lambda x, **arguments: module(*[x] * count, **arguments)
+    variables = module.init(jax.random.key(0), *(data or (BATCH,)) * count)
+    return lambda x, **arguments: module.apply(variables, *[x] * count, **arguments)
 
 
 def program(function, *arrays):
@@ -93,7 +97,9 @@ def test_class_is_a_real_one(package, name):
 
 
 @both
-@pytest.mark.parametrize("row", [row for row in rows() if row.module != "PReLU"], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in rows() if row.module not in ("PReLU", *LEARNABLE)], ids=lambda row: row.name
+)
 def test_signature_is_the_functions(package, row):
     made = getattr(package, row.module)
     constructor = inspect.signature(made).parameters
@@ -121,7 +127,8 @@ def test_signatures_that_the_readme_promises(package):
     assert text(package.GELU) == ["approximate=True"]
     assert text(package.GLU) == ["axis=-1"]
     assert text(package.Softmax)[0] == "axis=-1"
-    assert text(package.PReLU)[:3] == ["num_parameters=1", "negative_slope_init=0.25", "axis=-1"]
+    assert text(package.PReLU)[:2] == ["num_parameters=1", "negative_slope_init=0.25"]
+    assert "axis=-1" in text(package.PReLU)  # by keyword only
     assert "where" not in inspect.signature(package.Softmax).parameters
     assert "where" in inspect.signature(package.Softmax.__call__).parameters
 
@@ -163,7 +170,7 @@ def test_nnx_hyperparameters_are_static(case):
     assert hash(graph) == hash(nnx.split(make(jaxact.nnx, case))[0])
     assert graph == nnx.split(make(jaxact.nnx, case))[0]
     assert len(jax.tree.leaves(state)) == len(module._learned)
-    np.testing.assert_array_equal(nnx.merge(graph, state)(BATCH), module(BATCH))
+    np.testing.assert_array_equal(applied(nnx.merge(graph, state))(BATCH), applied(module)(BATCH))
 
 
 @every_case
@@ -172,8 +179,8 @@ def test_linen_modules_compare_and_hash_by_value(case):
     assert module == twin
     assert hash(module) == hash(twin)
     if not module._learned:
-        assert module.init(jax.random.key(0), BATCH) == {}
-        np.testing.assert_array_equal(module(BATCH), case(BATCH))  # nothing learned: no apply needed
+        assert module.init(jax.random.key(0), *[BATCH] * case.arrays) == {}
+        np.testing.assert_array_equal(module(*[BATCH] * case.arrays), case(BATCH))  # nothing learned: no apply needed
 
 
 def test_nnx_modules_in_a_model():

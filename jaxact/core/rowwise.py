@@ -78,7 +78,7 @@ def centred(
     t = jnp.where(valid, t, 0)
     for _ in range(2):
         mean = axes.sum(weights * t)
-        if other_weight is not None:
+        if other_weight is not None and other is not None:
             mean += other_weight * other
         mean /= total
         # Without a select in between, LLVM turns the transpose's sum += a b + c d into sum + a b + c d, and that loses

@@ -5,6 +5,7 @@ from jaxact.functions.gated import *
 from jaxact.functions.gelu import *
 from jaxact.functions.periodic import *
 from jaxact.functions.piecewise import *
+from jaxact.functions.rational import *
 from jaxact.functions.rectifiers import *
 from jaxact.functions.shrinkage import *
 from jaxact.functions.sigmoids import *

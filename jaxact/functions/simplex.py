@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
@@ -24,8 +25,8 @@ from jaxact.core.rowwise import Axes, along_axis, centred, difference
 
 __all__ = ["entmax", "entmax15", "sparsemax"]
 
-_Alpha = float | Array
-"""2 or 1.5 as part of the program, or an array of one value a row."""
+_Alpha = Any
+"""A float, 2 or 1.5, as part of the program, or an array of one value a row."""
 
 
 def _root(w: Array, rest: Array, q: _Alpha) -> Array:
@@ -55,7 +56,7 @@ def _entmax(axes: Axes, x: Array, where: Array | None, alpha: _Alpha) -> Array:
         total = jnp.maximum(w + w_rest, 0)
         return _root(total, jnp.where(total > 0, w_rest - (total - w), 0), q), total
 
-    def improve(state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def improve(state: Any) -> Any:
         low, high, u, u_rest, step, _, count = state
         moved = (jnp.abs(step) > 8 * eps * q * u) | (count == 0)
         u, u_rest = difference(u, -(u_rest + step))
@@ -73,7 +74,7 @@ def _entmax(axes: Axes, x: Array, where: Array | None, alpha: _Alpha) -> Array:
 
     eps = jnp.finfo(x.dtype).eps
     zero = 0 * axes.sum(qs)  # in shard_map it varies over devices as x does; jnp.zeros would not
-    state = (zero, zero + 1, zero + 1, zero, zero, zero == 0, 0)
+    state: Any = (zero, zero + 1, zero + 1, zero, zero, zero == 0, 0)
     state = lax.while_loop(lambda state: jnp.any(state[5]) & (state[6] < 100), improve, state)
     _, _, u, u_rest, step, _, _ = state
     return shares(u, u_rest + step)[0]
@@ -82,7 +83,7 @@ def _entmax(axes: Axes, x: Array, where: Array | None, alpha: _Alpha) -> Array:
 def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
     """Entmax with its derivative, for a fixed alpha or an array."""
 
-    def value(axes: Axes, x: Array, where: Array | None, alpha: Array | None) -> Array:
+    def value(axes: Axes, x: Array, where: Array | None, alpha: Any) -> Array:
         return _entmax(axes, x, where, alpha if fixed is None else fixed).astype(x.dtype)
 
     def differentiate(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
@@ -92,7 +93,7 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
         live = fixed is None and not isinstance(t_alpha, SymbolicZero)
 
         @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y
-        def tangent(y: Array, alpha: Array | None, t: Array, t_alpha: Array | None) -> Array:
+        def tangent(y: Array, alpha: Any, t: Array, t_alpha: Any) -> Array:
             support = y > 0
             p, t = jnp.where(support, widen(y), 1), widen(t)
             weights = jnp.power(p, 2 - alpha) if fixed is None else jnp.sqrt(p) if fixed == 1.5 else jnp.ones_like(p)
@@ -213,6 +214,6 @@ def entmax(
     >>> print(jaxact.entmax(jnp.array([2.0, 1.5, 0.0]), 2.0))
     [0.75 0.25 0.  ]
     """
-    if not isinstance(alpha, jax.core.Tracer) and not (np.asarray(as_array("entmax", alpha, "alpha")) > 1).all():
+    if not isinstance(alpha, Tracer) and not (np.asarray(as_array("entmax", alpha, "alpha")) > 1).all():
         raise ValueError(f"jaxact.entmax: expected alpha > 1, got {alpha}; the limit 1 is jaxact.softmax")
     return _entmax_alpha(x, axis, where, alpha=alpha)

@@ -67,7 +67,7 @@ def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, .
         result = jnp.zeros(x.shape, widen(x).dtype) if isinstance(t, SymbolicZero) else widen(t)
         if m is not None:
             z, _ = _exponent(x, m, temperature)
-            result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature
+            result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature  # pyright: ignore[reportOperatorIssue]
         return result if temperature is None else result / temperature
 
     return tangent(x, t), None if sink is None else tangent(sink, t_sink)
@@ -86,7 +86,7 @@ def _kernel(name: str) -> Callable[..., tuple[Array, Array | None]]:
         def tangent(y: Array, y_sink: Array | None, t: Array, t_sink: Array | None) -> tuple[Array, Array | None]:
             weights = widen(y)
             t, t_sink = centred(axes, weights, y > 0, t, y_sink, t_sink)
-            return (weights * t).astype(y.dtype), None if y_sink is None else y_sink * t_sink
+            return (weights * t).astype(y.dtype), None if y_sink is None or t_sink is None else y_sink * t_sink
 
         return shares, tangent(*shares, *_logit_tangents(axes, primals, tangents))
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
@@ -136,7 +137,7 @@ def gaussian_topk(x: ArrayLike, sparsity: ArrayLike = 0.95, axis: int | Sequence
     >>> print(jaxact.gaussian_topk(jnp.array([0.0, 1.0, 2.0, 7.0])).round(3))
     [0.    0.    0.    0.071]
     """
-    if not isinstance(sparsity, jax.core.Tracer):
+    if not isinstance(sparsity, Tracer):
         value = np.asarray(as_array("gaussian_topk", sparsity, "sparsity"))
         if not ((value > 0) & (value < 1)).all():
             raise ValueError(

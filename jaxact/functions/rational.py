@@ -1,0 +1,84 @@
+"""Rational functions with free coefficients."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxact.core import numerics
+from jaxact.core.checks import as_array, as_float, widen
+
+__all__ = ["rational"]
+
+# Coefficients of 1, x, ..., x^5 and of x, ..., x^4. The largest difference from leaky_relu on [-3, 3] is 0.031, and
+# from gelu on [-5, 5] 0.0043; Q >= 0 in both, so that they start without kinks. Computed by
+# `python -m benchmarks.coefficients`.
+APPROXIMATIONS = {
+    "leaky_relu": ((0.0, 0.505, 2.173103, 2.919583, 1.419854, 0.238424), (0.0, 5.781352, 0.0, 0.472127)),
+    "gelu": ((0.0, 0.5, 0.410758, 0.113585, 0.011194, 0.000172), (0.0, 0.227171, 0.0, 0.000344)),
+}
+
+
+def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Array:
+    """Safe Pade unit: P(x) / (1 + |Q(x)|), P(x) = sum_i numerator[i] x^i, Q(x) = sum_j denominator[j] x^(j + 1).
+
+    There is no pole, and a kink where Q changes its sign; the slope there is that of P. The absolute value is of the
+    whole of Q, as in the paper; the package rational_activations calls that version B, and one with |b_j x^j| for each
+    term A. The backward pass keeps x alone. +-inf is taken as the largest finite number.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      numerator: array of shape (m + 1,), lowest power first; traced and differentiable.
+      denominator: array of shape (n,), lowest power first, n >= 1; traced and differentiable.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: an argument is not a real array.
+      ValueError: the coefficients are not arrays of rank 1, or there are none.
+
+    Reference: Molina et al. 2019, arXiv:1907.06732.
+
+    >>> print(jaxact.rational(jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 0.0, 1.0]), jnp.array([0.0, 1.0])))
+    [1. 1. 1.]
+    """
+    x = as_float("rational", as_array("rational", x))
+    arrays = []
+    for name, coefficients in (("numerator", numerator), ("denominator", denominator)):
+        array = as_float("rational", as_array("rational", coefficients, name), name)
+        if array.ndim != 1 or not array.size:
+            raise ValueError(
+                f"jaxact.rational: expected {name} to be of rank 1 and not empty, got shape {array.shape}; give one "
+                "coefficient a power"
+            )
+        arrays.append(array)
+    return _rational(x, *arrays)
+
+
+@jax.jit
+@functools.partial(jax.checkpoint, prevent_cse=False)  # the backward pass keeps x, not the steps of Horner's rule
+def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
+    wide = numerics.finite(widen(x))
+    p, q = [c.astype(wide.dtype) for c in numerator], [c.astype(wide.dtype) for c in denominator]
+    # Powers of |x| > 1 overflow, so there P and 1 + |Q| are divided by x^m and |x|^n and taken as polynomials in 1 / x.
+    far = jnp.abs(wide) > 1
+    near_x, far_x = jnp.where(far, 0, wide), jnp.where(far, wide, 1)
+    near = _horner(p[::-1], near_x) / (1 + jnp.abs(near_x * _horner(q[::-1], near_x)))
+    # Under max^(-3/4) 1 / x counts for nothing, but its derivative times x^m would be 0 times infinity.
+    inverted = jnp.abs(far_x) < float(jnp.finfo(wide.dtype).max) ** 0.75
+    t = jnp.where(inverted, 1 / jnp.where(inverted, far_x, 1), 0)
+    below = jnp.abs(t) ** len(q) + jnp.abs(_horner(q, t))
+    power = lax.integer_pow(far_x, len(p) - 1 - len(q)) * jnp.sign(far_x) ** len(q)
+    ratio = _horner(p, t) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
+    return jnp.where(far, power * ratio, near).astype(x.dtype)
+
+
+def _horner(coefficients: list[Array], x: Array) -> Array:
+    """The polynomial with these coefficients, highest power first."""
+    result = jnp.zeros_like(x)
+    for c in coefficients:
+        result = result * x + c
+    return result
