@@ -57,6 +57,7 @@ def test_the_extreme_is_the_range(case):
 def test_monotone(case):
     """Up to the rounding that the bound on values allows."""
     y = np.asarray(case(_GRID))
+    y = y[np.isfinite(y)]  # where it overflows there is nothing to compare
     rounding = BOUNDS["float32"][0] * np.spacing(np.abs(y[1:]))
     assert bool(np.all(np.diff(y) >= -rounding)) is case.row.monotone
 
@@ -71,7 +72,12 @@ def test_odd(case):
 def test_lipschitz(case):
     """To seven digits: the constant bounds |f'| and |f'| comes up to it."""
     steepest = float(np.max(np.abs(jax.vmap(jax.grad(case))(_GRID))))
-    assert steepest == pytest.approx(case.row.lipschitz, rel=1e-6)
+    if case.row.smoothness < 0:  # it jumps
+        assert case.row.lipschitz == math.inf
+    elif case.row.lipschitz == math.inf:
+        assert steepest > 1e20
+    else:
+        assert steepest == pytest.approx(case.row.lipschitz, rel=1e-6)
 
 
 @pointwise

@@ -105,7 +105,7 @@ def _points(dtype):
         rng = np.random.default_rng(0)
         gate = np.concatenate([s * np.exp2(rng.uniform(-12, 6, 2**14)) for s in (-1, 1)] + [[0, 2, 7, 10]]).astype(kind)
     rng = np.random.default_rng(1)
-    size = np.exp2(rng.uniform(-4, np.where(np.abs(gate.astype(np.float32)) < 12, 5, 0)))
+    size = np.exp2(rng.uniform(-4, np.where(np.abs(gate.astype(np.float32)) < 9, 5, 0)))
     return gate, (rng.choice([-1, 1], gate.size) * size).astype(kind)
 
 

@@ -201,7 +201,7 @@ def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
 _reglu = _gated("reglu", lambda gate, value: relu(gate) * value)
 
 
-@activation(module="ReGLU", kind="gated", keeps=2.0, kinks={0.0: 0.0}, smoothness=0)
+@activation(module="ReGLU", kind="gated", keeps=2.0, smoothness=0)
 def reglu(gate: ArrayLike, value: ArrayLike) -> Array:
     """ReLU-gated linear unit: max(gate, 0) * value.
 
@@ -259,9 +259,7 @@ _swiglu_clamped = _gated(
 )
 
 
-@activation(
-    module="SwiGLUClamped", kind="gated", keeps=2.0, variants=({"limit": 2.0},), kinks={10.0: 1.0}, smoothness=0
-)
+@activation(module="SwiGLUClamped", kind="gated", keeps=2.0, variants=({"limit": 2.0},), smoothness=0)
 def swiglu_clamped(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 10.0) -> Array:
     """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit).
 
@@ -330,7 +328,6 @@ _swiglu_oai = _gated(
     kind="gated",
     keeps=2.0,
     variants=({"alpha": 1.0, "limit": 2.0},),
-    kinks={7.0: 1.0},
     smoothness=0,
 )
 def swiglu_oai(gate: ArrayLike, value: ArrayLike, alpha: ArrayLike = 1.702, limit: ArrayLike = 7.0) -> Array:
