@@ -54,9 +54,10 @@ class Pointwise:
         At a joint only orders 0 and 1 are defined; the slope there is the convention in `slope`.
         """
         mp = mpmath.mp
-        if order and wrt is None and x in self.joints:
+        if order and x in self.joints:
             assert order == 1
-            return mp.mpf(float(self.slope(np.float64(x), **parameters)))
+            form = self.slope if wrt is None else self.parameter_slope[wrt]
+            return mp.mpf(float(form(np.float64(x), **parameters)))
         at = mp.mpf(x if wrt is None else parameters[wrt])
         # Room for the size of f, for a result as small as the smallest float64, and for n steps of 2^-60 each.
         bits = 1200 + max(0, math.frexp(x)[1])
@@ -278,7 +279,7 @@ def _log_softplus(x: Values) -> Values:
 def _sqrt_softplus_curvature(x: Values) -> Values:
     near = np.maximum(x, -37)
     s, p = -special.log_expit(-near), special.expit(near)
-    return np.where(x < -37, np.exp(x / 2) / 4, p / (2 * np.sqrt(s)) * (special.expit(-near) - p / (2 * s)))
+    return np.where(x < -37, np.exp(np.minimum(x, 0) / 2) / 4, p / (2 * np.sqrt(s)) * (special.expit(-near) - p / (2 * s)))
 
 
 def _soft_cap_cap_slope(v: Values) -> Values:
@@ -493,7 +494,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         lambda x: np.tanh(x) ** 2,
         lambda x: 2 * np.tanh(x) * _sech2(x),
     ),
-    "exponential": _pointwise(lambda m, x: m.exp(x), *(3 * [lambda x: np.exp(np.minimum(x, 709))])),
+    "exponential": _pointwise(lambda m, x: m.exp(x), *(3 * [lambda x: np.exp(np.minimum(x, 600))])),
     "xielu": _pointwise(
         lambda m, x, alpha_p=0.8, alpha_n=0.8, beta=0.5: (
             alpha_p * x * x + beta * x if x > 0 else alpha_n * (m.exp(x) - 1 - x) + beta * x
@@ -514,7 +515,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         beta=lambda x, **_: x,
     ),
     "sqrt_softplus": _pointwise(
-        lambda m, x: m.sqrt(m.log(1 + m.exp(x))),
+        lambda m, x: m.sqrt(m.log1p(m.exp(x))),
         lambda x: np.where(x < _FAR, np.exp(_log_softplus(x) / 2), np.inf),
         lambda x: np.where(x < _FAR, np.exp(special.log_expit(x) - _log_softplus(x) / 2) / 2, 0),
         _sqrt_softplus_curvature,

@@ -30,6 +30,8 @@ def test_float64_forms_are_the_definition(case):
             if order == 2 and x in oracle.joints:
                 continue
             exact = oracle.exact(x, order, wrt, **settings)
+            if abs(exact) > 1e200:  # over every float32, where the forms stop
+                continue
             change = (
                 0.0 if wrt or x in oracle.joints else float(x * oracle.derivative(order + 1)(np.float64(x), **settings))
             )
