@@ -22,4 +22,5 @@ def test_export(case):
         exported = export.export(jax.jit(value_and_grad), platforms=_PLATFORMS)(jax.ShapeDtypeStruct(shape, dtype))
         assert exported.platforms == _PLATFORMS
         x = jnp.asarray(np.linspace(-4, 4, 8).reshape(2, 4), dtype)
-        chex.assert_trees_all_equal(exported.call(x), jax.jit(value_and_grad)(x))
+        # The exported program has other fusions, and so rounds differently in places.
+        chex.assert_trees_all_close_ulp(exported.call(x), jax.jit(value_and_grad)(x), maxulp=8)
