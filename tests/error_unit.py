@@ -33,7 +33,8 @@ def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any])
     # Beyond half an ulp over the largest number, infinity is the right result.
     limit = float(info.max) * (1 + float(info.eps) / 4)
     wide = np.clip(got.astype(np.float64), -limit, limit)
-    ulp = np.exp2(np.floor(np.log2(np.clip(size, threshold, limit)))) * float(info.eps)
+    exponent = np.minimum(np.floor(np.log2(np.clip(size, threshold, limit))), info.maxexp - 1)
+    ulp = np.exp2(exponent) * float(info.eps)
     error = np.abs(wide - np.clip(reference, -limit, limit)) / ulp
     error = np.where(np.abs(reference) < threshold, np.where(np.abs(wide) < 2 * threshold, 0, error), error)
     return np.where(np.isnan(wide), np.inf, error)

@@ -279,7 +279,9 @@ def _log_softplus(x: Values) -> Values:
 def _sqrt_softplus_curvature(x: Values) -> Values:
     near = np.maximum(x, -37)
     s, p = -special.log_expit(-near), special.expit(near)
-    return np.where(x < -37, np.exp(np.minimum(x, 0) / 2) / 4, p / (2 * np.sqrt(s)) * (special.expit(-near) - p / (2 * s)))
+    return np.where(
+        x < -37, np.exp(np.minimum(x, 0) / 2) / 4, p / (2 * np.sqrt(s)) * (special.expit(-near) - p / (2 * s))
+    )
 
 
 def _soft_cap_cap_slope(v: Values) -> Values:

@@ -100,6 +100,12 @@ def _lambert_parts(x: Array) -> tuple[Array, Array]:
     return n, q * d
 
 
+def tanh_ratio(x: Array) -> Array:
+    """tanh(x) / x for |x| <= 2.5, to 1.5 ulp where XLA's tanh is off by 4."""
+    n, qd = _lambert_parts(x)
+    return n / (n + qd)
+
+
 def tanh_shrink(x: Array) -> Array:
     """Return x - tanh(x)."""
     n, qd = _lambert_parts(x)
@@ -107,9 +113,8 @@ def tanh_shrink(x: Array) -> Array:
 
 
 def tanh_squared(x: Array) -> Array:
-    """tanh(x)^2, the slope of x - tanh(x); XLA's tanh is off by 4 ulp near 0, which squaring doubles."""
-    n, qd = _lambert_parts(x)
-    return jnp.square(jnp.where(jnp.abs(x) < 2.5, x * (n / (n + qd)), tanh(x)))
+    """tanh(x)^2, the slope of x - tanh(x); XLA's tanh is off by 4 ulp, which squaring doubles."""
+    return jnp.where(jnp.abs(x) < 2.5, jnp.square(x * tanh_ratio(x)), 1 - 4 * sigmoid_slope(2 * x))
 
 
 def finite(x: Array) -> Array:

@@ -275,7 +275,7 @@ def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
 
 _soft_cap = pointwise(
     "soft_cap",
-    lambda x, cap: cap * numerics.tanh(x / cap),
+    lambda x, cap: jnp.where(jnp.abs(x / cap) < 2.5, x * numerics.tanh_ratio(x / cap), cap * numerics.tanh(x / cap)),
     _soft_cap_slope,
     _soft_cap_cap_slope,
     curvature=lambda x, cap: -2 * numerics.tanh(x / cap) * _soft_cap_slope(x, cap) / cap,
