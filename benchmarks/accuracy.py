@@ -10,6 +10,7 @@ into which each run merges what it measured, and accuracy.md, which is made from
 import argparse
 import functools
 import importlib.util
+import inspect
 import pathlib
 import sys
 import time
@@ -33,7 +34,7 @@ CHUNK, BLOCK = 2**24, 2**14
 def providers(case: Case) -> dict[str, Callable[..., Any]]:
     """The same function from jaxact, jax.nn and torch, as functions of (x, order) on NumPy arrays."""
     found = {"jaxact": functools.partial(_jax_derivative, lambda x: case(x))}
-    if hasattr(jax.nn, case.row.name):
+    if hasattr(jax.nn, case.row.name) and {*case.parameters} <= {*inspect.signature(_peer(case)).parameters}:
         found["jax.nn"] = functools.partial(_jax_derivative, lambda x: _peer(case)(x, **case.parameters))
     torch_names = case.row.elsewhere.get("torch", {})
     parameters = {**case.parameters, **({"approximate": False} if case.parameters.get("approximate") is False else {})}

@@ -139,7 +139,7 @@ def test_linen_scan_and_remat_over_layers():
 
 @pytest.mark.xfail(
     jax.__version_info__ >= (0, 12),
-    reason="a bias before BatchNorm has a gradient of rounding errors only",
+    reason="the gradient of a bias before BatchNorm is rounding errors only",
     strict=False,
 )
 def test_nnx_in_training_with_batch_norm_and_dropout():

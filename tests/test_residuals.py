@@ -14,8 +14,8 @@ def kept(function):
     """Arrays of the hidden size that a layer keeps because of `function`.
 
     The temporary memory of the gradient of h + f(h W1) W2 scanned over layers, less that for f = identity (which keeps
-    nothing: its output, which W2's gradient needs, is h W1). Of that, what 8 more layers add, so that what a layer needs
-    only while it runs does not count.
+    nothing: its output, which W2's gradient needs, is h W1). Of that, what 8 more layers add, so that what a layer
+    needs only while it runs does not count.
     """
 
     def temporary(f, layers):
