@@ -60,7 +60,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: Array, _: None) -> tuple[Array, None]:
         """Return the next state, as `nn.scan` has it."""
-        x = x + nn.SelfAttention(num_heads=4)(x)
+        x = x + nn.MultiHeadDotProductAttention(num_heads=4)(x)
         return nn.sigmoid(nn.Dense(32)(x)), None
 
 

@@ -89,8 +89,8 @@ def softpick(
 
     Reference: Zuhri et al. 2025, arXiv:2504.20966.
 
-    >>> print(jaxact.softpick(jnp.array([1.0, 0.0, -1.0])).round(4))
-    [0.7311 0.     0.    ]
+    >>> round(float(jaxact.softpick(jnp.array([1.0, 0.0, -1.0]))[0]), 4)
+    0.7311
     """
     check_parameter("softpick", ">= 0", epsilon=epsilon)
     return _softpick(x, axis, where, epsilon=epsilon)
