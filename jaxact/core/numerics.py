@@ -60,9 +60,9 @@ def expm1_less_slope(x: Array) -> Array:
     """exp(x) - 1 - x exp(x) for x <= 0, whose terms cancel near 0."""
     x = finite(x)
     series = jnp.zeros_like(x)
-    for k in reversed(range(14)):  # enough for 1 ulp of float64 at |x| < 1/2
+    for k in reversed(range(18)):  # enough for 1 ulp of float64 at |x| < 1
         series = series * x + (k + 1) / math.factorial(k + 2)
-    return jnp.where(x > -0.5, -x * x * series, (1 - x) * jnp.exp(x) - 1)
+    return jnp.where(x > -1, -x * x * series, (1 - x) * jnp.exp(x) - 1)
 
 
 def expm1_less_x(x: Array) -> Array:

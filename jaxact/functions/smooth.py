@@ -207,9 +207,10 @@ def _scaled_silu_curvature(x: Array, beta: Array | float) -> Array:
 
 
 def _scaled_silu_beta_slope(x: Array, beta: Array) -> Array:
-    _, e = numerics.scaled_decay(x, beta)
-    x = numerics.finite(x)
-    return (x * e) * x / jnp.square(1 + e)
+    # x^2 e is a normal number long after e is not, so e is the square of exp(-|beta x| / 2).
+    size, low = numerics.scaled(x, beta)
+    root = numerics.decay(size / 2, low / 2)
+    return jnp.square(numerics.finite(x) * root) / jnp.square(1 + root * root)
 
 
 _scaled_silu = pointwise(

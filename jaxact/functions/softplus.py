@@ -198,7 +198,7 @@ def _sqrt_softplus_slope(x: Array) -> Array:
 
 def _sqrt_softplus_curvature(x: Array) -> Array:
     # sigmoid(x) / (2 sqrt(s)) times sigmoid(-x) - sigmoid(x) / (2 s), s = softplus(x), over one denominator.
-    right = jnp.clip(x, -40, 1e30)
+    right = numerics.finite(jnp.maximum(x, -40))
     s, e = numerics.softplus(right), jnp.exp(-jnp.abs(right))
     difference = jnp.where(x > 0, 2 * e * s - 1, 2 * s - e) / (2 * s * (1 + e))
     return jnp.where(x < -40, jnp.exp(x / 2) / 4, numerics.sigmoid(right) / (2 * jnp.sqrt(s)) * difference)
