@@ -41,8 +41,8 @@ def text(gallery: Path) -> str:
 
 def test_the_page_draws_every_function_without_an_error(gallery: Path, tmp_path: Path):
     dom, log = open_in_chromium(gallery / "gallery.html", tmp_path)
-    assert not [line for line in console(log) if "WARN Infinite extent" not in line]  # of a chart without data yet
-    assert 'class="error"' not in dom
+    assert console(log) == []
+    assert 'class="chart error"' not in dom
     assert f'data-charts="{len(ROWS)}"' in dom
     for row in ROWS:
         drawing = re.search(rf'data-name="{row.name}".*?</svg>', dom, re.DOTALL)
@@ -61,12 +61,14 @@ def test_search_finds_by_the_peers_names(gallery: Path, tmp_path: Path):
     before, _, after = text(gallery).rpartition("</script>")
     searched.write_text(before + act + after, encoding="utf-8")
     dom, log = open_in_chromium(searched, tmp_path / "profile")
-    assert not [line for line in console(log) if "WARN Infinite extent" not in line]  # of a chart without data yet
+    assert console(log) == []
     assert 'data-found="hard_silu"' in dom
 
 
 def test_the_page_asks_the_network_for_nothing(gallery: Path):
-    assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?:https?:)?//", text(gallery))
+    markup = re.sub(r"<script>.*?</script>", "", text(gallery), flags=re.DOTALL)  # Vega's code builds tags of strings
+    assert len(markup) < 0.5 * len(text(gallery))
+    assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?!data:)", markup)
 
 
 def test_the_page_says_what_the_rows_say(gallery: Path):
@@ -151,7 +153,7 @@ def test_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     for part in ("min(max(x + 3, 0), 6) / 6", "f'(-3) = 0, f'(3) = 1", "Hardswish", "jaxact.nnx.Hardswish", "f''"):
         assert part in out
     assert "…" not in out  # the chart fits 80 columns
-    assert len(re.findall("[\u2801-\u28ff]", out)) > 40
+    assert len(re.findall("[\u2801-\u28ff]", out)) > 60
 
 
 def test_show_means_what_the_source_means(capsys: pytest.CaptureFixture[str]):

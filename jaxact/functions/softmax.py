@@ -201,7 +201,7 @@ def _log_softmax_kernel(
     m = _maximum(axes, x, where, sink)
     high, low = _exponent(x, m, temperature)
     # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    largest = valid & (x == m)
+    largest = valid & (widen(x) == m)
     count = axes.sum(largest, high.dtype)
     others = axes.sum(jnp.where(largest, 0, _exp(high, low, valid)))
     if sink is not None:

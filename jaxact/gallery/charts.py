@@ -62,17 +62,17 @@ def _panel(order: int, near: alt.Parameter) -> Any:
     )
     zero = alt.Chart(alt.InlineData(values=[{}])).mark_rule(color="#999")
     line = base.mark_line(color=COLOURS[name], strokeWidth=2.5).encode(detail="piece:N")
-    dots = base.transform_filter("datum.dot")
     values = [
         alt.Tooltip(f"{f}:Q", title=n, format=".4~r") for f, n in zip(("x", *_FIELDS), ("x", *ORDERS), strict=True)
     ]
-    cursor = base.encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=values)
+    seen = alt.when(near) if order == 2 else alt.when("datum.dot").then(alt.value(1)).when(near)
+    # One layer for kinks and the cursor: a layer of kinks alone has no data, and a scale no extent, where there are none.
+    dots = base.encode(opacity=seen.then(alt.value(1)).otherwise(alt.value(0)), tooltip=values)
     layers = [
         zero.encode(y=alt.datum(0)),
         zero.encode(x=alt.datum(0)),
         line.transform_filter("!datum.dot"),
-        *([dots] if order < 2 else []),
-        (cursor.add_params(near) if order == 0 else cursor).transform_filter("!datum.dot"),
+        dots.add_params(near) if order == 0 else dots,
     ]
     return alt.layer(*layers).properties(width=210, height=150, title=alt.TitleParams(name, color=COLOURS[name]))
 

@@ -160,8 +160,8 @@ async function draw() {{
       await vegaEmbed(place, {{...spec, data: {{values}}}}, {{renderer: "svg", actions: false}});
       drawn += 1;
     }} catch (error) {{
-      place.innerHTML = '<p class="error"></p>';
-      place.firstChild.textContent = error;
+      place.textContent = error;
+      place.classList.add("error");
       console.error(error);
     }}
   }}

@@ -59,7 +59,7 @@ def _panel(curve: Curve, order: int) -> RenderableType:
     left, right = float(curve.x[0]), float(curve.x[-1])
     if high - low < 1e-6:
         low, high = -1.0, 1.0
-    slack = 0.01 * (high - low)  # what is on the frame is outside of plotille's canvas
+    slack = (high - low) / (4 * _HEIGHT - 2)  # a dot: plotille rounds, and what is on the frame falls outside
     canvas = plotille.Canvas(_WIDTH, _HEIGHT, xmin=left, xmax=right, ymin=low - slack, ymax=high + slack)
     for i, j in itertools.pairwise(range(y.size)):
         if curve.piece[i] == curve.piece[j]:
