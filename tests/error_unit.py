@@ -1,7 +1,7 @@
 """The error unit, its bounds, and the inputs at which they are checked."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -94,16 +94,32 @@ def _reference(name: str, dtype: str, order: int, wrt: str | None) -> tuple[NDAr
     return np.where(undefined, np.nan, reference.astype(np.float64)), sensitivity
 
 
-def check(case: Case, function: Callable[[Array], Array], dtype: str, order: int, wrt: str | None = None) -> None:
-    """Hold `function`, which should be the derivative of `order` of the case, to the bound at every input.
+def check(
+    case: Case, function: Callable[[Array], Sequence[Array]], dtype: str, order: int, wrt: str | None = None
+) -> None:
+    """Hold what `function` returns, ways to the derivative of `order` of the case, to the bound at every input.
 
     A zero where the true result is a normal number, and NaN, are out of bounds by their size.
     """
     x = inputs(dtype, case.oracle.joints)
-    got = np.asarray(function(jnp.asarray(x)))
-    assert got.dtype == x.dtype, f"{case.name}: {got.dtype} from {dtype}"
     reference, sensitivity = _reference(case.name, dtype, order, wrt)
-    error = np.where(np.isnan(reference) & ~np.isnan(got.astype(np.float64)), 0, units(got, reference, sensitivity))
+    for result in function(jnp.asarray(x)):
+        got = np.asarray(result)
+        assert got.dtype == x.dtype, f"{case.name}: {got.dtype} from {dtype}"
+        error = np.where(np.isnan(reference) & ~np.isnan(got.astype(np.float64)), 0, units(got, reference, sensitivity))
+        _hold(case, x, got, reference, error, dtype, order, wrt)
+
+
+def _hold(
+    case: Case,
+    x: NDArray[Any],
+    got: NDArray[Any],
+    reference: NDArray[Any],
+    error: NDArray[np.float64],
+    dtype: str,
+    order: int,
+    wrt: str | None,
+) -> None:
     bound = BOUNDS[dtype][order]
     worst = int(np.argmax(error))
     assert error[worst] <= bound, (

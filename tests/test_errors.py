@@ -71,6 +71,13 @@ def test_parameters_outside_their_domain(function, arguments, expected):
         function(np.ones(2), **arguments)
 
 
+@pytest.mark.parametrize("function", [jaxact.gumbel_softmax, jaxact.rrelu], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("key", [0, None, "key", np.zeros(2)], ids=lambda key: type(key).__name__)
+def test_a_key_that_is_none(function, key):
+    with pytest.raises(TypeError, match=rf"^jaxact\.{function.__name__}: expected key to be a key, got .*; make one"):
+        function(np.ones(2), key)
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "glu", "logsumexp"])
 def test_axes(name):
     function = getattr(jaxact, name)

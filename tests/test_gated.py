@@ -1,5 +1,6 @@
 """Gated units of a gate and a value: values, derivatives, layouts, what the backward pass keeps, and wrong input."""
 
+import functools
 import re
 
 import jax
@@ -128,26 +129,33 @@ def test_values_and_derivatives(key, dtype):
     g, u = gate.astype(np.float64), value.astype(np.float64)
     function, one = _function(key), jnp.ones_like(gate)
     summed = lambda g, u: function(g, u).sum()  # noqa: E731
-    of_gate = lambda g: jax.jvp(lambda g: function(g, value), (g,), (one,))[1]  # noqa: E731
+
+    @jax.jit
+    def derivatives(gate, value):
+        of_gate = lambda g: jax.jvp(lambda g: function(g, value), (g,), (one,))[1]  # noqa: E731
+        return {
+            "gate": [jax.grad(summed)(gate, value), of_gate(gate)],
+            "gate twice": [
+                jax.grad(lambda g: of_gate(g).sum())(gate),
+                jax.jvp(jax.grad(summed), (gate, value), (one, 0 * one))[1],
+            ],
+            "value": [jax.grad(summed, 1)(gate, value), jax.jvp(lambda u: function(gate, u), (value,), (one,))[1]],
+            "both": [jax.jvp(lambda u: jax.grad(summed)(gate, u), (value,), (one,))[1]],
+        }
+
     step = np.abs(g) * 2.0**-30
     jerk = np.where(g == 0, 0, (curvature(g + step) - curvature(g - step)) / np.where(g == 0, 1, 2 * step))
-    bounds = _BOUNDS[dtype]
-    _within_bound(jax.jit(function)(gate, value), act(g) * made(u), g * slope(g) * made(u), bounds[0])
-    for first in (jax.grad(summed)(gate, value), of_gate(gate)):
-        _within_bound(first, slope(g) * made(u), g * curvature(g) * made(u), bounds[1])
-    for second in (
-        jax.grad(lambda g: of_gate(g).sum())(gate),
-        jax.jvp(jax.grad(summed), (gate, value), (one, 0 * one))[1],
-    ):
-        _within_bound(second, curvature(g) * made(u), g * jerk * made(u), bounds[2])
-    of_value = (
-        jax.grad(summed, 1)(gate, value),
-        jax.jvp(lambda u: function(gate, u), (value,), (one,))[1],
-    )
-    for first in of_value:
-        _within_bound(first, act(g) * inside(u), g * slope(g) * inside(u), bounds[1])
-    mixed = jax.jvp(lambda u: jax.grad(summed)(gate, u), (value,), (one,))[1]
-    _within_bound(mixed, slope(g) * inside(u), g * curvature(g) * inside(u), bounds[2])
+    _within_bound(jax.jit(function)(gate, value), act(g) * made(u), g * slope(g) * made(u), _BOUNDS[dtype][0])
+    expected = {
+        "gate": (slope(g) * made(u), g * curvature(g) * made(u), 1),
+        "gate twice": (curvature(g) * made(u), g * jerk * made(u), 2),
+        "value": (act(g) * inside(u), g * slope(g) * inside(u), 1),
+        "both": (slope(g) * inside(u), g * curvature(g) * inside(u), 2),
+    }
+    for name, ways in derivatives(gate, value).items():
+        *wanted, order = expected[name]
+        for got in ways:
+            _within_bound(got, *wanted, _BOUNDS[dtype][order])
 
 
 @pytest.mark.parametrize("name", ["swiglu_clamped", "swiglu_step", "swiglu_oai"])
@@ -238,6 +246,7 @@ def test_two_arrays_of_any_float_type(row):
         jaxact.get(row.name)(half)
 
 
+@functools.cache
 def _memory(gated, layers, batch=64, width=64, hidden=256):
     """Temporary memory of the gradient of h + gated(h W1, h W2) W3 over layers, in arrays of the hidden size."""
 
@@ -253,8 +262,8 @@ def _memory(gated, layers, batch=64, width=64, hidden=256):
 
 
 def _kept(gated):
-    """Arrays that one layer more keeps because of `gated`. A sum keeps none; what lives in one layer only cancels."""
-    return sum(sign * _memory(f, 8 * k) for f, s in ((gated, 1), (jnp.add, -1)) for k, sign in ((2, s), (1, -s))) / 8
+    """Arrays that one layer more keeps because of `gated`; a sum keeps none."""
+    return (_memory(gated, 256) - _memory(jnp.add, 256)) / 256
 
 
 @pytest.mark.parametrize("row", _TWO_ARRAYS, ids=lambda row: row.name)

@@ -26,11 +26,12 @@ def _loss(case):
 
 @every
 def test_jit_and_vmap_change_nothing(case):
+    both = jax.jit(lambda x: [transform(jax.value_and_grad(_loss(case)))(x) for transform in (lambda f: f, jax.vmap)])
     x = _x()
     chex.assert_trees_all_equal(case(x), jax.jit(case.__call__)(x))
-    chex.assert_trees_all_close(case(x), jax.vmap(case)(x), rtol=1e-6, atol=1e-7)
-    gradient = jax.grad(_loss(case))(x)
-    chex.assert_trees_all_close(gradient, jax.vmap(jax.grad(_loss(case)))(x), rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(case(x), jax.jit(jax.vmap(case.__call__))(x), rtol=1e-6, atol=1e-7)
+    (total, gradient), (totals, gradients) = both(x)
+    chex.assert_trees_all_close((total, gradient), (totals.sum(), gradients), rtol=1e-5, atol=1e-6)
 
 
 @every
@@ -69,23 +70,44 @@ def test_scan_and_remat(case):
             h = jnp.concatenate([h] * (x.shape[-1] // h.shape[-1]), -1)
         return jnp.sum(h**2)
 
-    expected = jax.value_and_grad(unrolled)(_x())
-    for wrap in (lambda f: f.__call__, lambda f: jax.checkpoint(f.__call__)):
-        chex.assert_trees_all_close(jax.value_and_grad(looped(wrap))(_x()), expected, rtol=2e-5, atol=1e-6)
+    ways = unrolled, looped(lambda f: f.__call__), looped(lambda f: jax.checkpoint(f.__call__))
+    chex.assert_trees_all_close(
+        *jax.jit(lambda x: [jax.value_and_grad(f)(x) for f in ways])(_x()), rtol=2e-5, atol=1e-6
+    )
 
 
 @every
 def test_strict_modes(case):
-    """No hidden promotion, no NaN on the way, no leaked tracer; also in 16 bits and with a weakly typed input."""
+    """No hidden promotion and no NaN on the way; also in 16 bits and with a weakly typed input."""
+
+    def total(x):
+        return case(x).sum()
+
+    @jax.jit
+    def results(*arrays):
+        return [(case(x), jax.grad(total)(x), jax.hessian(total)(x)) for x in arrays]
+
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"), jax.debug_nans(True):
-        for dtype in (jnp.float32, jnp.bfloat16):
-            total = lambda x: case(x).sum()  # noqa: E731
-            results = jax.jit(lambda x, f=total: (case(x), jax.grad(f)(x), jax.hessian(f)(x)))
-            chex.assert_tree_all_finite(results(jnp.asarray(_x(), dtype)))
-    with jax.checking_leaks():
-        chex.assert_tree_all_finite(jax.jit(jax.grad(_loss(case)))(_x()))
-    if case.row.kind == "pointwise":
-        chex.assert_tree_all_finite(jax.grad(case)(1.0))
+        chex.assert_tree_all_finite(results(*(jnp.asarray(_x()[0], dtype) for dtype in (jnp.float32, jnp.bfloat16))))
+        if case.row.kind == "pointwise":
+            chex.assert_tree_all_finite(jax.grad(case)(1.0))
+
+
+_LEAKS = """
+import gc, jax, jax.numpy as jnp
+from tests.cases import DEFAULTS
+x = jax.random.normal(jax.random.key(0), (3, 4))
+gc.freeze()
+with jax.checking_leaks():
+    for case in DEFAULTS:
+        jax.jit(jax.grad(lambda x: jnp.sum(case(x))))(x)
+print(len(DEFAULTS))
+"""
+
+
+def test_no_tracer_leaks():
+    """In a process of its own, frozen: the check collects garbage after every trace, among all that is alive."""
+    assert _run(_LEAKS) == [str(len(DEFAULTS))]
 
 
 @every
@@ -95,8 +117,10 @@ def test_float64(case):
         x = _x().astype(np.float64)
         step = np.zeros_like(x)
         step[0, 0] = 1e-6
-        difference = (_loss(case)(x + step) - _loss(case)(x - step)) / 2e-6
-        chex.assert_trees_all_close(jax.grad(_loss(case))(x)[0, 0], difference, rtol=1e-7, atol=1e-9)
+        above, below, gradient = jax.jit(lambda x: (*map(_loss(case), (x + step, x - step)), jax.grad(_loss(case))(x)))(
+            x
+        )
+        chex.assert_trees_all_close(gradient[0, 0], (above - below) / 2e-6, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -131,19 +155,16 @@ from tests.cases import DEFAULTS
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
 for case in DEFAULTS:
-    loss = lambda x: jnp.sum(jnp.sin(case(x)))
-    value_and_grad = lambda x: (case(x), jax.grad(loss)(x), jax.jvp(case, (x,), (x,))[1])
-    sharded = jax.jit(jax.shard_map(value_and_grad, mesh=mesh, in_specs=P("d"), out_specs=P("d")))
-    for ours, expected in zip(sharded(x), value_and_grad(x), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6, err_msg=case.name)
-    total = jax.shard_map(lambda x: jax.lax.psum(loss(x), "d"), mesh=mesh, in_specs=P("d"), out_specs=P())
-    np.testing.assert_allclose(jax.jit(jax.grad(total))(x), jax.grad(loss)(x), rtol=1e-5, atol=1e-6, err_msg=case.name)
-    for name in case.numbers if case.row.kind == "pointwise" else ():
-        in_parameter = lambda p, x: jnp.sum(case(x, **{name: p}))
-        sum_over_devices = lambda p, x: jax.lax.psum(in_parameter(p, x), "d")
-        total = jax.shard_map(sum_over_devices, mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
-        ours, expected = (jax.jit(jax.grad(f))(jnp.float32(case.numbers[name]), x) for f in (total, in_parameter))
-        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6, err_msg=f"{case.name}, {name}")
+    parameters = {n: jnp.float32(v) for n, v in case.numbers.items()} if case.row.kind == "pointwise" else {}
+    loss = lambda p, x: jnp.sum(jnp.sin(case(x, **p)))
+    one = lambda x: (case(x), jax.grad(loss, 1)(parameters, x), jax.jvp(case, (x,), (x,))[1])
+    total = lambda p, x: jax.lax.psum(loss(p, x), "d")
+    sharded = jax.shard_map(one, mesh=mesh, in_specs=P("d"), out_specs=P("d"))
+    sharded_total = jax.shard_map(total, mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
+    ours = jax.jit(lambda p, x: (sharded(x), jax.grad(sharded_total, (0, 1))(p, x)))(parameters, x)
+    expected = jax.jit(lambda p, x: (one(x), jax.grad(loss, (0, 1))(p, x)))(parameters, x)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=case.name)
 print(len(jax.devices()), len(DEFAULTS))
 """
 
@@ -151,7 +172,11 @@ print(len(jax.devices()), len(DEFAULTS))
 def test_shard_map_over_eight_devices():
     """Each function, its gradient, its tangent, and the gradients of a parameter that every device shares."""
     set_up = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.config.update('jax_num_cpu_devices', 8)\n"
-    code = set_up + _SHARDED
+    assert _run(set_up + _SHARDED) == ["8", str(len(DEFAULTS))]
+
+
+def _run(code):
+    """What a program prints, in words."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["8", str(len(DEFAULTS))]
+    return done.stdout.split()

@@ -124,9 +124,17 @@ def along_axis(name: str, evaluate: Callable[..., Array]) -> Callable[..., Array
         axis_name: AxisName | None = None,
         **parameters: ArrayLike | None,
     ) -> Array:
-        given = {key: as_array(name, value, key) for key, value in parameters.items() if value is not None}
+        given = {key: value for key, value in parameters.items() if value is not None}
         names = () if axis_name is None else (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
-        return jitted(as_array(name, x), tuple(axis) if isinstance(axis, list) else axis, where, names, given)
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        try:
+            return jitted(x, axis, where, names, given)
+        except TypeError:
+            # As in pointwise: looked into only now, and what is converted can be tried again.
+            arrays = {key: as_array(name, value, key) for key, value in {"x": x, **given}.items()}
+            if all(arrays[key] is value for key, value in {"x": x, **given}.items()):
+                raise
+            return jitted(arrays.pop("x"), axis, where, names, arrays)
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -15,7 +15,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter, widen
+from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.rowwise import Axes, AxisName, along_axis, as_mask, centred, difference, one_a_row, quotient
 
 __all__ = ["gumbel_softmax", "log_softmax", "logsumexp", "softmax", "softmin"]
@@ -338,18 +338,10 @@ def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bo
     """
     if isinstance(axis, Sequence):
         raise TypeError(f"jaxact.gumbel_softmax: expected axis to be an int, got {axis!r}; reshape to have one axis")
+    check_key("gumbel_softmax", key)
     check_parameter("gumbel_softmax", "> 0", tau=tau)
     logits = as_array("gumbel_softmax", logits, "logits")
-    return _gumbel_softmax(logits, _as_key("gumbel_softmax", key), tau, bool(hard), axis)
-
-
-def _as_key(who: str, key: Array) -> Array:
-    if isinstance(key, jax.Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32):
-        return key
-    raise TypeError(
-        f"jaxact.{who}: expected key to be a key of jax.random, got {type(key).__name__}; make one with "
-        "jax.random.key(seed), and a new one for each call with jax.random.split"
-    )
+    return _gumbel_softmax(logits, key, tau, bool(hard), axis)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -66,7 +66,7 @@ def _panel(order: int, near: alt.Parameter) -> Any:
         alt.Tooltip(f"{f}:Q", title=n, format=".4~r") for f, n in zip(("x", *_FIELDS), ("x", *ORDERS), strict=True)
     ]
     seen = alt.when(near) if order == 2 else alt.when("datum.dot").then(alt.value(1)).when(near)
-    # One layer for kinks and the cursor: a layer of kinks alone has no data, and a scale no extent, where there are none.
+    # Kinks and cursor are one layer: where there are no kinks, a layer of theirs has no data and a scale no extent.
     dots = base.encode(opacity=seen.then(alt.value(1)).otherwise(alt.value(0)), tooltip=values)
     layers = [
         zero.encode(y=alt.datum(0)),
