@@ -93,23 +93,41 @@ def _lambert(depth: int) -> tuple[list[float], list[float]]:
     return [c / scale for c in numerator], [c / scale for c in denominator]
 
 
-def _lambert_parts(x: Array) -> tuple[Array, Array]:
-    """Return N and q D for |x| <= 2.5, to 2e-9 in float32 and 1e-17 in float64."""
+def _lambert_parts(x: Array) -> tuple[Array, Array, Array]:
+    """Return N, D and q for |x| <= 2.5, to 2e-9 in float32 and 1e-17 in float64."""
     q = jnp.square(jnp.clip(x, -2.5, 2.5))
-    n, d = (horner(c, q) for c in _lambert(7 if x.dtype == jnp.float32 else 12))
-    return n, q * d
+    n, d = (horner(c, q) for c in _lambert(_depth(x)))
+    return n, d, q
+
+
+def _depth(x: Array) -> int:
+    return 7 if x.dtype == jnp.float32 else 12
 
 
 def tanh_ratio(x: Array) -> Array:
     """tanh(x) / x for |x| <= 2.5, to 1.5 ulp where XLA's tanh is off by 4."""
-    n, qd = _lambert_parts(x)
-    return n / (n + qd)
+    n, d, q = _lambert_parts(x)
+    return n / (n + q * d)
 
 
 def tanh_shrink(x: Array) -> Array:
     """Return x - tanh(x)."""
-    n, qd = _lambert_parts(x)
-    return jnp.where(jnp.abs(x) < 2.5, x * (qd / (n + qd)), x - tanh(x))
+    n, d, q = _lambert_parts(x)
+    return jnp.where(jnp.abs(x) < 2.5, x * (q * d / (n + q * d)), x - tanh(x))
+
+
+def tanh_less_slope(x: Array) -> Array:
+    """Return tanh(x) - x tanh'(x).
+
+    Its terms cancel near 0, where it is x q (N^2 - N D - q D^2) / (N + q D)^2; in powers of q that cancels nothing.
+    """
+    n, d, q = _lambert_parts(x)
+    numerator, denominator = _lambert(_depth(x))
+    difference = np.polysub(
+        np.polymul(numerator, np.polysub(numerator, denominator)), np.polymul([*denominator, 0], denominator)
+    )
+    near = jnp.clip(x, -2.5, 2.5) * q * (horner(difference.tolist(), q) / jnp.square(n + q * d))
+    return jnp.where(jnp.abs(x) < 2.5, near, tanh(x) - 4 * jnp.clip(x, -400, 400) * sigmoid_slope(2 * x))
 
 
 def tanh_squared(x: Array) -> Array:

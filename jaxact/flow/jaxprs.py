@@ -108,7 +108,7 @@ def _scan_counts(parameters: dict[str, Any]) -> tuple[int, int]:
 
 def opened(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
     """A jaxpr and the values of its constants, from a closed or an open one (one class since JAX 0.11)."""
-    if isinstance(jaxpr, core.ClosedJaxpr):
+    if isinstance(jaxpr, core.ClosedJaxpr):  # pyright: ignore[reportPrivateImportUsage]
         return jaxpr.jaxpr, jaxpr.consts
     return jaxpr, ()
 
@@ -128,7 +128,7 @@ def function_of(equations: Sequence[Any], inputs: Sequence[Any], outputs: Sequen
     """Equations as a Python function; their names and source lines stay with them."""
     debug = core.DebugInfo("observed", "observed", (), ())
     jaxpr = core.Jaxpr((), inputs, outputs, equations, core.no_effects, debug)
-    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))
+    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def readers(jaxpr: Any) -> dict[Any, set[int]]:

@@ -267,10 +267,12 @@ def _soft_cap_slope(x: Array, cap: Array) -> Array:
 
 
 def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
-    # With v = x / cap, tanh(v) - v (1 - tanh(v)^2) = v tanh(v)^2 - (v - tanh(v)), whose terms hardly cancel.
-    v = numerics.finite(x) / cap
-    t = numerics.tanh(v)
-    return jnp.where(jnp.abs(v) < 1, v * t * t - numerics.tanh_shrink(v), t - v * _soft_cap_slope(x, cap))
+    # About (2/3) v^3, v = x / cap, which triples the error of a rounded v: 10 units. With the rest of v it is 7.
+    v = x / cap
+    high, low = numerics.product(v, cap)
+    near = jnp.clip(v, -2.5, 2.5)
+    rest = jnp.where(v == near, ((x - high) - low) / cap, 0)
+    return numerics.tanh_less_slope(v) + rest * (2 * near * numerics.tanh(near)) * _soft_cap_slope(x, cap)
 
 
 _soft_cap = pointwise(

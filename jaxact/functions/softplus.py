@@ -33,8 +33,11 @@ def _scaled_curvature(x: Array, beta: Array) -> Array:
 
 
 def _scaled_beta_slope(x: Array, beta: Array) -> Array:
-    size, e = numerics.scaled_decay(x, beta)
-    return -(size * (e / (1 + e)) + jnp.log1p(e)) / jnp.square(beta)
+    # e / beta^2 may be a normal number where e is not, so it is the square of exp(-|beta x| / 2) / beta.
+    size, low = numerics.scaled(x, beta)
+    root = numerics.decay(size / 2, low / 2)
+    e = jnp.maximum(jnp.square(root), 1e-30)
+    return -jnp.square(root / beta) * (size / (1 + e) + jnp.log1p(e) / e)
 
 
 _scaled_softplus = pointwise("softplus", _scaled_value, _scaled_slope, _scaled_beta_slope, curvature=_scaled_curvature)
