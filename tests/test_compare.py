@@ -1,9 +1,11 @@
 """`jaxact compare`: the data, what is measured, repeatability, devices, divergence and the result directory."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
+import operator
 import os
 import subprocess
 import sys
@@ -16,13 +18,17 @@ import optax
 import pytest
 
 import jaxact
-from jaxact.compare import Comparison, networks, report, run, tasks, training
-from jaxact.compare.comparison import optimizers
+from jaxact.compare import Comparison, networks, report, run, tasks, theory, training
+from jaxact.compare.comparison import Init, Network, optimizers
 
 SMALL = Comparison(
     activations=("relu", "tanh"), depth=3, width=16, steps=12, log_every=5, checkpoint_every=5, seeds=2, batch_size=32
 )
-FLOW = networks.Flow._fields
+LAYERS = (
+    "gradient_norm", "preactivation_gradient_norm", "weight_gradient_norm", "preactivation_mean", "preactivation_std",
+    "activation_std", "zero_share", "dead_share",
+)  # fmt: skip
+"""What metrics.jsonl has a number of for each hidden layer."""
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +76,10 @@ def test_measured_flow_is_what_textbook_backpropagation_gives():
     logits = outputs[-1] @ weights[-1] + biases[-1]
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     back = (shares - np.eye(3)[y]) / 7 @ weights[-1].T
-    by_output, by_weight = [], []
+    by_output, by_input, by_weight = [], [], []
     for w, z, before in zip(weights[-2::-1], inner[::-1], outputs[-2::-1], strict=True):
         by_output.insert(0, np.linalg.norm(back))
+        by_input.insert(0, np.linalg.norm(back * (z > 0)))
         by_weight.insert(0, np.linalg.norm(before.T @ (back * (z > 0))))
         back = (back * (z > 0)) @ w.T
 
@@ -81,18 +88,21 @@ def test_measured_flow_is_what_textbook_backpropagation_gives():
     ]
     examples = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32)
     measured = jax.jit(lambda p: networks.measure(jaxact.relu, p, examples, examples))(layers)
-    assert measured.train_loss == pytest.approx(-np.log(shares[np.arange(7), y]).mean(), rel=1e-5)
-    assert measured.accuracy == pytest.approx((logits.argmax(1) == y).mean())
+    line = training._line(Network("relu", "relu", "he", 3), 0, 0, jax.device_get(measured))
+    assert line["train_loss"] == pytest.approx(-np.log(shares[np.arange(7), y]).mean(), rel=1e-5)
+    assert line["accuracy"] == pytest.approx((logits.argmax(1) == y).mean())
     wanted = {
         "gradient_norm": by_output,
+        "preactivation_gradient_norm": by_input,
         "weight_gradient_norm": by_weight,
         "preactivation_mean": [z.mean() for z in inner],
         "preactivation_std": [z.std() for z in inner],
+        "activation_std": [np.maximum(z, 0).std() for z in inner],
         "zero_share": [(z <= 0).mean() for z in inner],
         "dead_share": [(z <= 0).all(0).mean() for z in inner],
     }
-    for name in FLOW:  # float32 sums of 7 x 5 terms
-        np.testing.assert_allclose(getattr(measured.flow, name), wanted[name], rtol=2e-5, err_msg=name)
+    for name in LAYERS:  # float32 sums of 7 x 5 terms
+        np.testing.assert_allclose(line[name], wanted[name], rtol=2e-5, err_msg=name)
     assert max(wanted["dead_share"]) > 0
 
 
@@ -101,7 +111,7 @@ def test_every_activation_seed_and_step_is_recorded(result: report.Result):
     assert [(r["activation"], r["seed"], r["step"]) for r in result.records] == wanted
     for record in result.records:
         assert not record["diverged"]
-        for name in FLOW:
+        for name in LAYERS:
             assert len(record[name]) == SMALL.depth
             assert all(map(math.isfinite, record[name]))
 
@@ -129,11 +139,51 @@ def test_activations_start_from_the_same_weights_and_see_the_same_batch(result: 
     assert first["relu", 0] == first["tanh", 0] != first["relu", 1]
 
 
-@pytest.mark.parametrize(("init", "variance"), [("he", 2 / 256), ("glorot", 2 / 384), ("lecun", 1 / 256)])
-def test_initial_variance(init: str, variance: float):
-    (layer,) = networks.init(0, (256, 128), init)
-    assert float(layer.weight.var()) == pytest.approx(variance, rel=0.03)  # 32,768 draws: 4 standard errors
-    assert not layer.bias.any()
+@pytest.mark.parametrize(
+    ("init", "first", "second"),
+    [
+        ("he", 2 / 256, 2 / 128),
+        ("glorot", 2 / 384, 2 / 256),
+        ("lecun", 1 / 256, 1 / 128),
+        ("naive", 0.05**2, 0.05**2),
+        ("matched", 1 / 256, 1.0 / (0.394294 * 128)),  # E tanh(z)^2, flow.md 2.3
+    ],
+)
+def test_initial_variance(init: Init, first: float, second: float):
+    sizes = (256, 128, 128, 10)
+    deviations = theory.deviations(Network("tanh", "tanh", init, 2), sizes)
+    for layer, variance in zip(networks.init(0, sizes, deviations), (first, second), strict=False):
+        assert float(layer.weight.var()) == pytest.approx(variance, rel=0.05)  # 16,384 draws: 4 standard errors
+        assert not layer.bias.any()
+
+
+def test_theory_agrees_with_what_is_measured():
+    """Six layers of 256: the rest is sampling, 1/sqrt(256) a layer for norms."""
+    comparison = dataclasses.replace(SMALL, width=256, depth=6, activations=("tanh",), inits=("matched", "naive"))
+    task = tasks.digits()
+    for network in comparison.networks():
+        state = jax.tree.map(operator.itemgetter(0), training.initial_state(comparison, network, task).parameters)
+        measured = jax.jit(functools.partial(networks.measure, jaxact.tanh))(state, task.train, task.held_out)
+        line = training._line(network, 0, 0, jax.device_get(measured))
+        predicted = theory.predict(comparison, network, task)
+        assert predicted is not None
+        norms = line["preactivation_gradient_norm"]
+        assert math.log(norms[0] / norms[-1]) / 5 == pytest.approx(predicted.gradient_slope, abs=0.04)
+        assert line["activation_std"][-1] ** 2 == pytest.approx(predicted.activation_variance, rel=0.15)
+        np.testing.assert_allclose(np.array(norms) / norms[-1], predicted.gradient, rtol=0.25)
+
+
+def test_a_sweep_over_depths_and_initialisations(tmp_path: Path):
+    settings = dataclasses.replace(SMALL, activations=("relu",), depths=(1, 4), inits=("matched", "naive"), steps=5)
+    result = run(dataclasses.replace(settings, directory=str(tmp_path / "r")))
+    names = ["relu matched 1", "relu matched 4", "relu naive 1", "relu naive 4"]
+    assert [row.network.name for row in result.rows] == names
+    assert {r["network"]: r["depth"] for r in result.records} == dict(zip(names, (1, 4, 1, 4), strict=True))
+    assert [len(r["gradient_norm"]) for r in result.records if r["step"] == 0 and r["seed"] == 0] == [1, 4, 1, 4]
+    said = report.findings(result)
+    assert "relu from naive weights trains at none of the depths." in said
+    assert (tmp_path / "r" / "accuracy_by_depth.png").exists()
+    assert "accuracy_by_depth" in (tmp_path / "r" / "report.html").read_text()
 
 
 @pytest.mark.filterwarnings("ignore:.*(deprecated|Specifying a key)")  # Optax's own, of optimistic_adam and noisy_sgd
@@ -141,7 +191,7 @@ def test_initial_variance(init: str, variance: float):
 def test_every_named_optimizer_takes_a_step(name: str):
     comparison = dataclasses.replace(SMALL, optimizer=name)
     optimizer = comparison.make_optimizer()
-    layers = jax.tree.map(jnp.asarray, networks.init(0, (4, 4, 4), "he"))
+    layers = jax.tree.map(jnp.asarray, networks.init(0, (4, 4, 4), (0.7, 0.7)))
     batch = tasks.Split(np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32), np.arange(8) % 4)
     step = jax.jit(training.make_step(jaxact.tanh, optimizer))
     after = step(training.State(layers, optimizer.init(layers)), batch)
@@ -180,7 +230,9 @@ def test_eight_devices_give_the_metrics_of_one(result: report.Result, tmp_path: 
 def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
     """Write a comparison as command-line arguments."""
     fields = {**comparison.identity(), "directory": directory}
-    words = [["--" + k.replace("_", "-"), *map(str, v if isinstance(v, list) else [v])] for k, v in fields.items()]
+    words = [
+        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, list) else [v])] for k, v in fields.items() if v != []
+    ]
     return list(itertools.chain.from_iterable(words))
 
 

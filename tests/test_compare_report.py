@@ -1,6 +1,7 @@
 """report.html in a real browser, offline; the pictures; and what the sentences say."""
 
 import dataclasses
+import html
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from jaxact.compare import Comparison, charts, report, run
+from jaxact.compare.comparison import Network
+from jaxact.compare.theory import Prediction
 
 SETTINGS = Comparison(
     activations=("relu", "sigmoid", "tanh"), depth=8, width=16, steps=12, log_every=5, seeds=2, batch_size=32
@@ -20,6 +23,10 @@ SETTINGS = Comparison(
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> report.Result:
     return run(dataclasses.replace(SETTINGS, directory=str(tmp_path_factory.mktemp("report") / "result")))
+
+
+def predictions(result: report.Result) -> dict[str, Prediction | None]:
+    return {row.network.name: row.predicted for row in result.rows}
 
 
 def page(result: report.Result) -> str:
@@ -52,8 +59,8 @@ def console(log: str) -> list[str]:
 def test_the_report_draws_every_chart_without_an_error(result: report.Result, tmp_path: Path):
     dom, log = open_in_chromium(result.directory / "report.html", tmp_path)
     assert console(log) == []
-    assert 'data-charts="5"' in dom
-    for chart in charts.make(result.comparison, result.records):
+    assert 'data-charts="6"' in dom
+    for chart in charts.make(result.comparison, result.records, predictions(result)):
         drawing = re.search(rf'<div id="{chart.name}".*?</svg>', dom, re.DOTALL)
         assert drawing, chart.name
         assert drawing[0].count("<path") > 10, chart.name
@@ -64,7 +71,7 @@ def test_the_browser_test_sees_javascript_errors(result: report.Result, tmp_path
     broken.write_text(page(result).replace("const views = [];", "const views = nothing;"))
     dom, log = open_in_chromium(broken, tmp_path / "profile")
     assert "ReferenceError" in "".join(console(log))
-    assert 'data-charts="5"' not in dom
+    assert 'data-charts="6"' not in dom
 
 
 def test_selecting_activations_and_steps_redraws(result: report.Result, tmp_path: Path):
@@ -83,7 +90,7 @@ def test_selecting_activations_and_steps_redraws(result: report.Result, tmp_path
     dom, log = open_in_chromium(clicked, tmp_path / "profile")
     assert console(log) == []
     seen = json.loads(re.search('data-seen="(.*?)"', dom)[1].replace("&quot;", '"'))  # pyright: ignore[reportOptionalSubscript]
-    assert sum(s.get("shown") == ["sigmoid", "tanh"] for s in seen) == 4
+    assert sum(s.get("shown") == ["sigmoid", "tanh"] for s in seen) == 5
     assert sum(s.get("step") == 5 for s in seen) == 3
     assert '<output id="at">5</output>' in dom
 
@@ -100,13 +107,25 @@ def test_the_report_begins_with_what_is_seen_and_the_table(result: report.Result
     positions = [text.index(s) for s in (report.findings(result)[0], "<table>", 'id="curves"')]
     assert positions == sorted(positions)
     for row in result.rows:
-        assert f"<td>{row.activation}</td>" in text
+        assert f"<td>{row.network.name}</td>" in text
+
+
+def test_the_report_has_the_findings_of_each_network_and_the_theory(result: report.Result):
+    text = page(result)
+    assert report.THEORY in text
+    found = {row.network.name: " ".join(row.findings) for row in result.rows}
+    assert re.search(r"sigmoid in a deep stack at the start, 2 of 2 seeds: .*layer 1/sigmoid", found["sigmoid"])
+    assert "vanishing gradients at the start, 2 of 2 seeds" in found["sigmoid"]
+    assert found["relu"] == ""
+    for row in result.rows:
+        for sentence in row.findings:
+            assert html.escape(sentence) in text
 
 
 def test_the_pictures_are_pngs(result: report.Result):
-    names = {c.name + ".png" for c in charts.make(result.comparison, result.records)}
+    names = {c.name + ".png" for c in charts.make(result.comparison, result.records, predictions(result))}
     assert {p.name for p in result.directory.glob("*.png")} == names
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         data = (result.directory / name).read_bytes()
         assert data.startswith(b"\x89PNG")
@@ -117,7 +136,16 @@ def row(
     activation: str, ratio: float | None, accuracy: float | None = 0.9, dead: float = 0.0, diverged: int = 0
 ) -> report.Row:
     scored = None if accuracy is None else (accuracy, 0.01)
-    return report.Row(activation, scored, scored, ratio, ratio, dead, 0.001, diverged)
+    return report.Row(
+        network=Network(activation, activation, "he", 8),
+        accuracy=scored,
+        loss=scored,
+        ratio_at_start=ratio,
+        ratio_at_end=ratio,
+        dead_share=dead,
+        seconds_per_step=0.001,
+        diverged=diverged,
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,8 +160,8 @@ def row(
             ],
         ),
         ([row("exp", 5e4)], [r"gradient of exp explodes: .* 5e\+04"]),
-        ([row("relu", 0.5), row("gelu", 2.0)], ["Every gradient comes through all 8 layers", "Best"]),
-        ([row("relu", 1.0, dead=0.25)], ["Every", "zero for every held-out image at the end: 25% with relu"]),
+        ([row("relu", 0.5), row("gelu", 2.0)], ["Every gradient comes through all layers", "Best"]),
+        ([row("relu", 1.0, dead=0.25)], ["Every", "no held-out image comes through at the end: 25% with relu"]),
         ([row("relu", None, None, diverged=2)], ["relu diverged in 2 of 2 seeds"]),
     ],
 )

@@ -2,12 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
 
 from jaxact.compare.comparison import Comparison
+from jaxact.compare.theory import Prediction
 
 Lines = list[dict[str, Any]]
 
@@ -29,13 +30,17 @@ class Titled(NamedTuple):
     chart: alt.TopLevelMixin
 
 
-def colours(activations: Sequence[str]) -> dict[str, str]:
-    """Give every activation its colour."""
-    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(activations)}
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """Give every network its colour."""
+    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(names)}
 
 
-def make(comparison: Comparison, records: Lines) -> list[Titled]:
-    """Make all charts from the lines of metrics.jsonl."""
+def _names(comparison: Comparison) -> list[str]:
+    return [network.name for network in comparison.networks()]
+
+
+def make(comparison: Comparison, records: Lines, predictions: Mapping[str, Prediction | None]) -> list[Titled]:
+    """Make all charts from the lines of metrics.jsonl, and what theory predicts of each network."""
     by_step, by_layer = _over_seeds(records)
     made = [
         Titled(
@@ -68,11 +73,27 @@ def make(comparison: Comparison, records: Lines) -> list[Titled]:
         Titled(
             "dead_units_by_depth",
             "Dead units by depth",
-            "Share of units that are exactly zero for every held-out image, at the step of the slider: they tell these "
-            "images apart no more.",
+            "Share of units with |f'| < 0.001 for every held-out image, at the step of the slider: no gradient comes "
+            "through them any more.",
             _by_depth(comparison, by_layer, "dead_share", "share of dead units", log=False),
         ),
+        Titled(
+            "theory_by_depth",
+            "Gradient by depth, as theory predicts it",
+            "Norm of the gradient with respect to each layer's pre-activations before training, over that of the last "
+            "layer: as measured, and dashed as mean-field theory has it for infinitely wide layers.",
+            _theory(comparison, by_layer, predictions),
+        ),
     ]
+    if len(comparison.depths) > 1:
+        made.append(
+            Titled(
+                "accuracy_by_depth",
+                "How deep it trains",
+                "Held-out accuracy after training against the number of hidden layers; chance is 10 %.",
+                _by_number_of_layers(comparison, by_step),
+            )
+        )
     return [_styled(chart, comparison) for chart in made]
 
 
@@ -105,7 +126,7 @@ def _over_seeds(records: Lines) -> tuple[Lines, Lines]:
     """Take means over the seeds that are finite: one line a step, and one line a step and layer."""
     groups: dict[tuple[str, int], Lines] = {}
     for record in records:
-        groups.setdefault((record["activation"], record["step"]), []).append(record)
+        groups.setdefault((record["network"], record["step"]), []).append(record)
     by_step, by_layer = [], []
     for (activation, step), lines in groups.items():
         finite = [line for line in lines if not line["diverged"]]
@@ -118,12 +139,13 @@ def _over_seeds(records: Lines) -> tuple[Lines, Lines]:
             mean, std = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
             point |= {field: mean, f"{field}_low": mean - std, f"{field}_high": mean + std, f"{field}_std": std}
         by_step.append(point)
-        for layer in range(len(finite[0]["gradient_norm"])):
+        for layer in range(finite[0]["depth"]):
             line: dict[str, Any] = key | {"layer": layer + 1}
-            for field in ("gradient_norm", "weight_gradient_norm", "preactivation_std"):
+            for field in ("gradient_norm", "preactivation_gradient_norm", "weight_gradient_norm", "preactivation_std"):
                 line[field] = _geometric_mean(r[field][layer] for r in finite)
             for field in ("zero_share", "dead_share"):
-                line[field] = statistics.fmean(r[field][layer] for r in finite)
+                shares = [r[field][layer] for r in finite if r[field][layer] is not None]
+                line[field] = statistics.fmean(shares) if shares else None
             by_layer.append({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in line.items()})
     return by_step, by_layer
 
@@ -134,14 +156,14 @@ def _geometric_mean(values: Iterable[float | None]) -> float | None:
 
 
 def _colour(comparison: Comparison) -> alt.Color:
-    names = list(comparison.activations)
+    names = _names(comparison)
     scale = alt.Scale(domain=names, range=list(colours(names).values()))
     legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=3)
     return alt.Color("activation:N", scale=scale, title=None, legend=legend)
 
 
 def _shown(comparison: Comparison) -> alt.Parameter:
-    return alt.param(name="shown", value=list(comparison.activations))
+    return alt.param(name="shown", value=_names(comparison))
 
 
 def _curves(comparison: Comparison, by_step: Lines) -> alt.HConcatChart:
@@ -190,7 +212,7 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
             alt.X(
                 "layer:Q",
                 title="hidden layer (1 is next to the input)",
-                scale=alt.Scale(domain=[1, max(comparison.depth, 2)], padding=10),
+                scale=alt.Scale(domain=[1, max(2, *(network.depth for network in comparison.networks()))], padding=10),
                 axis=alt.Axis(tickMinStep=1, grid=False),
             ),
             alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis),
@@ -211,6 +233,63 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
     return chart.properties(width=900, height=340).add_params(
         _shown(comparison), alt.param(name="step", value=comparison.steps)
     )
+
+
+def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, Prediction | None]) -> alt.TopLevelMixin:
+    values = []
+    for network in comparison.networks():
+        at_start = [v for v in by_layer if v["activation"] == network.name and v["step"] == 0]
+        norms = [v["preactivation_gradient_norm"] for v in at_start]
+        curves = {"measured": [n and norms[-1] and n / norms[-1] for n in norms]}
+        if theory := predictions[network.name]:
+            curves["theory"] = theory.gradient
+        for source, curve in curves.items():
+            for layer, norm in enumerate(curve, start=1):
+                if norm and norm > _SMALLEST:
+                    values.append({"activation": network.name, "source": source, "layer": layer, "norm": norm})
+    base = (
+        alt.Chart(alt.InlineData(values=values))
+        .transform_filter("indexof(shown, datum.activation) >= 0")
+        .encode(
+            alt.X("layer:Q", title="hidden layer (1 is next to the input)", axis=alt.Axis(tickMinStep=1, grid=False)),
+            alt.Y(
+                "norm:Q",
+                title="gradient norm over the last layer's",
+                scale=alt.Scale(type="log"),
+                axis=alt.Axis(format="~e", tickCount=6),
+            ),
+            _colour(comparison),
+            alt.StrokeDash(
+                "source:N", title=None, scale=alt.Scale(domain=["measured", "theory"], range=[[1, 0], [4, 4]])
+            ),
+            tooltip=["activation:N", "source:N", "layer:Q", alt.Tooltip("norm:Q", format=".2e")],
+        )
+    )
+    return base.mark_line(strokeWidth=2).properties(width=900, height=340).add_params(_shown(comparison))
+
+
+def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> alt.TopLevelMixin:
+    by_name = {network.name: network for network in comparison.networks()}
+    values = [
+        {
+            "network": line["activation"],
+            "activation": by_name[line["activation"]].activation,
+            "init": by_name[line["activation"]].init,
+            "depth": by_name[line["activation"]].depth,
+            **{key: line[key] for key in ("accuracy", "accuracy_low", "accuracy_high")},
+        }
+        for line in by_step
+        if line["step"] == comparison.steps
+    ]
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        alt.X("depth:Q", title="hidden layers", scale=alt.Scale(type="log", base=2), axis=alt.Axis(grid=False)),
+        alt.Y("accuracy:Q", title="held-out accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+        alt.Color("activation:N", title=None, scale=alt.Scale(range=list(_PALETTE)), sort=list(comparison.activations)),
+        alt.StrokeDash("init:N", title="initialisation", legend=alt.Legend() if len(comparison.inits) > 1 else None),
+        tooltip=["network:N", alt.Tooltip("accuracy:Q", format=".1%")],
+    )
+    lines = base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1)
+    return alt.layer(*lines).properties(width=900, height=340)
 
 
 def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:
@@ -242,5 +321,5 @@ def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:
         )
         .properties(width=190, height=190, view=alt.ViewBackground(fill="#ddd"))
     )
-    facet = alt.Facet("activation:N", title=None, sort=list(comparison.activations))
+    facet = alt.Facet("activation:N", title=None, sort=_names(comparison))
     return cells.facet(facet, data=alt.InlineData(values=values), columns=4)

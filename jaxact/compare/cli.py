@@ -47,7 +47,9 @@ def compare(comparison: Comparison) -> int:
     from jaxact.compare import report
 
     console = Console()
-    console.print(report.table(result))
+    for table in report.tables(result):
+        console.print(table)
+        console.print()
     for sentence in report.findings(result):
         console.print(sentence, highlight=False)
     console.print(f"\nReport: {result.directory / 'report.html'}", highlight=False, soft_wrap=True)

@@ -3,13 +3,26 @@
 import dataclasses
 import difflib
 import inspect
+import itertools
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import optax
 
 import jaxact
+
+Init = Literal["matched", "he", "glorot", "lecun", "naive"]
+
+
+class Network(NamedTuple):
+    """One of the networks that are compared."""
+
+    name: str
+    """What it is called in the report: the activation, and where there are several, initialisation and depth."""
+    activation: str
+    init: Init
+    depth: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,17 +31,23 @@ class Comparison:
 
     The task is scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10 classes, a quarter of them held out.
     The network is a plain multilayer perceptron without normalisation or skip connections, so that what is seen comes
-    from the activation. All activations get the same initial weights and the same batches.
+    from the activation. All get the same random numbers for their initial weights, and the same batches.
     """
 
     activations: tuple[str, ...] = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu")
     """Elementwise activations, by jaxact's names."""
     depth: int = 16
     """Hidden layers."""
+    depths: tuple[int, ...] = ()
+    """Several numbers of hidden layers, in place of depth: to see where each activation stops training."""
     width: int = 64
     """Units in each hidden layer."""
-    init: Literal["he", "glorot", "lecun"] = "he"
-    """Variance of the initial weights: he 2/fan_in, glorot 2/(fan_in + fan_out), lecun 1/fan_in. Biases start at 0."""
+    init: Init = "matched"
+    """Variance of the initial weights. matched: gain^2/fan_in, the gain being the activation's own
+    (jaxact.propagation.gain), and 1/fan_in in the first layer; he: 2/fan_in; glorot: 2/(fan_in + fan_out); lecun:
+    1/fan_in; naive: 0.05^2, whatever the layer. Biases start at 0."""
+    inits: tuple[Init, ...] = ()
+    """Several initialisations, in place of init."""
     optimizer: str = "adam"
     """Any of Optax's named optimizers, with its defaults."""
     learning_rate: float = 1e-3
@@ -59,13 +78,18 @@ class Comparison:
         _check_activations(self.activations)
         for name in ("depth", "width", "batch_size", "steps", "seeds", "log_every", "checkpoint_every"):
             _check_integer(name, getattr(self, name), least=1)
+        for depth in self.depths:
+            _check_integer("depths", depth, least=1)
+        for init in (self.init, *self.inits):
+            _check_choice("init", init, get_args(Init))
+        for name in ("depths", "inits"):
+            _check_once(name, getattr(self, name))
         _check_integer("seed", self.seed, least=0)
         if self.seed + self.seeds > 2**31:
             raise invalid("seed + seeds to be at most 2**31", self.seed + self.seeds, "choose a smaller seed")
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not (0 < rate < math.inf):
             raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
-        _check_choice("init", self.init, ("he", "glorot", "lecun"))
         _check_choice("optimizer", self.optimizer, optimizers())
         if self.platform is not None:
             _check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
@@ -76,7 +100,16 @@ class Comparison:
         """Return the fields that the metrics depend on, as JSON can hold them: a run resumes only if they are equal."""
         how = ("platform", "directory", "overwrite", "resume")
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
-        return fields | {"activations": list(self.activations)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+
+    def networks(self) -> list[Network]:
+        """List what is trained, in order: every activation, from every initialisation, at every depth."""
+        depths, inits = self.depths or (self.depth,), self.inits or (self.init,)
+        made = []
+        for activation, init, depth in itertools.product(self.activations, inits, depths):
+            parts = [activation, *([init] if len(inits) > 1 else []), *([str(depth)] if len(depths) > 1 else [])]
+            made.append(Network(" ".join(parts), activation, init, depth))
+        return made
 
     def make_optimizer(self) -> optax.GradientTransformationExtraArgs:
         """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
@@ -111,10 +144,13 @@ def _check_activations(names: tuple[str, ...]) -> None:
             raise invalid("elementwise activations", repr(name), "leave it out: it does not act unit by unit")
         if inspect.Parameter.empty in row.parameters.values():
             raise invalid("activations whose parameters have defaults", repr(name), "leave it out, or try leaky_relu")
-    canonical = [row.name for row in rows]
-    twice = sorted({name for name in canonical if canonical.count(name) > 1})
+    _check_once("activations", [row.name for row in rows])
+
+
+def _check_once(field: str, values: Sequence[object]) -> None:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
-        raise invalid("each activation once", f"{', '.join(twice)} more than once", "drop the repeated one")
+        raise invalid(f"each of {field} once", f"{', '.join(twice)} more than once", "drop the repeated one")
 
 
 def _check_integer(name: str, value: object, least: int) -> None:

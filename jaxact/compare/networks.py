@@ -1,7 +1,6 @@
 """The network that is compared, and what is measured in it. Everything here is for one seed; the trainer vmaps it."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,14 +10,9 @@ import numpy as np
 import optax
 from jax import Array
 
-Activation = Callable[[Array], Array]
+from jaxact import flow
 
-VARIANCES: dict[str, Callable[[int, int], float]] = {
-    "he": lambda fan_in, fan_out: 2 / fan_in,
-    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
-    "lecun": lambda fan_in, fan_out: 1 / fan_in,
-}
-"""Of the initial weights. He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010; LeCun et al. 1998."""
+Activation = Callable[[Array], Array]
 
 
 class Layer(NamedTuple):
@@ -33,31 +27,21 @@ class Layer(NamedTuple):
 Parameters = list[Layer]
 
 
-class Flow(NamedTuple):
-    """What is measured in each hidden layer, first layer first; each array is (depth,)."""
-
-    gradient_norm: Array
-    """Euclidean norm of d (mean loss of the batch) / d (the layer's output), over the batch and the units."""
-    weight_gradient_norm: Array
-    """Euclidean norm of the same loss's gradient with respect to the layer's weights."""
-    preactivation_mean: Array
-    preactivation_std: Array
-    zero_share: Array
-    """Share of outputs, over the batch and the units, that are exactly zero."""
-    dead_share: Array
-    """Share of units that are exactly zero for every held-out example."""
-
-
 class Measurement(NamedTuple):
-    """All that is measured of one network at one step. The flow is that of the batch that the step trains on."""
+    """All that is measured of one network at one step."""
 
     train_loss: Array
     loss: Array
     accuracy: Array
-    flow: Flow
+    weight_gradient_norm: Array
+    """Of each hidden layer, (depth,): Euclidean norm of the training batch's gradient by the layer's weights."""
+    dead_share: Array
+    """Of each hidden layer, (depth,): share of units with |f'| < 1e-3 at every held-out example."""
+    flow: flow.Flow
+    """What `jaxact.flow.observe` sees of the batch that the step trains on: a site for each hidden layer."""
 
 
-def init(seed: int, sizes: Sequence[int], scheme: str) -> list[Layer]:
+def init(seed: int, sizes: Sequence[int], deviations: Sequence[float]) -> list[Layer]:
     """Draw normal weights, layer by layer, and zero biases, as float32 NumPy arrays.
 
     NumPy gives the same weights on every platform, and compiles nothing: jax.random takes 3 s a layer shape on CPU.
@@ -65,71 +49,57 @@ def init(seed: int, sizes: Sequence[int], scheme: str) -> list[Layer]:
     Args:
       seed: of the network.
       sizes: features, units of each hidden layer, classes.
-      scheme: a key of `VARIANCES`.
+      deviations: standard deviation of each layer's weights.
     """
     rng = np.random.default_rng(seed)
     layers = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        deviation = math.sqrt(VARIANCES[scheme](fan_in, fan_out))
-        weight = rng.normal(scale=deviation, size=(fan_in, fan_out))
+    for (fan_in, fan_out), deviation in zip(itertools.pairwise(sizes), deviations, strict=True):
+        weight = deviation * rng.normal(size=(fan_in, fan_out))
         layers.append(Layer(weight.astype(np.float32), np.zeros(fan_out, np.float32)))
     return layers
 
 
-def forward(
-    activation: Activation, parameters: Parameters, x: Array, probes: Sequence[Array] | None = None
-) -> tuple[Array, list[Array]]:
+def forward(activation: Activation, parameters: Parameters, x: Array) -> Array:
     """Apply the network to a batch.
 
     Args:
       activation: of the hidden layers.
       parameters: the hidden layers and the linear readout.
       x: (batch, features).
-      probes: zeros to add to the hidden layers' outputs; the loss's gradient by them is its gradient by the outputs.
 
     Returns:
-      Logits (batch, classes) and the hidden layers' pre-activations, (batch, width) each.
+      Logits (batch, classes).
     """
     *hidden, readout = parameters
-    preactivations = []
-    for index, layer in enumerate(hidden):
-        preactivations.append(x @ layer.weight + layer.bias[None])
-        x = activation(preactivations[-1])
-        if probes is not None:
-            x = x + probes[index]
-    return x @ readout.weight + readout.bias[None], preactivations
+    for number, layer in enumerate(hidden, start=1):
+        with jax.named_scope(f"layer {number}"):  # what findings call it
+            x = activation(x @ layer.weight + layer.bias[None])
+    return x @ readout.weight + readout.bias[None]
 
 
-def mean_loss(
-    activation: Activation, parameters: Parameters, x: Array, y: Array, probes: Sequence[Array] | None = None
-) -> tuple[Array, tuple[Array, list[Array]]]:
-    """Return the mean cross-entropy of a batch, and with it what `forward` returns."""
-    logits, preactivations = forward(activation, parameters, x, probes)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), (logits, preactivations)
+def mean_loss(activation: Activation, parameters: Parameters, x: Array, y: Array) -> tuple[Array, Array]:
+    """Return the mean cross-entropy of a batch, and the logits."""
+    logits = forward(activation, parameters, x)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), logits
 
 
 def measure(
     activation: Activation, parameters: Parameters, batch: tuple[Array, Array], held_out: tuple[Array, Array]
 ) -> Measurement:
     """Measure gradient flow on a training batch, and loss, accuracy and dead units on the held-out examples."""
-    x, y = batch
-    *hidden, _ = parameters
-    probes = [jnp.zeros((x.shape[0], layer.bias.size), jnp.float32) for layer in hidden]
-    (train_loss, (_, inner)), (gradients, output_gradients) = jax.value_and_grad(
-        mean_loss, argnums=(1, 4), has_aux=True
-    )(activation, parameters, x, y, probes)
-    loss, (logits, inner_held_out) = mean_loss(activation, parameters, *held_out)
-    z = jnp.stack(inner)
+    observed = flow.observe(
+        lambda parameters, x, y: mean_loss(activation, parameters, x, y),
+        has_aux=True,
+        select=lambda site: site.kind in ("pointwise", "tap"),  # not the loss's own log_softmax
+    )
+    ((train_loss, _), gradients), training_flow = observed(parameters, *batch)
+    ((loss, logits), _), held_out_flow = observed(parameters, *held_out)
     return Measurement(
         train_loss=train_loss,
         loss=loss,
         accuracy=(logits.argmax(-1) == held_out[1]).mean(),
-        flow=Flow(
-            gradient_norm=jnp.stack([jnp.linalg.norm(g) for g in output_gradients]),
-            weight_gradient_norm=jnp.stack([jnp.linalg.norm(g.weight) for g in gradients[:-1]]),
-            preactivation_mean=z.mean((1, 2)),
-            preactivation_std=z.std((1, 2)),
-            zero_share=(activation(z) == 0).mean((1, 2)),
-            dead_share=(activation(jnp.stack(inner_held_out)) == 0).all(1).mean(1),
-        ),
+        weight_gradient_norm=jnp.stack([jnp.linalg.norm(g.weight) for g in gradients[:-1]]),
+        # A tap, which stands for the identity, counts no slopes. All else that was seen of them is not computed.
+        dead_share=jnp.stack([(s.get("fired", jnp.ones(1)) == 0).mean() for s in held_out_flow.statistics]),
+        flow=training_flow,
     )

@@ -19,9 +19,9 @@ CHECKPOINTS = "checkpoints"
 
 
 class Place(NamedTuple):
-    """Where a run has got to: which activation, and how many training steps of it."""
+    """Where a run has got to: which of its networks, and how many training steps of it."""
 
-    activation: int
+    network: int
     step: int
 
 
@@ -94,9 +94,9 @@ class ResultDirectory:
         self._metrics.write("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode())
         self._metrics.flush()
 
-    def write_timing(self, activation: str, step: int, seconds_per_step: float) -> None:
+    def write_timing(self, network: str, step: int, seconds_per_step: float) -> None:
         """Append to timing.jsonl, which differs from run to run and so is no metric; a resume may repeat a step."""
-        line = {"activation": activation, "step": step, "seconds_per_step": seconds_per_step}
+        line = {"network": network, "step": step, "seconds_per_step": seconds_per_step}
         with open(self.path / TIMING, "a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -104,7 +104,7 @@ class ResultDirectory:
         """Write a checkpoint: all that is needed to go on from `place`."""
         progress = {**place._asdict(), "metrics_bytes": self._metrics.tell()}
         self._checkpoints.save(
-            place.activation * (self._steps + 1) + place.step,
+            place.network * (self._steps + 1) + place.step,
             args=ocp.args.Composite(state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)),
         )
 

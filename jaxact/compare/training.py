@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import jaxact
-from jaxact.compare import networks, report, tasks
-from jaxact.compare.comparison import Comparison, invalid
+from jaxact.compare import networks, page, report, tasks, theory
+from jaxact.compare.comparison import Comparison, Network, invalid
 from jaxact.compare.results import Place, ResultDirectory
 
 
@@ -40,27 +40,29 @@ def train(comparison: Comparison) -> report.Result:
             comparison.batch_size,
             "choose a smaller batch_size",
         )
+    to_train = comparison.networks()
+    predictions = {network.name: theory.predict(comparison, network, task) for network in to_train}
     directory = ResultDirectory(comparison)
     try:
         place = directory.find_place() or Place(0, 0)
         with _progress() as progress:
             bars = [
-                progress.add_task(name, start=False, total=comparison.steps, status="waiting")
-                for name in comparison.activations
+                progress.add_task(network.name, start=False, total=comparison.steps, status="waiting")
+                for network in to_train
             ]
             for index, bar in enumerate(bars):
                 progress.start_task(bar)
-                if index < place.activation:
+                if index < place.network:
                     progress.update(bar, completed=comparison.steps, status="done before")
                     continue
-                start = place.step if index == place.activation else 0
+                start = place.step if index == place.network else 0
                 show = functools.partial(progress.update, bar)
-                _train_one(comparison, task, mesh, directory, index, start, show)
+                _train_one(comparison, to_train[index], task, mesh, directory, Place(index, start), show)
         metrics, timing = directory.read()
     finally:
         directory.close()
-    result = report.Result.of(comparison, directory.path, metrics, timing)
-    report.write(result)
+    result = report.Result.of(comparison, directory.path, metrics, timing, predictions)
+    page.write(result)
     return result
 
 
@@ -100,10 +102,11 @@ def batch_indices(examples: int, batch_size: int, seeds: range, step: int) -> np
     return np.stack([np.random.default_rng((seed, epoch)).permutation(examples)[here] for seed in seeds])
 
 
-def initial_state(comparison: Comparison, task: tasks.Task) -> State:
-    """Draw the initial weights, the same for every activation."""
-    sizes = [task.train.x.shape[1], *[comparison.width] * comparison.depth, task.classes]
-    networks_of_seeds = [networks.init(seed, sizes, comparison.init) for seed in _seeds(comparison)]
+def initial_state(comparison: Comparison, network: Network, task: tasks.Task) -> State:
+    """Draw the initial weights: the same random numbers for every network."""
+    sizes = theory.sizes(comparison, network, task)
+    deviations = theory.deviations(network, sizes)
+    networks_of_seeds = [networks.init(seed, sizes, deviations) for seed in _seeds(comparison)]
     parameters = jax.tree.map(lambda *leaves: np.stack(leaves), *networks_of_seeds)
     return State(parameters, jax.jit(jax.vmap(comparison.make_optimizer().init))(parameters))
 
@@ -131,18 +134,24 @@ def make_step(
     return step
 
 
+def _activation(name: str) -> networks.Activation:
+    """The function; the identity, which is no site of its own, with a tap."""
+    row = jaxact.info(name)
+    return functools.partial(jaxact.flow.tap, name=name) if row.name == "identity" else row.function
+
+
 def _train_one(
     comparison: Comparison,
+    network: Network,
     task: tasks.Task,
     mesh: Mesh,
     directory: ResultDirectory,
-    index: int,
-    start: int,
+    place: Place,
     show: Callable[..., None],
 ) -> None:
-    """Train one activation from step `start` to the end, measuring and saving on the way."""
-    name = comparison.activations[index]
-    activation = jaxact.get(name)
+    """Train one network from `place` to the end, measuring and saving on the way."""
+    activation = _activation(network.activation)
+    start = place.step
     replicated, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "batch"))
     seeds = _seeds(comparison)
 
@@ -151,7 +160,7 @@ def _train_one(
         return jax.device_put(tasks.Split(task.train.x[indices], task.train.y[indices]), split)
 
     show(status="compiling", completed=start)
-    state = jax.device_put(initial_state(comparison, task), replicated)
+    state = jax.device_put(initial_state(comparison, network, task), replicated)
     held_out = jax.device_put(task.held_out, replicated)
     step_all = jax.vmap(make_step(activation, comparison.make_optimizer()))
     take_step = jax.jit(step_all, out_shardings=replicated).lower(state, batch(0)).compile()
@@ -160,7 +169,7 @@ def _train_one(
 
     def log(step: int) -> None:
         measured = jax.device_get(take_measure(state.parameters, batch(step), held_out))
-        lines = [_line(name, s, step, jax.tree.map(operator.itemgetter(i), measured)) for i, s in enumerate(seeds)]
+        lines = [_line(network, s, step, jax.tree.map(operator.itemgetter(i), measured)) for i, s in enumerate(seeds)]
         directory.write(lines)
         diverged = sum(line["diverged"] for line in lines)
         learned = f"held-out loss {measured.loss.mean():.3f}, accuracy {measured.accuracy.mean():.1%}"
@@ -176,23 +185,47 @@ def _train_one(
         for step in range(begin, end):
             state = take_step(state, batch(step))
         jax.block_until_ready(state)
-        directory.write_timing(name, end, (time.perf_counter() - clock) / (end - begin))
+        directory.write_timing(network.name, end, (time.perf_counter() - clock) / (end - begin))
         log(end)
         if end == comparison.steps or end // comparison.checkpoint_every > begin // comparison.checkpoint_every:
-            directory.save(Place(index, end), state)
+            directory.save(place._replace(step=end), state)
 
 
-def _line(name: str, seed: int, step: int, measured: networks.Measurement) -> dict[str, Any]:
-    """Make a line of metrics.jsonl: numbers, lists with an entry a layer, and null for what is not finite."""
-    flow = {key: [_finite(v) for v in value] for key, value in measured.flow._asdict().items()}
-    scalars = {key: _finite(getattr(measured, key)) for key in ("train_loss", "loss", "accuracy")}
+def _line(network: Network, seed: int, step: int, measured: networks.Measurement) -> dict[str, Any]:
+    """Make a line of metrics.jsonl: numbers, lists with an entry a hidden layer, and null for what is not finite."""
     diverged = not all(math.isfinite(v) for v in (measured.train_loss, measured.loss))
-    if diverged:
-        scalars["accuracy"] = None
-    return {"activation": name, "seed": seed, "step": step, "diverged": diverged, **scalars, **flow}
+    sites = measured.flow.to_records()
+
+    def by_layer(key: Callable[[dict[str, Any]], float]) -> list[float | None]:
+        return [None if site["x_nonfinite"] or site["dy_nonfinite"] else _finite(key(site)) for site in sites]
+
+    return {
+        "network": network.name,
+        "activation": network.activation,
+        "init": network.init,
+        "depth": network.depth,
+        "seed": seed,
+        "step": step,
+        "diverged": diverged,
+        "train_loss": _finite(measured.train_loss),
+        "loss": _finite(measured.loss),
+        "accuracy": None if diverged else _finite(measured.accuracy),
+        "gradient_norm": by_layer(lambda r: r["dy_rms"] * math.sqrt(r["dy_count"])),
+        "preactivation_gradient_norm": by_layer(lambda r: r["dx_rms"] * math.sqrt(r["dx_count"])),
+        "weight_gradient_norm": [_finite(norm) for norm in measured.weight_gradient_norm],
+        "preactivation_mean": by_layer(lambda r: r["x_mean"]),
+        "preactivation_std": by_layer(lambda r: r["x_std"]),
+        "activation_std": by_layer(lambda r: r["y_std"]),
+        "zero_share": by_layer(lambda r: r["y_zeros"]),
+        "dead_share": [_finite(share) for share in measured.dead_share],
+        "findings": [
+            {"rule": finding.rule, "layer": finding.site, "evidence": finding.evidence, "advice": finding.advice}
+            for finding in measured.flow.findings()
+        ],
+    }
 
 
-def _finite(value: np.ndarray) -> float | None:
+def _finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
