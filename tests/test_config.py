@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxact
+from jaxact import propagation
 from jaxact.core import catalog
 from tests.cases import CASES
 
@@ -25,6 +26,18 @@ def test_a_config_binds_parameters():
     x = jnp.array([-2.0, 3.0])
     function = jaxact.get({"name": "leaky_relu", "negative_slope": 0.5})
     np.testing.assert_array_equal(function(x), [-1.0, 3.0])
+
+
+@pytest.mark.parametrize("transform", ["tat", "dks"])
+def test_a_config_of_a_transformed_activation(transform):
+    config = json.loads(json.dumps({"name": transform, "of": "softplus", "depth": 50}))
+    x = jnp.linspace(-3, 3, 7)
+    wanted = getattr(propagation, transform)(jaxact.softplus, 50)
+    np.testing.assert_array_equal(jaxact.get(config)(x), wanted(x))
+    with pytest.raises(ValueError, match="depth"):
+        jaxact.get({"name": transform, "of": "softplus"})
+    with pytest.raises(ValueError, match=f"no activation is named '{transform}'"):
+        jaxact.get(transform)
 
 
 def test_a_config_starts_from_the_peers_defaults():

@@ -15,9 +15,9 @@ _PROBE = """
 import sys, time, json
 import jax, jax.numpy
 before = set(sys.modules)
-start = time.perf_counter()
+start = time.process_time()
 import jaxact
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 from jax._src import xla_bridge
 print(json.dumps({
     "seconds": seconds,
@@ -34,7 +34,7 @@ def _probe():
 
 
 def test_import_is_light():
-    """At most 0.15 s more than `import jax` (the best of five: the machine has other work), and nothing heavier."""
+    """At most 0.15 s more than `import jax` (of the processor's time, the best of five), and nothing heavier."""
     probes = []
     while len(probes) < 5 and (not probes or min(p["seconds"] for p in probes) > 0.15):
         probes.append(_probe())
@@ -49,19 +49,20 @@ def test_import_is_light():
 def test_an_eager_call_is_cheap(name):
     """Less than jax.nn.silu's time and 4 us, the best of many rounds side by side: 6 us and 10 us on a quiet machine.
 
-    The bound is relative because a busy machine slows both. softmax is held to three times it: jax.nn's own costs more.
+    The bound is relative because a busy machine slows both. softmax, whose axis is looked up too, may take 1.3 times
+    that.
     """
     x = jnp.ones(8)
     function, peer = getattr(jaxact, name), jax.nn.silu
 
     def seconds(f):
         start = time.perf_counter()
-        for _ in range(200):
+        for _ in range(20):  # short, so that other work on the machine does not come between
             f(x)
-        return (time.perf_counter() - start) / 200
+        return (time.perf_counter() - start) / 20
 
     seconds(function), seconds(peer)
-    ours, theirs = (min(times) for times in zip(*((seconds(function), seconds(peer)) for _ in range(40)), strict=True))
-    assert ours <= 10 / 6 * theirs * (3 if name == "softmax" else 1), (
+    ours, theirs = (min(times) for times in zip(*((seconds(function), seconds(peer)) for _ in range(400)), strict=True))
+    assert ours <= 10 / 6 * theirs * (1.3 if name == "softmax" else 1), (
         f"{ours * 1e6:.1f} us beside {theirs * 1e6:.1f} us"
     )

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import jaxact
+from jaxact import flow
 from jaxact.compare import networks, page, report, tasks, theory
 from jaxact.compare.comparison import Comparison, Network, invalid
 from jaxact.compare.results import Place, ResultDirectory
@@ -137,7 +138,7 @@ def make_step(
 def _activation(name: str) -> networks.Activation:
     """The function; the identity, which is no site of its own, with a tap."""
     row = jaxact.info(name)
-    return functools.partial(jaxact.flow.tap, name=name) if row.name == "identity" else row.function
+    return functools.partial(flow.tap, name=name) if row.name == "identity" else row.function
 
 
 def _train_one(

@@ -82,6 +82,8 @@ class Row:
 
 
 _ROWS: dict[str, Row] = {}
+BUILDERS: dict[str, Callable[[Mapping[str, Any]], Function]] = {}
+"""What `get` builds from a config though it has no row. `jaxact/__init__.py` fills it, since core knows nobody."""
 
 
 def activation(**facts: Any) -> Callable[[F], F]:
@@ -150,6 +152,8 @@ def get(name: str | Mapping[str, Any], source: Source = "jax") -> Function:
       ValueError: `source`, the name or a parameter is unknown, with the nearest names as a suggestion; or a parameter
         without a default is missing from a config.
 
+    {"name": "tat", "of": "leaky_relu", "depth": 50}, and "dks" likewise, are what `jaxact.propagation.tat` makes of it.
+
     >>> get("gelu", source="torch").keywords
     {'approximate': False}
     >>> config(get({"name": "leaky_relu", "negative_slope": 0.2}))
@@ -165,6 +169,8 @@ def get(name: str | Mapping[str, Any], source: Source = "jax") -> Function:
             f"jaxact.get: expected a name or a config such as {{'name': 'elu', 'alpha': 0.5}}, got {name!r}; "
             "functions need no resolving"
         )
+    if wanted in BUILDERS and not isinstance(name, str):
+        return BUILDERS[wanted](name)
     if wanted not in table:
         raise _unknown(wanted, table, f" in {source}")
     function, bound = table[wanted]

@@ -34,9 +34,8 @@ def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
 
 def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
-    if not isinstance(x, jax.Array | np.ndarray):
+    if not isinstance(x, jax.Array):  # jnp.asarray takes an array as long as a call of a function does
         x = jnp.asarray(as_array(who, x, argument))
-    x = jnp.asarray(x)
     if x.dtype in _FLOATS:
         return x
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:

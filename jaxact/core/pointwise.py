@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from jaxact.core.checks import as_array, as_float, widen, working_dtype
 
 Formula = Callable[..., Array]
+_NUMBERS = {int, float}
 
 
 def keep_input(x: Array, y: Array, *parameters: Array) -> Array:
@@ -111,7 +112,7 @@ def pointwise(
     def call(x: ArrayLike, *parameters: ArrayLike) -> Array:
         try:
             # A scalar argument costs an eager call 6 us, so the defaults are constants of a program of their own.
-            if parameters and all(isinstance(p, int | float) for p in parameters) and parameters == defaults:
+            if parameters and _NUMBERS.issuperset(map(type, parameters)) and parameters == defaults:
                 return jitted(x)
             return jitted(x, *parameters)
         except TypeError:

@@ -40,13 +40,14 @@ def _gated(name: str, formula: Formula) -> Formula:
 
 def _pair(who: str, gate: ArrayLike, value: ArrayLike) -> tuple[Array, Array]:
     """Check a gate and a value, and bring them to one type."""
-    gate = as_float(who, as_array(who, gate, "gate"), "gate")
-    value = as_float(who, as_array(who, value, "value"), "value")
+    gate, value = as_float(who, gate, "gate"), as_float(who, value, "value")
     if gate.shape != value.shape:
         raise ValueError(
             f"jaxact.{who}: expected gate and value of one shape, got {gate.shape} and {value.shape}; "
             "jaxact.split takes both out of one packed array"
         )
+    if gate.dtype == value.dtype:
+        return gate, value
     dtype = jnp.result_type(gate, value)
     return gate.astype(dtype), value.astype(dtype)
 
