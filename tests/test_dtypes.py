@@ -22,7 +22,7 @@ def test_float_types_stay(case):
     """Also the gradient's, and whatever the type of a parameter: a float32 alpha does not widen bfloat16."""
     for dtype in _FLOATS:
         x = jnp.ones((2, 4), dtype)
-        assert case(x).dtype == dtype
+        assert jax.eval_shape(case.__call__, x).dtype == dtype
         assert jax.eval_shape(jax.grad(lambda x: case(x).sum()), x).dtype == dtype
         if case.row.kind == "pointwise":
             wide = {name: jnp.asarray(value, jnp.float32) for name, value in case.numbers.items()}
@@ -78,12 +78,14 @@ def test_parameters_per_channel(case):
     x = jax.random.normal(jax.random.key(0), (5, 3, 2, 3))
     for name, value in case.numbers.items():
         values = value * jnp.array([0.5, 1.0, 2.0])
-        both = jax.jit(jax.value_and_grad(lambda p, x, name=name: case(x, **{name: p}).sum()))
-        one = jax.jit(lambda p, x, name=name: case(x, **{name: p}))
+
+        @jax.jit
+        def value_and_gradient(p, x, name=name):
+            return case(x, **{name: p}), jax.grad(lambda p: case(x, **{name: p}).sum())(p)
+
         for axis, parameter in ((-1, values), (1, values[:, None, None])):
-            slices = [jnp.take(x, i, axis) for i in range(3)]
-            columns = [one(v, part) for v, part in zip(values, slices, strict=True)]
-            chex.assert_trees_all_close(one(parameter, x), jnp.stack(columns, axis), rtol=1e-6)
-            gradient = both(parameter, x)[1]
-            single = [both(v, part)[1] for v, part in zip(values, slices, strict=True)]
+            one_by_one = [value_and_gradient(v, jnp.take(x, i, axis)) for i, v in enumerate(values)]
+            columns, single = zip(*one_by_one, strict=True)
+            y, gradient = value_and_gradient(parameter, x)
+            chex.assert_trees_all_close(y, jnp.stack(columns, axis), rtol=1e-6)
             chex.assert_trees_all_close(gradient, jnp.stack(single).reshape(parameter.shape), rtol=1e-5, atol=1e-5)
