@@ -5,6 +5,7 @@ Needs jaxact[compare]. Before each training it prints what theory says of the gr
 """
 
 import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -119,7 +120,7 @@ def main(config: Config) -> None:
         params = initial(jax.random.key(config.seed), config, kernel_init)
         theory = propagation.signal(f, sigma_w, 0.0, config.depth, q=float(jnp.mean((x @ params["first"]) ** 2)))
         taps = jnp.zeros((config.depth, 128, config.width))
-        cotangents = jax.grad(loss_of, argnums=2)(f, params, taps, x[:128], y[:128])
+        cotangents = jax.jit(jax.grad(functools.partial(loss_of, f), argnums=1))(params, taps, x[:128], y[:128])
         norms = np.sqrt(np.mean(np.square(np.asarray(cotangents, np.float64)), axis=(1, 2)))
         # chi_l takes the gradient at layer l + 1 to that at l. Where sigmoid's underflows, nothing is compared.
         predicted = norms[-1] * np.exp(0.5 * np.append(np.cumsum(np.log(theory.chi[:-1])[::-1])[::-1], 0.0))

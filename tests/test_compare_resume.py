@@ -12,7 +12,7 @@ import pytest
 from jaxact.compare import Comparison, run
 
 SETTINGS = Comparison(
-    activations=("relu", "tanh"), depth=2, width=8, steps=400, log_every=10, checkpoint_every=50, seeds=2, batch_size=16
+    activations=("relu", "tanh"), depth=1, width=8, steps=200, log_every=10, checkpoint_every=50, seeds=2, batch_size=16
 )
 
 
@@ -76,7 +76,7 @@ def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(tmp_path: P
         file.write('{"activation": "re')
     result = run(into(tmp_path / "r", resume=True))
     assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == uninterrupted
-    assert len(result.records) == 2 * 41 * 2
+    assert len(result.records) == 2 * 21 * 2
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path: Path):
@@ -100,7 +100,7 @@ def test_resume_with_other_settings_says_what_differs(tmp_path: Path):
     settings = into(tmp_path / "r", steps=1, activations=("relu",))
     run(settings)
     before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
-    with pytest.raises(ValueError, match=r"depth was 2 and is 3; seeds was 2 and is 1"):
+    with pytest.raises(ValueError, match=r"depth was 1 and is 3; seeds was 2 and is 1"):
         run(dataclasses.replace(settings, depth=3, seeds=1, resume=True))
     assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
 
