@@ -81,9 +81,9 @@ def centred(
         if other_weight is not None and other is not None:
             mean += other_weight * other
         mean /= total
-        # Without a select in between, LLVM turns the transpose's sum += a b + c d into sum + a b + c d, and that loses
-        # the small difference of the products.
-        t = jnp.where(valid, t - mean, 0)
+        # Without the barrier, each loop of the transpose computes this again, and not all round a b + c alike (once or
+        # twice): the second pass then takes off something else than the first one left.
+        t = lax.optimization_barrier(jnp.where(valid, t - mean, 0))
         other = None if other is None else other - mean
     return t, other
 
