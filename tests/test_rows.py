@@ -16,7 +16,7 @@ ALPHAS["entmax"] = (1.0625, 1.75, 3.0)
 """What each function is entmax of, with float32 numbers; entmax itself is given one a row."""
 
 # What is kept for the derivative is y, which 16 bits round: half an ulp of y is up to a whole one of the derivative,
-# and moves the mean of t, from which the t of an entry may be not far. Up to 3.7 in 6000 random rows, most with n = 3.
+# and moves the mean of t, from which the t of an entry may be not far. Up to 3.7 in 6000 random rows, there with n = 3.
 FROM_ROUNDED = 4
 
 CASES = [(name, "float32", n) for name in ALPHAS for n in (3, 100, 100_000)]
