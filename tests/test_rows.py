@@ -20,7 +20,7 @@ ALPHAS["entmax"] = (1.0625, 1.75, 3.0)
 FROM_ROUNDED = 4
 
 CASES = [(name, "float32", n) for name in ALPHAS for n in (3, 100, 100_000)]
-CASES += [(name, "bfloat16", n) for name in ALPHAS for n in (3, 100)] + [("softmax", "bfloat16", 100_000)]
+CASES += [(name, "bfloat16", 100) for name in ALPHAS] + [("softmax", "bfloat16", n) for n in (3, 100_000)]
 CASES += [("softmax", "float16", n) for n in (3, 100, 100_000)]
 
 
@@ -50,7 +50,7 @@ def test_within_the_unit(name, dtype, n):
     if name == "entmax":
         function = functools.partial(function, alpha=jnp.asarray(alphas[:, None], jnp.float32))
     value, *slopes = BOUNDS[dtype][0], *[BOUNDS[dtype][1]] * 2
-    if dtype != "float32" and name != "log_softmax":
+    if dtype != "float32" and name not in ("log_softmax", "sparsemax"):  # theirs is from x, and from the support
         slopes = [FROM_ROUNDED] * 2
     if dtype == "float16" and n == 100_000:  # shares under its smallest number are lost, also to the mean of t
         slopes = [np.inf] * 2

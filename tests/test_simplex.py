@@ -10,7 +10,7 @@ import jaxact
 FAMILY = {
     "sparsemax": (jaxact.sparsemax, 2.0),
     "entmax15": (jaxact.entmax15, 1.5),
-    **{f"entmax {a}": (lambda x, a=a: jaxact.entmax(x, a), a) for a in (1.0625, 1.75, 2.25, 3.0, 4.0)},
+    **{f"entmax {a}": (lambda x, a=a: jaxact.entmax(x, a), a) for a in (1.25, 3.0, 4.0)},
 }
 every = pytest.mark.parametrize(("function", "alpha"), FAMILY.values(), ids=FAMILY)
 
@@ -61,7 +61,7 @@ def test_derivatives_follow_the_implicit_function_theorem(function, alpha):
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("alpha", [1.01, 1.25, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("alpha", [1.01, 1.5, 3.0])
 def test_alphas_gradient_is_the_finite_difference(alpha):
     x = np.random.default_rng(0).normal(size=(2, 7))
     with jax.enable_x64(True):
