@@ -137,7 +137,7 @@ def test_signatures_that_the_readme_promises(package):
 def test_names_are_pytorchs(package):
     names = (
         "CELU ELU GELU GLU Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax Mish PReLU ReLU "
-        "ReLU6 SELU SiLU Sigmoid Softmax Softplus Softsign Tanh"
+        "ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softplus Softsign Tanh"
     )
     assert set(names.split()) <= set(package.__all__)
 
@@ -235,6 +235,25 @@ def test_mask_is_given_at_the_call(package):
     where = jnp.array([True, False, True, True])
     module = applied(package.Softmax(axis=0))
     np.testing.assert_array_equal(module(BATCH.T, where=where[:, None]), jaxact.softmax(BATCH.T, 0, where[:, None]))
+
+
+@both
+def test_softmax2d_is_softmax_over_channels(package):
+    images = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    module = package.Softmax2d()
+    where = np.array([True, False, True])[:, None, None]
+    for x in (images, images[0]):
+        function = applied(module, x)
+        np.testing.assert_array_equal(function(x), jaxact.softmax(x, -3))
+        np.testing.assert_array_equal(function(x, where=where), jaxact.softmax(x, -3, where))
+        assert program(function, x) == program(lambda x: jaxact.softmax(x, -3), x)
+    np.testing.assert_allclose(applied(module, images)(images).sum(1), np.ones((2, 4, 5)), rtol=1e-6)
+    for bad in (images[0, 0], images[None]):
+        message = (
+            rf"^{package.__name__}\.Softmax2d: expected x of shape .*, got {re.escape(str(bad.shape))}; Softmax takes"
+        )
+        with pytest.raises(ValueError, match=message):
+            applied(module, bad)(bad)
 
 
 @both

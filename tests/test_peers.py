@@ -110,10 +110,13 @@ def test_every_keras_name_has_its_formula():
     assert set(KERAS_FORMULAS) == set(KERAS)
 
 
+def along_an_axis(name: str) -> bool:
+    return name.lower().startswith(("softmax", "softmin", "log_softmax", "logsoftmax", "glu", "sparsemax"))
+
+
 def argument(name: str) -> np.ndarray:
     """The grid, or what a function along an axis is tried on: rows of eight."""
-    along_an_axis = name.lower().startswith(("softmax", "softmin", "log_softmax", "logsoftmax", "glu", "sparsemax"))
-    if not along_an_axis:
+    if not along_an_axis(name):
         return GRID[GRID < 700] if name == "exponential" else GRID
     x = np.random.default_rng(0).normal(scale=5, size=(2, 8, 4, 8))
     x[0, 0, 0] = 0
@@ -148,15 +151,21 @@ TORCH_ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 }
 """What has no default here or there: PyTorch's arguments, and jaxact's of the same meaning."""
 
-# f' where PyTorch returns another one than jax.nn: at these kinks jaxact is jax.nn's.
 OTHER_AT_KINKS = {
-    "hardtanh": (-1, 1), "Hardtanh": (-1, 1), "leaky_relu": (0,), "LeakyReLU": (0,), "prelu": (0,), "PReLU": (0,),
-    "rrelu": (0,), "RReLU": (0,),
-}  # fmt: skip
+    "hardtanh": {-1: (0, 1), 1: (0, 1)},
+    "leaky_relu": {0: (0.01, 1)},
+    "prelu": {0: (0.3, 1)},
+    "rrelu": {0: (11 / 48, 1)},
+    "Hardtanh": {-1: (0, 1), 1: (0, 1)},
+    "LeakyReLU": {0: (0.01, 1)},
+    "PReLU": {0: (0.25, 1)},
+    "RReLU": {0: (11 / 48, 1)},
+}
+"""Kink: (PyTorch's slope, jaxact's), where they differ. jaxact's are jax.nn's; either is between the one-sided ones."""
 
 
-def in_torch(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """PyTorch's value and derivative of the sum of squares, in float64."""
+def in_torch(name: str, x: np.ndarray, power: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """PyTorch's value y, and the derivative of the sum of y^power / power, in float64."""
     import torch
 
     given = TORCH_ARGUMENTS.get(name, ((), {}))[0]
@@ -171,7 +180,7 @@ def in_torch(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     else:
         axis = {"dim": -1} if name in ("softmax", "softmin", "log_softmax") else {}
         y = getattr(torch.nn.functional, name)(t, *given, **axis)
-    (y**2 / 2).sum().backward()
+    (y**power / power).sum().backward()
     assert t.grad is not None
     return y.detach().numpy(), t.grad.numpy()
 
@@ -203,5 +212,18 @@ def test_equals_torch(name: str):
         got, pull = jax.vjp(lambda x: function(x, **given), jnp.asarray(x))
         (gradient,) = pull(got)
     np.testing.assert_allclose(np.asarray(got), wanted, **CLOSE)
-    same = ~np.isin(x, OTHER_AT_KINKS.get(name, ()))
+    same = ~np.isin(x, list(OTHER_AT_KINKS.get(name, ())))
     np.testing.assert_allclose(np.asarray(gradient)[same], wanted_gradient[same], **CLOSE)
+
+
+@pytest.mark.parametrize("name", [n for n in COMPARED if not along_an_axis(n)])
+def test_slopes_at_kinks_against_torch(name: str):
+    """Equal at every kink but those of OTHER_AT_KINKS, where both are as it says."""
+    function, given = jaxact.get(name, "torch"), TORCH_ARGUMENTS.get(name, ((), {}))[1]
+    row = jaxact.info(getattr(function, "func", function).__name__)
+    kinks = np.array(sorted({given.get("threshold", k) for k in row.kinks} | set(OTHER_AT_KINKS.get(name, ()))), float)
+    with jax.enable_x64(True):
+        ours = jax.grad(lambda x: jnp.sum(function(x, **given)))(jnp.asarray(kinks))
+    for x, slope, theirs in zip(kinks, np.asarray(ours), in_torch(name, kinks, power=1)[1], strict=True):
+        wanted = OTHER_AT_KINKS.get(name, {}).get(x, (slope, slope))
+        np.testing.assert_allclose((theirs, slope), wanted, rtol=1e-6, err_msg=f"at {x}")

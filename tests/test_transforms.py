@@ -148,6 +148,7 @@ def test_one_trace_serves_every_call(case):
         function(jnp.asarray(_x(seed)))
 
 
+_EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.config.update('jax_num_cpu_devices', 8)\n"
 _SHARDED = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import PartitionSpec as P
@@ -171,8 +172,42 @@ print(len(jax.devices()), len(DEFAULTS))
 
 def test_shard_map_over_eight_devices():
     """Each function, its gradient, its tangent, and the gradients of a parameter that every device shares."""
-    set_up = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.config.update('jax_num_cpu_devices', 8)\n"
-    assert _run(set_up + _SHARDED) == ["8", str(len(DEFAULTS))]
+    assert _run(_EIGHT_DEVICES + _SHARDED) == ["8", str(len(DEFAULTS))]
+
+
+_SPLIT_ROW = """
+import jax, jax.numpy as jnp, numpy as np, jaxact
+from jax.sharding import PartitionSpec as P
+mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+x, weights = 3 * jax.random.normal(jax.random.key(0), (2, 3, 64))
+x = x.at[0, 5].set(-jnp.inf).at[1, 7:9].set(jnp.inf)
+where = jax.random.bernoulli(jax.random.key(1), 0.7, x.shape).at[0, :8].set(False).at[1, 7:9].set(True)
+sink, temperature = jnp.array([[0.5], [-1.0], [2.0]]), jnp.array([[0.5], [1.0], [3.0]])
+parameters = {"sink": jnp.array([[0.5], [-1.0], [2.0]]), "temperature": jnp.array([[0.5], [1.0], [3.0]])}
+for function in (jaxact.softmax, jaxact.log_softmax):
+    for mask, given in ((jnp.ones_like(where), {}), (where, parameters)):
+        def results(x, where, weights, given, **named):
+            y = function(x, where=where, **given, **named)
+            total = jnp.sum(jnp.where(y > -jnp.inf, weights * y, 0))
+            return (jax.lax.psum(total, "d") if named else total), y
+
+        def part(*arguments):
+            return results(*arguments, axis_name="d")
+
+        row = P(None, "d")
+        split = jax.shard_map(part, mesh=mesh, in_specs=(row, row, row, P()), out_specs=(P(), row))
+        ours, expected = (
+            jax.jit(jax.value_and_grad(f, (0, 3), has_aux=True))(x, mask, weights, given) for f in (split, results)
+        )
+        for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6, err_msg=function.__name__)
+print(len(jax.devices()))
+"""
+
+
+def test_a_row_split_over_eight_devices():
+    """axis_name: values, and the gradients of x, sink and temperature, are those of the whole row."""
+    assert _run(_EIGHT_DEVICES + _SPLIT_ROW) == ["8"]
 
 
 def _run(code):

@@ -1,7 +1,8 @@
 """A module of an activation as far as no framework is needed; `jaxact.nnx` and `jaxact.linen` add the storage.
 
 A blueprint's dataclass fields are the constructor's arguments. Those of a function without learned parameters follow
-from its row; those with learned parameters are written by hand and entered with `@learnable`.
+from its row; those with learned parameters, and others that are no row's, are written by hand and entered with
+`@learnable`.
 """
 
 import dataclasses
@@ -60,13 +61,13 @@ B = TypeVar("B", bound=type[Blueprint])
 
 
 def learnable(blueprint: B) -> B:
-    """Enter the blueprint of a module with learned parameters, under the name of its class."""
+    """Enter a blueprint that is written by hand, under the name of its class."""
     _LEARNABLE[blueprint.__name__] = blueprint
     return _fields_only(blueprint)
 
 
 def blueprints() -> Iterator[type[Blueprint]]:
-    """One for each row, and the learnable ones that are no row's."""
+    """One for each row, and those written by hand."""
     yield from ({row.module: _stateless(row) for row in rows()} | _LEARNABLE).values()
 
 

@@ -57,8 +57,8 @@ def centred(
 ) -> tuple[Array, Array | None]:
     """Subtract from t its weighted mean over the row; the weights need not sum to 1.
 
-    The difference cancels where one entry has nearly all of the weight. Subtracting the mean first, and then what is
-    left of it, gives the small difference to full precision, here and in the transpose.
+    The difference cancels where one entry has nearly all of the weight. After a first subtraction, the rest is measured
+    from that entry, whose own difference is then a sum of small ones, here and in the transpose.
 
     Args:
       axes: the row.
@@ -71,21 +71,23 @@ def centred(
     Returns:
       t without its mean, and `other` without it.
     """
-    total = axes.sum(weights)
-    if other_weight is not None:
-        total += other_weight
+
+    def row_sum(x: Array, of_other: Array | None) -> Array:
+        return axes.sum(x) if of_other is None else axes.sum(x) + of_other
+
+    def less_mean(t: Array, other: Array | None) -> tuple[Array, Array | None]:
+        mean = row_sum(weights * t, None if other is None or other_weight is None else other_weight * other) / total
+        return jnp.where(valid, t - mean, 0), None if other is None else other - mean
+
+    total = row_sum(weights, other_weight)
     total = jnp.where(total == 0, 1, total)
-    t = jnp.where(valid, t, 0)
-    for _ in range(2):
-        mean = axes.sum(weights * t)
-        if other_weight is not None and other is not None:
-            mean += other_weight * other
-        mean /= total
-        # Without a select in between, LLVM turns the transpose's sum += a b + c d into sum + a b + c d, and that loses
-        # the small difference of the products.
-        t = jnp.where(valid, t - mean, 0)
-        other = None if other is None else other - mean
-    return t, other
+    t, other = less_mean(jnp.where(valid, t, 0), other)
+    heavy = 2 * weights > total
+    other_heavy = None if other_weight is None else 2 * other_weight > total
+    origin = row_sum(jnp.where(heavy, t, 0), None if other is None else jnp.where(other_heavy, other, 0))
+    t = jnp.where(heavy | ~valid, 0, t - origin)
+    other = None if other is None else jnp.where(other_heavy, 0, other - origin)
+    return less_mean(t, other)
 
 
 def along_axis(name: str, evaluate: Callable[..., Array]) -> Callable[..., Array]:

@@ -1,4 +1,4 @@
-"""Modules with learned parameters: which they are, how they start and how they enter the function."""
+"""Modules with learned parameters: which they are, how they start and how they enter the function; and Softmax2d."""
 
 import dataclasses
 import math
@@ -444,6 +444,26 @@ class SoftmaxSink(_Learned):
     def _evaluate(self, x: ArrayLike, sink: Array, *, where: ArrayLike | None = None) -> Array:
         (sink,) = self._lifted(x, self.head_axis, sink) if self.num_heads > 1 else (sink,)
         return softmax(x, self.axis, where, sink=sink)
+
+
+@learnable
+class Softmax2d(Blueprint):
+    """Softmax over the channels of an image: at each pixel of (N, C, H, W) or (C, H, W) input they sum to 1.
+
+    Raises:
+      ValueError: the input has neither 3 nor 4 axes, or `where` does not broadcast.
+
+    Reference: torch.nn.Softmax2d. With Flax's own layout, channels last, `Softmax()` does the same.
+
+    The function is `jaxact.softmax` with axis=-3.
+    """
+
+    def _evaluate(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
+        if jnp.ndim(x) not in (3, 4):
+            raise ValueError(
+                f"{self._who}: expected x of shape (N, C, H, W) or (C, H, W), got {jnp.shape(x)}; Softmax takes an axis"
+            )
+        return softmax(x, -3, where)
 
 
 @learnable

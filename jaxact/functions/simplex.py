@@ -57,24 +57,28 @@ def _entmax(axes: Axes, x: Array, where: Array | None, alpha: _Alpha) -> Array:
         return _root(total, jnp.where(total > 0, w_rest - (total - w), 0), q), total
 
     def improve(state: Any) -> Any:
-        low, high, u, u_rest, step, _, count = state
-        moved = (jnp.abs(step) > 8 * eps * q * u) | (count == 0)
+        below, above, u, u_rest, step, _, count = state  # the solution lies between u + below and u + above
+        moved = (jnp.abs(step) > tolerance * q * u) | (count == 0)
         u, u_rest = difference(u, -(u_rest + step))
         p, w = shares(u, u_rest)
         # Multiples of 2^-20 add up to 1 without rounding, and what is left is too small to matter.
         coarse = jnp.round(p * 2**20) / 2**20
         excess = (axes.sum(coarse) - 1) + axes.sum(p - coarse)
-        low = jnp.where(excess <= 0, u * (1 - 2 * eps), low)
-        high = jnp.where(excess >= 0, u * (1 + 2 * eps), high)
-        # Newton's step for sum(p)^q = 1, which is linear in u where all logits are equal, and convex for q <= 1.
+        moved |= jnp.abs(excess) > 2 * tolerance
+        margin = jnp.where(jnp.abs(excess) > 2 * tolerance, 0, tolerance / 4 * u)  # the sign of less may be rounding
+        below = jnp.where(excess <= 0, -margin, below - step)
+        above = jnp.where(excess >= 0, margin, above - step)
+        # Newton's step for sum(p)^q = 1, which is linear in u where all logits are equal, and convex for q <= 1. For
+        # q > 1 it can jump to and fro over a u where an entry gets a share: one that turns back must at least halve.
         slope = axes.sum(jnp.where(w > 0, p / jnp.where(w > 0, w, 1), 0))
         newton = (1 + excess) * jnp.expm1(-q * jnp.log1p(excess)) / slope
-        step = jnp.where((low <= u + newton) & (u + newton <= high), newton, (low - u + (high - u)) / 2)
-        return low, high, u, u_rest, step, moved, count + 1
+        nearer = (newton * step >= 0) | (jnp.abs(newton) < jnp.maximum(jnp.abs(step) / 2, tolerance * q * u))
+        step = jnp.where((below <= newton) & (newton <= above) & nearer, newton, (below + above) / 2)
+        return below, above, u, u_rest, step, moved, count + 1
 
-    eps = jnp.finfo(x.dtype).eps
+    tolerance = 8 * jnp.finfo(x.dtype).eps
     zero = 0 * axes.sum(qs)  # in shard_map it varies over devices as x does; jnp.zeros would not
-    state: Any = (zero, zero + 1, zero + 1, zero, zero, zero == 0, 0)
+    state: Any = (zero - 1, zero, zero + 1, zero, zero, zero == 0, 0)
     state = lax.while_loop(lambda state: jnp.any(state[5]) & (state[6] < 100), improve, state)
     _, _, u, u_rest, step, _, _ = state
     return shares(u, u_rest + step)[0]

@@ -32,6 +32,18 @@ def _exp(high: Array, low: Array, valid: Array) -> Array:
     return jnp.where(valid, e + e * low, 0)
 
 
+def _total(axes: Axes, e: Array, e_sink: Array | None = None) -> tuple[Array, Array]:
+    """Sum exponentials of a row whose largest is 1, and the sink's, as the count of ones and the sum of the others.
+
+    In one sum, others that are each less than an ulp of 1 would all be lost.
+    """
+    count, others = axes.sum(e == 1, e.dtype), axes.sum(jnp.where(e == 1, 0, e))
+    if e_sink is not None:
+        count += (e_sink == 1).astype(e.dtype)
+        others += jnp.where(e_sink == 1, 0, e_sink)
+    return count, others
+
+
 def _valid(x: Array, where: Array | None) -> Array:
     return x != -jnp.inf if where is None else (x != -jnp.inf) & where
 
@@ -47,13 +59,10 @@ def _shares(
     """The probabilities, and the sink's share of each row."""
     m = _maximum(axes, x, where, sink)
     e = _exp(*_exponent(x, m, temperature), _valid(x, where))
-    total = axes.sum(e)
-    if sink is None:
-        return (e / jnp.where(total == 0, 1, total)).astype(x.dtype), None
-    e_sink = _exp(*_exponent(sink, m, temperature), _valid(sink, None))
-    total += e_sink
-    total = jnp.where(total == 0, 1, total)
-    return (e / total).astype(x.dtype), e_sink / total
+    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature), _valid(sink, None))
+    count, others = _total(axes, e, e_sink)
+    total = jnp.where(count + others == 0, 1, count + others)
+    return (e / total).astype(x.dtype), None if e_sink is None else e_sink / total
 
 
 def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array | None]:
@@ -200,13 +209,9 @@ def _log_softmax_kernel(
     valid = _valid(x, where)
     m = _maximum(axes, x, where, sink)
     high, low = _exponent(x, m, temperature)
+    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature), _valid(sink, None))
     # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    largest = valid & (widen(x) == m)
-    count = axes.sum(largest, high.dtype)
-    others = axes.sum(jnp.where(largest, 0, _exp(high, low, valid)))
-    if sink is not None:
-        count += (sink == m).astype(count.dtype)
-        others += jnp.where(sink == m, 0, _exp(*_exponent(sink, m, temperature), _valid(sink, None)))
+    count, others = _total(axes, _exp(high, low, valid), e_sink)
     return jnp.where(valid, high - (jnp.log1p((count - 1) + others) - low), -jnp.inf).astype(x.dtype)
 
 
@@ -346,10 +351,9 @@ def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bo
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
-    e, largest, m = _exponentials(axes, a, where)
+    e, m = _exponentials(axes, a, where)
     if b is None:
-        count = axes.sum(largest, e.dtype)
-        others = axes.sum(jnp.where(largest, 0, e))
+        count, others = _total(axes, e)
         log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)
     else:
         total = axes.sum(jnp.where(e == 0, 0, widen(b) * e))
@@ -357,11 +361,10 @@ def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None
     return jnp.where(m == -jnp.inf, m, m + log).astype(a.dtype), sign.astype(a.dtype)
 
 
-def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array, Array]:
-    """exp(x - m) with 0 for what is left out, where x is m, and the row's maximum m."""
-    valid = _valid(x, where)
+def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array]:
+    """exp(x - m) with 0 for what is left out, and the row's maximum m."""
     m = _maximum(axes, x, where, None)
-    return _exp(*difference(widen(x), m), valid), valid & (widen(x) == m), m
+    return _exp(*difference(widen(x), m), _valid(x, where)), m
 
 
 @functools.partial(_logsumexp_kernel.defjvp, symbolic_zeros=True)
@@ -375,7 +378,7 @@ def _logsumexp_jvp(
 
     @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps a and b
     def tangent(a: Array, b: Array | None, where: Array | None, t_a: Array | None, t_b: Array | None) -> Array:
-        e, _, _ = _exponentials(axes, a, where)
+        e, _ = _exponentials(axes, a, where)
         weighted = e if b is None else jnp.where(e == 0, 0, widen(b) * e)
         total = axes.sum(weighted)
         total = jnp.where(total == 0, 1, total)

@@ -1,0 +1,144 @@
+"""The error unit for functions of a row, the rows at which they are checked, and what they should give there.
+
+The unit of entry i is an ulp of max(|ref_i|, sum_j |x_j d ref_i / d x_j| / 8): one ulp of the result or, where that is
+more, what changing every input of the row by up to 1/8 ulp of its own would change. The inputs of a derivative are
+the logits and the tangent (or cotangent).
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """A result of a row in float64, and the sensitivity sum_j |x_j d ref_i / d x_j| of each entry."""
+
+    reference: Values
+    sensitivity: Values
+
+
+def tangents(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Of either sign and not small: a product y t that XLA flushes is then no part of a result that counts."""
+    rng = np.random.default_rng(1)
+    return (rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)).astype(jnp.dtype(dtype))
+
+
+def rows(n: int, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Rows of n entries and their masks.
+
+    Ordinary, wide, spread over 1e4, tied, nearly one-hot, small, far from 0, masked, with -inf, and with +inf.
+    """
+    rng = np.random.default_rng(n)
+    normal = rng.normal(size=n)
+    at = np.arange(n)
+    made = np.stack(
+        [
+            normal,
+            30 * normal,
+            rng.uniform(-5000, 5000, n),
+            np.round(normal),
+            np.where(at == n // 2, 0, -18 + normal),
+            normal / 100,
+            100 + normal,
+            normal,
+            np.where(at % 3 == 1, -np.inf, 3 * normal),
+            np.where(at % 3 == 1, np.inf, normal),
+        ]
+    )
+    masks = np.ones(made.shape, bool)
+    masks[7] = at % 3 != 2
+    return made.astype(jnp.dtype(dtype)), masks
+
+
+def settled(x: Values, mask: NDArray[np.bool_]) -> Values:
+    """The row as the functions mean it: -inf where it is left out; infinite logits alone, and equal, if there are."""
+    x = np.where(mask, x, -np.inf)
+    return np.where(x == np.inf, 0, -np.inf) if np.any(x == np.inf) else x
+
+
+def softmax(x: Values) -> Values:
+    """In the order of the textbook."""
+    e = np.exp(x - x.max())
+    return e / math.fsum(e)
+
+
+def entmax(x: Values, alpha: float) -> Values:
+    """(u + q s)^(1 / q) where that is positive, by bisection of log u; q = alpha - 1 and s = x - max(x)."""
+    q = alpha - 1
+    s = q * (x - x.max())
+    near = s[s > -1]
+    low, high = near.size**-q / 2, 1.0
+    while (middle := math.sqrt(low * high)) not in (low, high):
+        low, high = (low, middle) if np.sum(np.maximum(near + middle, 0) ** (1 / q)) > 1 else (middle, high)
+    return np.maximum(s + low, 0) ** (1 / q)
+
+
+def _without(weights: Values) -> Values:
+    """The sum of all other weights, for weights that sum to 1: what 1 - w loses where one has nearly all."""
+    result = 1 - weights
+    heaviest = np.argmax(weights)
+    result[heaviest] = math.fsum(np.delete(weights, heaviest))
+    return result
+
+
+def _centred(weights: Values, t: Values) -> Values:
+    """t - sum(weights t), measured from the heaviest entry, so that this one does not cancel."""
+    t = t - t[np.argmax(weights)]
+    return t - math.fsum(weights * t)
+
+
+def _sums_of_distances(weights: Values, at: Values, points: Values) -> Values:
+    """sum_k weights_k |points_i - at_k| for each i, in n log n."""
+    order = np.argsort(at)
+    w, wa = (np.concatenate([[0.0], np.cumsum(v[order])]) for v in (weights, weights * at))
+    i = np.searchsorted(at[order], points)
+    return points * (2 * w[i] - w[-1]) - (2 * wa[i] - wa[-1])
+
+
+def of_shares(x: Values, p: Values, alpha: float, t: Values) -> tuple[Expected, Expected]:
+    """Of entmax p of a settled row x, the value, and the derivative along t, forward or reverse.
+
+    By the implicit function theorem the Jacobian is diag(d) - d w^T, d = p^(2 - alpha) on the support and
+    w = d / sum(d); alpha = 1 is softmax.
+    """
+    on = p > 0
+    size = np.where(on & np.isfinite(x), np.abs(np.where(on, x, 0)), 0)
+    d = np.where(on, np.where(on, p, 1) ** (2 - alpha), 0)
+    w = d / math.fsum(d)
+    others = _without(w)
+    around = math.fsum(w * size)
+    value = Expected(p, d * (size * others + around - w * size))
+    a = _centred(w, np.where(on, t, 0))
+    # d (t - sum(w t)) changes with x_k by d_i (b_i (i = k) - w_k (b_i + b_k - sum(w b))), where b = a d'(p).
+    b = np.where(on, (2 - alpha) * np.where(on, p, 1) ** (1 - alpha) * a, 0)
+    mean = math.fsum(w * b)
+    own = size * np.abs(b - w * (2 * b - mean))
+    in_x = _sums_of_distances(w * size, mean - b, b) - w * size * np.abs(2 * b - mean) + own
+    in_t = np.abs(t) * others + math.fsum(w * np.abs(t)) - w * np.abs(t)
+    return value, Expected(d * a, d * (in_x + in_t))
+
+
+def of_logarithms(x: Values, t: Values, left_out: NDArray[np.bool_]) -> tuple[Expected, Expected, Expected]:
+    """Of log_softmax of a settled row x, the value, and the derivatives along t in forward and in reverse mode."""
+    p, t = softmax(x), np.where(left_out, 0, t)
+    others = _without(p)
+    size = np.where(np.isfinite(x), np.abs(x), 0)
+    shifted = x - x.max()
+    log = math.log1p(math.fsum(np.exp(np.delete(shifted, np.argmax(x)))))
+    in_x = size * others + math.fsum(p * size) - p * size
+    a = np.where(left_out, 0, _centred(p, t))
+    in_t = np.abs(t) * others + math.fsum(p * np.abs(t)) - p * np.abs(t)
+    total = math.fsum(t)
+    in_cotangent = np.abs(t) * others + p * (math.fsum(np.abs(t)) - np.abs(t))
+    return (
+        Expected(shifted - log, in_x),
+        Expected(a, in_t + math.fsum(p * np.abs(a) * size)),
+        Expected(t * others - p * (total - t), in_cotangent + np.abs(total) * p * in_x),
+    )
