@@ -88,10 +88,7 @@ def cases():
     yield "ensemble", ensemble, mlp_parameters(7, (4,)), x
 
 
-_LAST_BIT = pytest.mark.xfail(
-    jax.__version_info__ >= (0, 12), reason="XLA fuses the vmapped gradients differently: an ulp", strict=False
-)
-CASES = [pytest.param(*case[1:], id=case[0], marks=[_LAST_BIT] * (case[0] == "ensemble")) for case in cases()]
+CASES = [pytest.param(*case[1:], id=case[0]) for case in cases()]
 
 
 @pytest.mark.parametrize(("model", "params", "batch"), CASES)
