@@ -33,7 +33,7 @@ def wide(dtype: Any) -> Any:
 
 def moments(x: Array, scale: float = 1.0) -> Array:
     """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out."""
-    x = x.astype(wide(x.dtype))
+    x = lax.stop_gradient(x).astype(wide(x.dtype))
     finite = jnp.isfinite(x)
     values = jnp.where(finite, x, 0)
     sums = map(jnp.sum, _folded([values, jnp.square(scale * values), x == 0, ~finite], axis=-1))
@@ -91,7 +91,7 @@ def tap(x: Array, slot: Array) -> Array:
 
 
 def _tap_backward(_: None, cotangent: Array) -> tuple[Array, Array]:
-    return cotangent, moments(lax.stop_gradient(cotangent), _COTANGENT_SCALE)
+    return cotangent, moments(cotangent, _COTANGENT_SCALE)
 
 
 tap.defvjp(lambda x, slot: (x, None), _tap_backward)
