@@ -137,11 +137,6 @@ def test_linen_scan_and_remat_over_layers():
     assert [r["iteration"] for r in flow.to_records()] == [(0,), (1,), (2,)]
 
 
-@pytest.mark.xfail(
-    jax.__version_info__ >= (0, 12),
-    reason="the gradient of a bias before BatchNorm is rounding errors only",
-    strict=False,
-)
 def test_nnx_in_training_with_batch_norm_and_dropout():
     """What is not a parameter is split off, and comes back changed as auxiliary data."""
 
