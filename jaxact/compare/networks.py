@@ -1,5 +1,6 @@
 """The network that is compared, and what is measured in it. Everything here is for one seed; the trainer vmaps it."""
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -87,13 +88,17 @@ def measure(
     activation: Activation, parameters: Parameters, batch: tuple[Array, Array], held_out: tuple[Array, Array]
 ) -> Measurement:
     """Measure gradient flow on a training batch, and loss, accuracy and dead units on the held-out examples."""
-    observed = flow.observe(
-        lambda parameters, x, y: mean_loss(activation, parameters, x, y),
+    observe = functools.partial(
+        flow.observe,
         has_aux=True,
         select=lambda site: site.kind in ("pointwise", "tap"),  # not the loss's own log_softmax
     )
-    ((train_loss, _), gradients), training_flow = observed(parameters, *batch)
-    ((loss, logits), _), held_out_flow = observed(parameters, *held_out)
+    ((train_loss, _), gradients), training_flow = observe(lambda p: mean_loss(activation, p, *batch))(parameters)
+    # By the readout alone: no gradient then comes to the hidden layers, of which only the forward pass is asked for.
+    *hidden, readout = parameters
+    ((loss, logits), _), held_out_flow = observe(lambda last: mean_loss(activation, [*hidden, last], *held_out))(
+        readout
+    )
     return Measurement(
         train_loss=train_loss,
         loss=loss,

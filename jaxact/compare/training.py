@@ -1,8 +1,10 @@
 """The trainer: all seeds of an activation at once, the batch split over all devices, every step repeatable."""
 
+import concurrent.futures
 import functools
 import math
 import operator
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -51,14 +53,22 @@ def train(comparison: Comparison) -> report.Result:
                 progress.add_task(network.name, start=False, total=comparison.steps, status="waiting")
                 for network in to_train
             ]
-            for index, bar in enumerate(bars):
-                progress.start_task(bar)
-                if index < place.network:
-                    progress.update(bar, completed=comparison.steps, status="done before")
-                    continue
+            for bar in bars[: place.network]:
+                progress.update(bar, completed=comparison.steps, status="done before")
+
+            def prepare(index: int) -> _Training:
+                progress.update(bars[index], status="compiling")
+                training = _Training(comparison, to_train[index], task, mesh)
+                progress.update(bars[index], status="compiled")
+                return training
+
+            # All before the first is trained: side by side, and so that step times are of training alone.
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                trainings = list(pool.map(prepare, range(place.network, len(to_train))))
+            for index, training in enumerate(trainings, start=place.network):
+                progress.start_task(bars[index])
                 start = place.step if index == place.network else 0
-                show = functools.partial(progress.update, bar)
-                _train_one(comparison, to_train[index], task, mesh, directory, Place(index, start), show)
+                training.run(directory, Place(index, start), functools.partial(progress.update, bars[index]))
         metrics, timing = directory.read()
     finally:
         directory.close()
@@ -141,55 +151,56 @@ def _activation(name: str) -> networks.Activation:
     return functools.partial(flow.tap, name=name) if row.name == "identity" else row.function
 
 
-def _train_one(
-    comparison: Comparison,
-    network: Network,
-    task: tasks.Task,
-    mesh: Mesh,
-    directory: ResultDirectory,
-    place: Place,
-    show: Callable[..., None],
-) -> None:
-    """Train one network from `place` to the end, measuring and saving on the way."""
-    activation = _activation(network.activation)
-    start = place.step
-    replicated, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "batch"))
-    seeds = _seeds(comparison)
+class _Training:
+    """The training of one network: its initial state and its programs, compiled."""
 
-    def batch(step: int) -> tasks.Split:
-        indices = batch_indices(len(task.train.y), comparison.batch_size, seeds, step)
-        return jax.device_put(tasks.Split(task.train.x[indices], task.train.y[indices]), split)
+    def __init__(self, comparison: Comparison, network: Network, task: tasks.Task, mesh: Mesh):
+        activation = _activation(network.activation)
+        replicated, self.split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "batch"))
+        self.comparison, self.network, self.data = comparison, network, task.train
+        self.state = jax.device_put(initial_state(comparison, network, task), replicated)
+        self.held_out = jax.device_put(task.held_out, replicated)
+        step_all = jax.vmap(make_step(activation, comparison.make_optimizer()))
+        measure_all = jax.vmap(functools.partial(networks.measure, activation), in_axes=(0, 0, None))
+        step, measure = (jax.jit(f, out_shardings=replicated) for f in (step_all, measure_all))
+        batch = self.batch(0)
+        self.take_step = step.lower(self.state, batch).compile()
+        self.take_measure = measure.lower(self.state.parameters, batch, self.held_out).compile()
 
-    show(status="compiling", completed=start)
-    state = jax.device_put(initial_state(comparison, network, task), replicated)
-    held_out = jax.device_put(task.held_out, replicated)
-    step_all = jax.vmap(make_step(activation, comparison.make_optimizer()))
-    take_step = jax.jit(step_all, out_shardings=replicated).lower(state, batch(0)).compile()
-    measure_all = jax.vmap(functools.partial(networks.measure, activation), in_axes=(0, 0, None))
-    take_measure = jax.jit(measure_all, out_shardings=replicated)
+    def batch(self, step: int) -> tasks.Split:
+        """The examples of a step for every seed, spread over the devices."""
+        indices = batch_indices(len(self.data.y), self.comparison.batch_size, _seeds(self.comparison), step)
+        return jax.device_put(tasks.Split(self.data.x[indices], self.data.y[indices]), self.split)
 
-    def log(step: int) -> None:
-        measured = jax.device_get(take_measure(state.parameters, batch(step), held_out))
-        lines = [_line(network, s, step, jax.tree.map(operator.itemgetter(i), measured)) for i, s in enumerate(seeds)]
+    def run(self, directory: ResultDirectory, place: Place, show: Callable[..., None]) -> None:
+        """Train from `place` to the end, measuring and saving on the way."""
+        comparison = self.comparison
+        if place.step:
+            self.state = directory.restore(self.state)
+        else:
+            self.log(0, directory, show)
+        for begin in range(place.step, comparison.steps, comparison.log_every):
+            end = min(begin + comparison.log_every, comparison.steps)
+            clock = time.perf_counter()
+            for step in range(begin, end):
+                self.state = self.take_step(self.state, self.batch(step))
+            jax.block_until_ready(self.state)
+            directory.write_timing(self.network.name, end, (time.perf_counter() - clock) / (end - begin))
+            self.log(end, directory, show)
+            if end == comparison.steps or end // comparison.checkpoint_every > begin // comparison.checkpoint_every:
+                directory.save(place._replace(step=end), self.state)
+
+    def log(self, step: int, directory: ResultDirectory, show: Callable[..., None]) -> None:
+        """Measure, write the lines, and show how it goes."""
+        measured = jax.device_get(self.take_measure(self.state.parameters, self.batch(step), self.held_out))
+        lines = [
+            _line(self.network, seed, step, jax.tree.map(operator.itemgetter(i), measured))
+            for i, seed in enumerate(_seeds(self.comparison))
+        ]
         directory.write(lines)
         diverged = sum(line["diverged"] for line in lines)
         learned = f"held-out loss {measured.loss.mean():.3f}, accuracy {measured.accuracy.mean():.1%}"
         show(completed=step, status=f"{diverged} of {len(lines)} diverged" if diverged else learned)
-
-    if start:
-        state = directory.restore(state)
-    else:
-        log(0)
-    for begin in range(start, comparison.steps, comparison.log_every):
-        end = min(begin + comparison.log_every, comparison.steps)
-        clock = time.perf_counter()
-        for step in range(begin, end):
-            state = take_step(state, batch(step))
-        jax.block_until_ready(state)
-        directory.write_timing(network.name, end, (time.perf_counter() - clock) / (end - begin))
-        log(end)
-        if end == comparison.steps or end // comparison.checkpoint_every > begin // comparison.checkpoint_every:
-            directory.save(place._replace(step=end), state)
 
 
 def _line(network: Network, seed: int, step: int, measured: networks.Measurement) -> dict[str, Any]:

@@ -84,9 +84,11 @@ def centred(
     t, other = less_mean(jnp.where(valid, t, 0), other)
     heavy = 2 * weights > total
     other_heavy = None if other_weight is None else 2 * other_weight > total
-    origin = row_sum(jnp.where(heavy, t, 0), None if other is None else jnp.where(other_heavy, other, 0))
+    origin = row_sum(
+        jnp.where(heavy, t, 0), None if other is None or other_heavy is None else jnp.where(other_heavy, other, 0)
+    )
     t = jnp.where(heavy | ~valid, 0, t - origin)
-    other = None if other is None else jnp.where(other_heavy, 0, other - origin)
+    other = None if other is None or other_heavy is None else jnp.where(other_heavy, 0, other - origin)
     return less_mean(t, other)
 
 

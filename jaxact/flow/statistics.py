@@ -31,6 +31,7 @@ def wide(dtype: Any) -> Any:
     return jnp.promote_types(dtype, jnp.float32)
 
 
+@functools.partial(jax.jit, static_argnums=1)  # traced once for every shape, of which a model has few
 def moments(x: Array, scale: float = 1.0) -> Array:
     """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out."""
     x = lax.stop_gradient(x).astype(wide(x.dtype))
