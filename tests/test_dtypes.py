@@ -32,9 +32,11 @@ def test_float_types_stay(case):
 @every
 def test_bool_and_int_become_the_default_float(case):
     """jax.nn keeps or refuses some of them; here every function does the same."""
-    for x in (np.array([0, 1]), np.array([False, True]), np.array([0, 1], np.uint8)):
-        chex.assert_type(case(x), jnp.float32)
-        chex.assert_trees_all_equal(case(x), case(x.astype(np.float32)))
+    arrays = [np.array([0, 1]), np.array([False, True]), np.array([0, 1], np.uint8)]
+    *ours, floats = jax.jit(lambda xs: [case(x) for x in xs])([*arrays, np.array([0, 1], np.float32)])
+    for x, y in zip(arrays, ours, strict=True):
+        chex.assert_type(y, jnp.float32)
+        chex.assert_trees_all_equal(y, floats)
         with jax.enable_x64(True):
             assert jax.eval_shape(case, x).dtype == jnp.float64
 

@@ -162,6 +162,16 @@ def _colour(comparison: Comparison) -> alt.Color:
     return alt.Color("activation:N", scale=scale, title=None, legend=legend)
 
 
+def _layer(comparison: Comparison) -> alt.X:
+    deepest = max(network.depth for network in comparison.networks())
+    return alt.X(
+        "layer:Q",
+        title="hidden layer (1 is next to the input)",
+        scale=alt.Scale(domain=[1, max(deepest, 2)], padding=10),
+        axis=alt.Axis(tickMinStep=1, grid=False),
+    )
+
+
 def _shown(comparison: Comparison) -> alt.Parameter:
     return alt.param(name="shown", value=_names(comparison))
 
@@ -209,12 +219,7 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
         alt.Chart(alt.InlineData(values=values))
         .transform_filter("datum.step == step && indexof(shown, datum.activation) >= 0")
         .encode(
-            alt.X(
-                "layer:Q",
-                title="hidden layer (1 is next to the input)",
-                scale=alt.Scale(domain=[1, max(2, *(network.depth for network in comparison.networks()))], padding=10),
-                axis=alt.Axis(tickMinStep=1, grid=False),
-            ),
+            _layer(comparison),
             alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis),
             _colour(comparison),
             tooltip=[
@@ -251,7 +256,7 @@ def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, P
         alt.Chart(alt.InlineData(values=values))
         .transform_filter("indexof(shown, datum.activation) >= 0")
         .encode(
-            alt.X("layer:Q", title="hidden layer (1 is next to the input)", axis=alt.Axis(tickMinStep=1, grid=False)),
+            _layer(comparison),
             alt.Y(
                 "norm:Q",
                 title="gradient norm over the last layer's",

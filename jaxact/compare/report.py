@@ -94,13 +94,21 @@ class Result:
                     activation_variance=_geometric_mean(r["activation_std"][-1] ** 2 for r in start),
                     chi=_exp(_mean(_slope(_second_half(r["preactivation_gradient_norm"])) for r in start), times=2),
                     predicted=predictions[network.name],
-                    findings=(*_found(first, "at the start"), *_found(last, "at the end")),
+                    findings=_findings_of(first, last),
                 )
             )
         return cls(comparison, directory, records, rows)
 
 
-def _found(lines: list[dict[str, Any]], when: str) -> list[str]:
+def _findings_of(first: list[dict[str, Any]], last: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Say what is found at the start, at the end, or at both in the same words."""
+    start, end = _found(first), _found(last)
+    when = dict.fromkeys(start, "at the start") | dict.fromkeys(end, "at the end")
+    when |= {text: "at the start and the end" for text in start if text in end}
+    return tuple(f"{text.partition(': ')[0]} {when[text]}, {text.partition(': ')[2]}" for text in when)
+
+
+def _found(lines: list[dict[str, Any]]) -> list[str]:
     """Say each finding of a network once, with the evidence of the first seed that has it."""
     said: dict[str, tuple[dict[str, str], int]] = {}
     for line in lines:
@@ -108,7 +116,7 @@ def _found(lines: list[dict[str, Any]], when: str) -> list[str]:
             first, count = said.get(finding["rule"], (finding, 0))
             said[finding["rule"]] = first, count + 1
     return [
-        f"{rule} {when}, {count} of {len(lines)} seeds: {finding['layer']}: {finding['evidence']}. "
+        f"{rule}: {count} of {len(lines)} seeds: {finding['layer'].lstrip('/')}: {finding['evidence']}. "
         f"{finding['advice'][:1].upper()}{finding['advice'][1:]}."
         for rule, (finding, count) in said.items()
     ]
