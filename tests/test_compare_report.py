@@ -16,7 +16,7 @@ from jaxact.compare.comparison import Network
 from jaxact.compare.theory import Prediction
 
 SETTINGS = Comparison(
-    activations=("relu", "sigmoid", "tanh"), depth=8, width=16, steps=12, log_every=5, seeds=2, batch_size=32
+    activations=("relu", "sigmoid", "tanh"), depth=10, width=16, steps=12, log_every=5, seeds=2, batch_size=32
 )
 
 
@@ -117,7 +117,7 @@ def test_the_report_has_the_findings_of_each_network_and_the_theory(result: repo
     assert re.search(
         "sigmoid in a deep stack at the start and the end, 2 of 2 seeds: sigmoid: 4 or more", found["sigmoid"]
     )
-    assert "vanishing gradients at the start, 2 of 2 seeds" in found["sigmoid"]
+    assert re.search("vanishing gradients at the start(| and the end), 2 of 2 seeds", found["sigmoid"])
     assert found["relu"] == ""
     for row in result.rows:
         for sentence in row.findings:
