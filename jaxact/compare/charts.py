@@ -281,20 +281,32 @@ def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> alt.TopLevel
             "activation": by_name[line["activation"]].activation,
             "init": by_name[line["activation"]].init,
             "depth": by_name[line["activation"]].depth,
-            **{key: line[key] for key in ("accuracy", "accuracy_low", "accuracy_high")},
+            "accuracy": line["accuracy"],
         }
         for line in by_step
         if line["step"] == comparison.steps
     ]
+    stroke = {"symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 3}
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        alt.X("depth:Q", title="hidden layers", scale=alt.Scale(type="log", base=2), axis=alt.Axis(grid=False)),
+        alt.X(
+            "depth:Q",
+            title="hidden layers",
+            scale=alt.Scale(type="log", base=2, nice=False, padding=10),
+            axis=alt.Axis(values=sorted(comparison.depths), grid=False),
+        ),
         alt.Y("accuracy:Q", title="held-out accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
-        alt.Color("activation:N", title=None, scale=alt.Scale(range=list(_PALETTE)), sort=list(comparison.activations)),
-        alt.StrokeDash("init:N", title="initialisation", legend=alt.Legend() if len(comparison.inits) > 1 else None),
+        alt.Color(
+            "activation:N",
+            title=None,
+            scale=alt.Scale(domain=list(comparison.activations), range=list(colours(comparison.activations).values())),
+            legend=alt.Legend(**stroke),
+        ),
         tooltip=["network:N", alt.Tooltip("accuracy:Q", format=".1%")],
     )
-    lines = base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1)
-    return alt.layer(*lines).properties(width=900, height=340)
+    legend = alt.Legend(symbolStrokeColor="#555", **stroke) if len(comparison.inits) > 1 else None
+    lines = base.mark_line(strokeWidth=2).encode(alt.StrokeDash("init:N", title="initialisation", legend=legend))
+    points = base.mark_point(filled=True, size=45, opacity=1)
+    return alt.layer(lines, points).properties(width=900, height=340)
 
 
 def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:

@@ -31,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def compare(comparison: Comparison) -> int:
-    """Do `jaxact compare`: train, then print the table, the findings and where the report is."""
+    """Do `jaxact compare`: train, then print the tables, what they say and where the report is."""
     try:
         result = run(comparison)
     except KeyboardInterrupt:

@@ -103,21 +103,24 @@ class Result:
 def _findings_of(first: list[dict[str, Any]], last: list[dict[str, Any]]) -> tuple[str, ...]:
     """Say what is found at the start, at the end, or at both in the same words."""
     start, end = _found(first), _found(last)
-    when = dict.fromkeys(start, "at the start") | dict.fromkeys(end, "at the end")
-    when |= {text: "at the start and the end" for text in start if text in end}
-    return tuple(f"{text.partition(': ')[0]} {when[text]}, {text.partition(': ')[2]}" for text in when)
+    both = dict.fromkeys(set(start) & set(end), "at the start and the end")
+    when = dict.fromkeys(start, "at the start") | dict.fromkeys(end, "at the end") | both
+    return tuple(f"{rule} {when[rule, text]}, {text}" for rule, text in when)
 
 
-def _found(lines: list[dict[str, Any]]) -> list[str]:
-    """Say each finding of a network once, with the evidence of the first seed that has it."""
+def _found(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """List the rule of each finding of a network, and in how many seeds, with the evidence of the first that has it."""
     said: dict[str, tuple[dict[str, str], int]] = {}
     for line in lines:
         for finding in {f["rule"]: f for f in reversed(line["findings"])}.values():
             first, count = said.get(finding["rule"], (finding, 0))
             said[finding["rule"]] = first, count + 1
     return [
-        f"{rule}: {count} of {len(lines)} seeds: {finding['layer'].lstrip('/')}: {finding['evidence']}. "
-        f"{finding['advice'][:1].upper()}{finding['advice'][1:]}."
+        (
+            rule,
+            f"{count} of {len(lines)} seeds: {finding['layer'].lstrip('/')}: {finding['evidence']}. "
+            f"{finding['advice'][:1].upper()}{finding['advice'][1:]}.",
+        )
         for rule, (finding, count) in said.items()
     ]
 
