@@ -1,6 +1,7 @@
 """An interrupted run goes on where it was, and no result is lost or mixed with another."""
 
 import dataclasses
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,23 @@ def into(directory: Path, **changes: object) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run that was not interrupted."""
     directory = tmp_path_factory.mktemp("whole") / "result"
     run(into(directory))
-    return (directory / "metrics.jsonl").read_bytes()
+    return directory
+
+
+@pytest.fixture
+def uninterrupted(whole: Path) -> bytes:
+    """Its metrics."""
+    return (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    """Its directory, to be changed."""
+    return shutil.copytree(whole, tmp_path / "copied")
 
 
 def stop(directory: Path, at: float, number: signal.Signals) -> tuple[int, str]:
@@ -68,14 +82,13 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
     assert "KeyboardInterrupt" not in message  # no traceback of ours; JAX's GPU plugin logs one where it finds no GPU
 
 
-def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(tmp_path: Path, uninterrupted: bytes):
-    run(into(tmp_path / "r"))
-    with open(tmp_path / "r" / "metrics.jsonl", "ab") as file:
+def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(copied: Path, uninterrupted: bytes):
+    with open(copied / "metrics.jsonl", "ab") as file:
         file.write(uninterrupted[:1000])
-    with open(tmp_path / "r" / "timing.jsonl", "a") as file:
+    with open(copied / "timing.jsonl", "a") as file:
         file.write('{"activation": "re')
-    result = run(into(tmp_path / "r", resume=True))
-    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == uninterrupted
+    result = run(into(copied, resume=True))
+    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
     assert len(result.records) == 2 * 21 * 2
 
 
@@ -85,24 +98,20 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path: Path):
     assert [r["step"] for r in records] == [0, 0, 1, 1]
 
 
-def test_a_result_is_replaced_only_when_asked(tmp_path: Path):
-    settings = into(tmp_path / "r", steps=1, activations=("relu",))
-    run(settings)
-    before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
+def test_a_result_is_replaced_only_when_asked(copied: Path, uninterrupted: bytes):
     with pytest.raises(ValueError, match=r"without a result, got .*--resume.*--overwrite"):
-        run(settings)
-    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
-    run(dataclasses.replace(settings, seed=7, overwrite=True))
-    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() != before
+        run(into(copied))
+    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
+    records = run(into(copied, steps=1, activations=("relu",), seed=7, overwrite=True)).records
+    assert [(r["activation"], r["seed"], r["step"]) for r in records] == [
+        ("relu", s, t) for t in (0, 1) for s in (7, 8)
+    ]
 
 
-def test_resume_with_other_settings_says_what_differs(tmp_path: Path):
-    settings = into(tmp_path / "r", steps=1, activations=("relu",))
-    run(settings)
-    before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
+def test_resume_with_other_settings_says_what_differs(copied: Path, uninterrupted: bytes):
     with pytest.raises(ValueError, match=r"depth was 1 and is 3; seeds was 2 and is 1"):
-        run(dataclasses.replace(settings, depth=3, seeds=1, resume=True))
-    assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
+        run(into(copied, depth=3, seeds=1, resume=True))
+    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
 
 
 @pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])

@@ -1,4 +1,4 @@
-"""First and second derivatives, forward and reverse, within the error unit's bounds in every float type."""
+"""Values, first and second derivatives, forward and reverse, within the error unit's bounds in every float type."""
 
 import chex
 import jax
@@ -24,19 +24,20 @@ def _both(function):
 
 
 class TestDerivatives(chex.TestCase):
-    # Without jit it is the same program in pieces: the first derivatives in one type are enough for that.
+    # Without jit it is the same program in pieces: values and first derivatives in one type are enough for that.
     @chex.variants(without_jit=True)
     @parameterized.named_parameters(_cases("float32"))
-    def test_first(self, case, dtype):
+    def test_value_and_first(self, case, dtype):
+        check(case, self.variant(lambda x: [case(x)]), dtype, 0)
         check(case, self.variant(_both(case)), dtype, 1)
 
     @chex.variants(with_jit=True)
     @parameterized.named_parameters(_cases("float32", "bfloat16", "float16", "float64"))
-    def test_first_and_second(self, case, dtype):
+    def test_all_orders(self, case, dtype):
         with jax.enable_x64(dtype == "float64"):
-            together = self.variant(lambda x: (_both(case)(x), _both(_reverse(case))(x)))
+            together = self.variant(lambda x: ([case(x)], _both(case)(x), _both(_reverse(case))(x)))
             results = together(jnp.asarray(inputs(dtype, case.oracle.joints)))
-            for order, ways in enumerate(results, start=1):
+            for order, ways in enumerate(results):
                 check(case, lambda x, ways=ways: ways, dtype, order)
 
     @chex.variants(with_jit=True)

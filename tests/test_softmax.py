@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import jaxact
 from tests import oracles
 
-_SHAPES = st.sampled_from([(4,), (1,), (3, 4), (2, 3, 5), (2, 1, 3)])  # few: each compiles
+_SHAPES = st.sampled_from([(1,), (3, 4), (2, 1, 3)])  # few: each compiles
 _LOGITS = st.floats(-50, 50, width=32) | st.sampled_from([-np.inf, -1e38, 1e38, 0.0])
 both = pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 
