@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+Values = NDArray[np.floating[Any]]
+"""float64, or np.longdouble, whose 64 bits of mantissa judge float64."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """A result of a row in float64, and the sensitivity sum_j |x_j d ref_i / d x_j| of each entry."""
+    """A result of a row, and the sensitivity sum_j |x_j d ref_i / d x_j| of each entry."""
 
     reference: Values
     sensitivity: Values
@@ -63,10 +64,15 @@ def settled(x: Values, mask: NDArray[np.bool_]) -> Values:
     return np.where(x == np.inf, 0, -np.inf) if np.any(x == np.inf) else x
 
 
+def _total(x: Values) -> Any:
+    """The exact sum, rounded once; of long doubles their pairwise sum, good to a few of their own ulp."""
+    return math.fsum(x) if x.dtype == np.float64 else np.sum(x)
+
+
 def softmax(x: Values) -> Values:
     """In the order of the textbook."""
     e = np.exp(x - x.max())
-    return e / math.fsum(e)
+    return e / _total(e)
 
 
 def entmax(x: Values, alpha: float) -> Values:
@@ -74,8 +80,8 @@ def entmax(x: Values, alpha: float) -> Values:
     q = alpha - 1
     s = q * (x - x.max())
     near = s[s > -1]
-    low, high = near.size**-q / 2, 1.0
-    while (middle := math.sqrt(low * high)) not in (low, high):
+    low, high = x.dtype.type(near.size) ** -q / 2, x.dtype.type(1)
+    while (middle := np.sqrt(low * high)) not in (low, high):
         low, high = (low, middle) if np.sum(np.maximum(near + middle, 0) ** (1 / q)) > 1 else (middle, high)
     return np.maximum(s + low, 0) ** (1 / q)
 
@@ -84,20 +90,20 @@ def _without(weights: Values) -> Values:
     """The sum of all other weights, for weights that sum to 1: what 1 - w loses where one has nearly all."""
     result = 1 - weights
     heaviest = np.argmax(weights)
-    result[heaviest] = math.fsum(np.delete(weights, heaviest))
+    result[heaviest] = _total(np.delete(weights, heaviest))
     return result
 
 
 def _centred(weights: Values, t: Values) -> Values:
     """t - sum(weights t), measured from the heaviest entry, so that this one does not cancel."""
     t = t - t[np.argmax(weights)]
-    return t - math.fsum(weights * t)
+    return t - _total(weights * t)
 
 
 def _sums_of_distances(weights: Values, at: Values, points: Values) -> Values:
     """sum_k weights_k |points_i - at_k| for each i, in n log n."""
     order = np.argsort(at)
-    w, wa = (np.concatenate([[0.0], np.cumsum(v[order])]) for v in (weights, weights * at))
+    w, wa = (np.concatenate([np.zeros(1, v.dtype), np.cumsum(v[order])]) for v in (weights, weights * at))
     i = np.searchsorted(at[order], points)
     return points * (2 * w[i] - w[-1]) - (2 * wa[i] - wa[-1])
 
@@ -111,17 +117,17 @@ def of_shares(x: Values, p: Values, alpha: float, t: Values) -> tuple[Expected, 
     on = p > 0
     size = np.where(on & np.isfinite(x), np.abs(np.where(on, x, 0)), 0)
     d = np.where(on, np.where(on, p, 1) ** (2 - alpha), 0)
-    w = d / math.fsum(d)
+    w = d / _total(d)
     others = _without(w)
-    around = math.fsum(w * size)
+    around = _total(w * size)
     value = Expected(p, d * (size * others + around - w * size))
     a = _centred(w, np.where(on, t, 0))
     # d (t - sum(w t)) changes with x_k by d_i (b_i (i = k) - w_k (b_i + b_k - sum(w b))), where b = a d'(p).
     b = np.where(on, (2 - alpha) * np.where(on, p, 1) ** (1 - alpha) * a, 0)
-    mean = math.fsum(w * b)
+    mean = _total(w * b)
     own = size * np.abs(b - w * (2 * b - mean))
     in_x = _sums_of_distances(w * size, mean - b, b) - w * size * np.abs(2 * b - mean) + own
-    in_t = np.abs(t) * others + math.fsum(w * np.abs(t)) - w * np.abs(t)
+    in_t = np.abs(t) * others + _total(w * np.abs(t)) - w * np.abs(t)
     return value, Expected(d * a, d * (in_x + in_t))
 
 
@@ -131,14 +137,14 @@ def of_logarithms(x: Values, t: Values, left_out: NDArray[np.bool_]) -> tuple[Ex
     others = _without(p)
     size = np.where(np.isfinite(x), np.abs(x), 0)
     shifted = x - x.max()
-    log = math.log1p(math.fsum(np.exp(np.delete(shifted, np.argmax(x)))))
-    in_x = size * others + math.fsum(p * size) - p * size
+    log = np.log1p(_total(np.exp(np.delete(shifted, np.argmax(x)))))
+    in_x = size * others + _total(p * size) - p * size
     a = np.where(left_out, 0, _centred(p, t))
-    in_t = np.abs(t) * others + math.fsum(p * np.abs(t)) - p * np.abs(t)
-    total = math.fsum(t)
-    in_cotangent = np.abs(t) * others + p * (math.fsum(np.abs(t)) - np.abs(t))
+    in_t = np.abs(t) * others + _total(p * np.abs(t)) - p * np.abs(t)
+    total = _total(t)
+    in_cotangent = np.abs(t) * others + p * (_total(np.abs(t)) - np.abs(t))
     return (
         Expected(shifted - log, in_x),
-        Expected(a, in_t + math.fsum(p * np.abs(a) * size)),
+        Expected(a, in_t + _total(p * np.abs(a) * size)),
         Expected(t * others - p * (total - t), in_cotangent + np.abs(total) * p * in_x),
     )

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from tests.error_unit import BOUNDS, units
 
 ALPHAS = {"softmax": (1.0,), "softmin": (1.0,), "log_softmax": (1.0,), "sparsemax": (2.0,), "entmax15": (1.5,)}
 ALPHAS["entmax"] = (1.0625, 1.75, 3.0)
-"""What each function is entmax of, with float32 numbers; entmax itself is given one a row."""
+"""What each function is entmax of, in float32 numbers; entmax itself is given one a row."""
 
 # What is kept for the derivative is y, which 16 bits round: half an ulp of y is up to a whole one of the derivative,
 # and moves the mean of t, from which the t of an entry may be not far. Up to 3.7 in 6000 random rows, there with n = 3.
@@ -22,6 +21,7 @@ FROM_ROUNDED = 4
 CASES = [(name, "float32", n) for name in ALPHAS for n in (3, 100, 100_000)]
 CASES += [(name, "bfloat16", 100) for name in ALPHAS] + [("softmax", "bfloat16", n) for n in (3, 100_000)]
 CASES += [("softmax", "float16", n) for n in (3, 100, 100_000)]
+CASES += [(name, "float64", n) for name in ALPHAS for n in (3, 100)] + [("softmax", "float64", 100_000)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -48,14 +48,18 @@ def test_within_the_unit(name, dtype, n):
     t = row_unit.tangents(rows.shape, dtype)
     function = getattr(jaxact, name)
     if name == "entmax":
-        function = functools.partial(function, alpha=jnp.asarray(alphas[:, None], jnp.float32))
+        function = functools.partial(function, alpha=np.asarray(alphas[:, None], np.float32))
     value, *slopes = BOUNDS[dtype][0], *[BOUNDS[dtype][1]] * 2
-    if dtype != "float32" and name not in ("log_softmax", "sparsemax"):  # theirs is from x, and from the support
+    if rows.dtype.itemsize == 2 and name not in ("log_softmax", "sparsemax"):  # theirs is from x, and from the support
         slopes = [FROM_ROUNDED] * 2
     if dtype == "float16" and n == 100_000:  # shares under its smallest number are lost, also to the mean of t
         slopes = [np.inf] * 2
-    for i, got in enumerate(zip(*map(np.asarray, _results(function, rows, masks, t)), strict=True)):
-        x, tangent = rows[i].astype(np.float64), t[i].astype(np.float64)
+    with jax.enable_x64(dtype == "float64"):
+        results = map(np.asarray, _results(function, rows, masks, t))
+    wide = np.longdouble if dtype == "float64" else np.float64
+    for i, got in enumerate(zip(*results, strict=True)):
+        assert all(y.dtype == rows.dtype for y in got)
+        x, tangent = rows[i].astype(wide), t[i].astype(wide)
         expected = _expected(name, x, masks[i], alphas[i], tangent)
         for order, result, wanted, bound in zip((0, "jvp", "vjp"), got, expected, (value, *slopes), strict=True):
             error = units(result, wanted.reference, wanted.sensitivity)
