@@ -3,9 +3,8 @@
     python examples/save_and_load.py            20 epochs
     python examples/save_and_load.py --quick    2 epochs
 
-Which activations a network has is settled by a configuration, as a JSON file holds it: `jaxact.get` makes functions of
-it, the name of a class of `jaxact.nnx` a module with parameters that are learned. Orbax saves configuration and weights
-together, and what is loaded answers bit for bit as what was saved.
+A configuration in JSON says which activations the network has: `jaxact.get` makes functions of it, and classes of
+`jaxact.nnx` modules whose parameters are learned. Orbax saves it beside the weights.
 """
 
 import dataclasses
@@ -123,23 +122,23 @@ def main(config: Config) -> None:
     z = jnp.linspace(-3, 3, 121)
     rows, equal = [], bool(jnp.array_equal(loaded(task.held_out.x), model(task.held_out.x)))
     print(f"{'layer':7}{'parameter':18}{'at the start':>14}{'trained':>14}{'loaded':>14}")
+    networks = {"at the start": untrained, "trained": model, "loaded": loaded}
     for i, of_layer in enumerate(json.loads(CONFIG)["activations"]):
-        networks = {"at the start": untrained, "trained": model, "loaded": loaded}
         of_networks = {when: nnx.to_pure_dict(nnx.state(n))["activations"].get(i, {}) for when, n in networks.items()}
         for name in of_networks["trained"]:
             print(f"{i + 1:<7}{name:18}" + "".join(f"{p[name].mean():14.5f}" for p in of_networks.values()))
         for when in ("at the start", "loaded"):
             curve = networks[when].activations[i](jnp.repeat(z[:, None], 64, 1)).mean(1)  # over channels
+            pairs = zip(z.tolist(), curve.tolist(), strict=True)
             label = f"{i + 1}: {of_layer.get('module') or of_layer['name']}"
-            rows += [
-                {"layer": label, "when": when, "x": float(x), "f": float(f)} for x, f in zip(z, curve, strict=True)
-            ]
+            rows += [{"layer": label, "when": when, "x": a, "f": b} for a, b in pairs]
     lines = alt.Chart(alt.Data(values=rows)).mark_line().encode(alt.X("x:Q"), alt.Y("f:Q", title="f(x)"))
-    config.save(lines.encode(alt.Color("when:N", title=None), alt.Facet("layer:N", columns=2)).properties(height=160))
-    accuracy = [f"{jnp.mean(n(task.held_out.x).argmax(-1) == task.held_out.y):.1%}" for n in (untrained, model, loaded)]
+    panels = alt.Facet("layer:N", title=None, columns=2)
+    config.save(lines.encode(alt.Color("when:N", title=None), panels).properties(height=160))
+    accuracy = [f"{jnp.mean(n(task.held_out.x).argmax(-1) == task.held_out.y):.1%}" for n in networks.values()]
     print(
-        f"\nLesson: configuration and weights are all there is to save: the loaded network's logits are "
-        f"{'' if equal else 'NOT '}bit for bit those of the saved one, its held-out accuracy {accuracy[2]} and "
+        f"\nLesson: with configuration and weights from the directory, the loaded network's logits are "
+        f"{'' if equal else 'not '}bit for bit those of the saved one, its held-out accuracy {accuracy[2]} and "
         f"{accuracy[1]} ({accuracy[0]} before training)."
     )
 
