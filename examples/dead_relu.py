@@ -20,21 +20,21 @@ from jax import Array, lax
 
 import jaxact
 from jaxact import flow as jf
+from jaxact.compare.chartfile import ChartFile
 
 WIDTH = 128
 Params = list[tuple[Array, Array]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(ChartFile):
     """The command line."""
 
+    out: Path = Path("dead_relu.html")
     quick: bool = False
     """Few steps."""
     blow: float = 200.0
     """Learning rate of the one step that is too large."""
-    out: Path = Path("dead_relu.html")
-    """Where to write the chart."""
 
 
 def data(key: Array) -> tuple[Array, Array]:
@@ -110,8 +110,7 @@ def main(arguments: Arguments) -> None:
     seen: jf.Flow = stages["relu, trained on"][1]
     for finding in seen.findings():
         print(finding)
-    seen.chart().save(arguments.out)
-    print(f"wrote {arguments.out}")
+    arguments.save(seen.chart())
     relu, leaky = (float(stages[name][0]) for name in ("relu, trained on", "leaky_relu from the same weights"))
     total = 2 * WIDTH
     print(

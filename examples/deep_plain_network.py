@@ -22,15 +22,17 @@ from sklearn.datasets import load_digits
 
 import jaxact
 from jaxact import propagation
+from jaxact.compare.chartfile import ChartFile
 
 Params = dict[str, jax.Array]
 Function = Callable[[jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(ChartFile):
     """A deep plain network on scikit-learn's 1,797 handwritten digits."""
 
+    out: pathlib.Path = pathlib.Path("deep_plain_network.png")
     depth: int = 64
     """Hidden layers."""
     width: int = 128
@@ -40,9 +42,6 @@ class Config:
     learning_rates: tuple[float, ...] = (1e-3, 3e-4)
     """Each network is trained with each; the best test accuracy counts."""
     seed: int = 0
-    out: pathlib.Path = pathlib.Path("deep_plain_network.png")
-    """Where the chart goes; an existing file is not overwritten unless --overwrite."""
-    overwrite: bool = False
     quick: bool = False
     """40 steps at one learning rate and width 64: to see that it runs."""
 
@@ -97,8 +96,6 @@ def train(f: Function, params: Params, config: Config, rate: float, data: tuple[
 
 def main(config: Config) -> None:
     """Train, print the table, draw the chart."""
-    if config.out.exists() and not config.overwrite:
-        raise SystemExit(f"{config.out} exists; give another --out, or --overwrite")
     if config.quick:
         config = dataclasses.replace(config, steps=40, width=64, learning_rates=config.learning_rates[:1])
     digits, labels = load_digits(return_X_y=True)
@@ -136,12 +133,11 @@ def main(config: Config) -> None:
         x=alt.X("layer:Q"), y=alt.Y("gradient:Q", scale=alt.Scale(type="log"), title="rms gradient"),
         color="network:N", strokeDash=alt.StrokeDash("source:N"),
     )  # fmt: skip
-    chart.properties(width=560, height=320, title=f"{config.depth} plain layers at initialisation").save(config.out)
-    print(f"chart: {config.out}\n")
+    config.save(chart.properties(width=560, height=320, title=f"{config.depth} plain layers at initialisation"))
     naive, he, tat = (f"{a:.1%}" for a in accuracies.values())
     print(
-        f"Depth multiplies: what one layer does to a gradient is done {config.depth} times. Test accuracy after "
-        f"{config.steps} steps (chance is 10%): {naive} for sigmoid with naive weights, {he} for relu with He's, "
+        f"\nLesson: depth multiplies: what one layer does to a gradient is done {config.depth} times. Test accuracy "
+        f"after {config.steps} steps (chance is 10%): {naive} for sigmoid with naive weights, {he} for relu with He's, "
         f"whose inputs all come to look alike, and {tat} for tat(leaky_relu), which keeps gradients and differences."
     )
 

@@ -19,16 +19,16 @@ from flax import nnx
 from jax import Array
 
 from jaxact import flow as jf
+from jaxact.compare.chartfile import ChartFile
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(ChartFile):
     """The command line."""
 
+    out: Path = Path("observe_your_model.html")
     quick: bool = False
     """A shallower transformer."""
-    out: Path = Path("observe_your_model.html")
-    """Where to write the transformer's chart."""
 
 
 class LinenMlp(nn.Module):
@@ -104,8 +104,7 @@ def main(arguments: Arguments) -> None:
         found[name] = flow.findings()
         print(*found[name], sep="\n")
     flow = observed["transformer"][1]
-    flow.chart().save(arguments.out)
-    print(f"wrote {arguments.out}")
+    arguments.save(flow.chart())
     rules = "; ".join(f"{name}: {', '.join(f.rule for f in findings) or 'nothing'}" for name, findings in found.items())
     print(
         f"\nLesson: three models, unchanged, {sum(map(len, found.values()))} findings ({rules}). In the transformer "

@@ -20,20 +20,20 @@ from jax import Array
 
 import jaxact
 from jaxact import flow as jf
+from jaxact.compare.chartfile import ChartFile
 
 WIDTH = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(ChartFile):
     """The command line."""
 
+    out: Path = Path("vanishing_gradients.html")
     quick: bool = False
     """Ten layers."""
     depth: int = 20
     """How many layers."""
-    out: Path = Path("vanishing_gradients.html")
-    """Where to write the chart, of the sigmoid network."""
 
 
 def network(activation: Callable[[Array], Array], weights: Array, x: Array) -> Array:
@@ -61,10 +61,11 @@ def main(arguments: Arguments) -> None:
         "relu, He": (jaxact.relu, float(np.sqrt(2.0))),
     }
     print(f"{'':10}  classroom  predicted  measured   over {depth} layers  finding")
-    measured = {}
+    measured, flows = {}, {}
     for name, (activation, scale) in cases.items():
         observed = jax.jit(jf.observe(lambda weights, f=activation: network(f, weights, x)))
         _, flow = observed(scale * weights)
+        flows[name] = flow
         measured[name] = float(np.exp(-flow.gradient_slope()))
         inputs = float(np.median([record["x_rms"] for record in flow.to_records()]))
         classroom = jaxact.info(activation.__name__).lipschitz
@@ -72,9 +73,7 @@ def main(arguments: Arguments) -> None:
         rules = ", ".join(finding.rule for finding in flow.findings())
         total = measured[name] ** (depth - 1)
         print(f"{name:10}  {classroom:9.2f}  {theory:9.3f}  {measured[name]:8.3f}   {total:14.1e}  {rules or 'none'}")
-        if name == "sigmoid":
-            flow.chart().save(arguments.out)
-    print(f"wrote {arguments.out}")
+    arguments.save(flows["sigmoid"].chart())
     sigmoid, relu = measured["sigmoid"], measured["relu, He"]
     print(
         f"\nLesson: through {depth} sigmoids the gradient shrank {sigmoid:.3f}-fold a layer (the classroom says 0.25), "

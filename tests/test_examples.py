@@ -1,28 +1,164 @@
-"""Every example runs in its quick form, without a warning."""
+"""Every example runs in its quick form, without a warning, and its lesson holds there."""
 
+import importlib.util
+import json
 import re
+import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
+import tyro
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+LOOPS = [path for path in EXAMPLES if path.stem.startswith("train_digits")]
+CHARTS = [path for path in EXAMPLES if path not in LOOPS]
+
+
+def run(path: Path, directory: Path) -> str:
+    """Run it and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path, "--quick"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(printed: str, *names: str) -> list[list[float]]:
+    """The numbers of the table's rows that start with these names."""
+    lines = [next(line for line in printed.splitlines() if line.startswith(name)) for name in names]
+    return [
+        [float(n) for n in re.findall(r"\d+\.\d+(?:e[+-]\d+)?", line.removeprefix(name))]
+        for line, name in zip(lines, names, strict=True)
+    ]
+
+
+def check_train_digits(printed: str) -> None:
+    accuracies = [float(a) for a in re.findall(r"accuracy ([\d.]+)%", printed)]
+    assert len(accuracies) == 3
+    assert accuracies[-1] > 80  # guessing gives 10
+
+
+def check_calibration(printed: str) -> None:
+    """A temperature over 1 makes the softmax head less sure, better calibrated, and no prediction another."""
+    before, after = rows(printed, "softmax  before", "softmax  after")
+    (_, accuracy, _, confidence, _, error, _, nll, _), (t, same, _, less, _, smaller, _, lower, _) = before, after
+    assert t > 1
+    assert same == accuracy
+    assert less < confidence
+    assert smaller < error
+    assert lower < nll
+    assert len(set(re.findall(r"accuracy (\S+) -> (\S+),", printed)[0])) == 1
+
+
+def check_class_imbalance(printed: str) -> None:
+    """Class weights and a moved threshold find more eights; the threshold changes nothing of the PR-AUC."""
+    plain, moved, weighted = rows(printed, "relu ", "relu, threshold moved", "relu, class weights")
+    assert moved[2] > plain[2]
+    assert weighted[2] > plain[2]
+    assert moved[6:] == plain[6:]
+
+
+def check_initialisation(printed: str) -> None:
+    """ReLU's gradient keeps its size from He's weights, which are init_for(relu), and vanishes from small ones."""
+    (small, learned_little), (he, learned), matched = rows(
+        printed, "relu      N(0, 0.05^2)", "relu      He", "relu      init_for"
+    )
+    assert matched == [he, learned]
+    assert 0.3 < he < 3
+    assert small < 1e-3
+    assert learned_little + 30 < learned
+
+
+def check_batch_norm(printed: str) -> None:
+    """BatchNorm makes up for small weights."""
+    (small, little), (normalised, much) = rows(
+        printed, "relu      N(0, 0.05^2)  without", "relu      N(0, 0.05^2)  with "
+    )
+    assert small < 1e-3
+    assert 1 < normalised < 100
+    assert little + 30 < much
+
+
+def check_save_and_load(printed: str) -> None:
+    for start, trained, loaded in rows(printed, "1      negative_slope", "2      beta", "4      alpha"):
+        assert trained != start
+        assert loaded == trained
+    assert "logits are bit for bit" in printed
+
+
+CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(path: Path, tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", path, "--quick"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    printed = run(path, tmp_path)
+    CHECKS.get(path.stem.removesuffix("_linen"), lambda printed: None)(printed)
+    if path in CHARTS:
+        assert len(re.findall(r"^Lesson: .*\d", printed, re.MULTILINE)) == 1
+        (written,) = (f for f in tmp_path.iterdir() if f.suffix in (".png", ".html"))
+        assert f"wrote {written.name}\n" in printed
+    if path.stem == "dead_relu":  # the cheapest that trains stands for all: the same seed, the same figures
+        (tmp_path / "again").mkdir()
+        assert run(path, tmp_path / "again") == printed
+
+
+@pytest.mark.parametrize("path", CHARTS, ids=lambda path: path.stem)
+def test_command_line(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """--help exits with 0; with 2 does a chart that exists, or that can't be written."""
+    monkeypatch.chdir(tmp_path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)  # where dataclasses look their names up
+    spec.loader.exec_module(module)
+    config = next(iter(typing.get_type_hints(module.main).values()))
+
+    def exit_code(*words: str) -> int | str | None:
+        with pytest.raises(SystemExit) as exit:
+            tyro.cli(config, args=words)
+        return exit.value.code
+
+    assert exit_code("--help") == 0
+    assert "--quick" in capsys.readouterr().out
+    Path("here.png").touch()
+    for words, message in [
+        (["--out", "here.png"], "exists"),
+        (["--out", "chart.txt"], ".svg"),
+        (["--out", "here.png/chart.png"], "can't be written"),
+        (["--quikc"], "quikc"),
+    ]:
+        assert exit_code(*words) == 2
+        assert message in re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+    assert tyro.cli(config, args=["--out", "here.png", "--overwrite"]).overwrite
+
+
+def test_the_tour_runs(tmp_path: Path):
+    """As Jupyter runs it, and every cell gives what it gives in the file, text or picture."""
+    written = Path(__file__).parents[1] / "examples" / "tour.ipynb"
+    executed = tmp_path / "tour.ipynb"
+    shutil.copy(written, executed)
+    execute = "from nbclient.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", execute, executed, "--inplace"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    if path.stem.startswith("train_digits"):
-        accuracies = [float(a) for a in re.findall(r"accuracy ([\d.]+)%", done.stdout)]
-        assert len(accuracies) == 3
-        assert accuracies[-1] > 80  # guessing gives 10
+
+    def outputs(path: Path) -> list[set[str]]:
+        cells = json.loads(path.read_text())["cells"]
+        assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")
+        return [{k for o in cell.get("outputs", []) for k in o.get("data", [o.get("name")])} for cell in cells]
+
+    assert outputs(executed) == outputs(written)
+    assert sum("image/png" in cell for cell in outputs(written)) == 3
+    assert written.stat().st_size < 400_000
 
 
 def test_the_loops_to_copy_are_short():
-    loops = [path for path in EXAMPLES if path.stem.startswith("train_digits")]
-    assert len(loops) == 2
-    assert all(len(path.read_text().splitlines()) < 80 for path in loops)
+    assert len(LOOPS) == 2
+    assert all(len(path.read_text().splitlines()) < 80 for path in LOOPS)
+
+
+def test_examples_are_short():
+    assert all(len(path.read_text().splitlines()) < 150 for path in EXAMPLES)

@@ -1,13 +1,12 @@
 """`jaxact list`, `jaxact show` and `jaxact gallery`: a dataclass that is parsed and a function that does it, each."""
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 
 import jaxact
 from jaxact.core.catalog import Source, rows
+from jaxact.core.files import writing
 from jaxact.gallery.curves import curve
 
 
@@ -96,7 +95,7 @@ def _show(command: Show) -> None:
     path = Path(command.output).expanduser()
     if path.suffix not in (".png", ".html"):
         raise ValueError(f"jaxact show: expected an output that ends in .png or .html, got {command.output}")
-    with _writing(command.overwrite, path):
+    with writing(command.overwrite, path):
         page.write_one(row, curve(row, bound), path)
     print(path)
 
@@ -110,21 +109,8 @@ def _gallery(command: Gallery) -> None:
     measured = accuracy.read(command.accuracy)
     directory = Path(command.output).expanduser()
     html, png = directory / "gallery.html", directory / "gallery.png"
-    with _writing(command.overwrite, html, png):
+    with writing(command.overwrite, html, png):
         every = list(rows())
         curves = {row.name: curve(row) for row in track(every, "Drawing", transient=True)}
         page.write_all(every, curves, measured, html, png)
     print(f"{html}\n{png}")
-
-
-@contextlib.contextmanager
-def _writing(overwrite: bool, *paths: Path) -> Iterator[None]:
-    """Check first that files may be written, and turn the operating system's errors into clear ones."""
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise ValueError(f"expected a new file, got {path}, which exists; choose another, or add --overwrite")
-    try:
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise ValueError(f"{error.filename or paths[0]} can't be written ({error.strerror}); choose another") from None

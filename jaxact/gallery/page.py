@@ -2,8 +2,7 @@
 
 import html
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import altair as alt
 import vl_convert
 
 from jaxact.core.catalog import Row
+from jaxact.core.files import replace
 from jaxact.gallery import charts
 from jaxact.gallery.accuracy import Accuracy, about, table
 from jaxact.gallery.curves import Curve
@@ -20,7 +20,7 @@ from jaxact.gallery.facts import facts
 def write_one(row: Row, curve: Curve, path: Path) -> None:
     """Write one activation: the chart as PNG, or chart and facts as a page, as the path's suffix says."""
     if path.suffix == ".html":
-        _replace(path, lambda part: part.write_text(_page([row], {row.name: curve}, {}), encoding="utf-8"))
+        replace(path, lambda part: part.write_text(_page([row], {row.name: curve}, {}), encoding="utf-8"))
         return
     chart = charts.template().properties(
         data=alt.InlineData(values=charts.points(curve)),
@@ -30,22 +30,15 @@ def write_one(row: Row, curve: Curve, path: Path) -> None:
         background="white",
         padding=14,
     )
-    _replace(path, lambda part: chart.save(part, format="png", scale_factor=2))
+    replace(path, lambda part: chart.save(part, format="png", scale_factor=2))
 
 
 def write_all(rows: Sequence[Row], curves: Mapping[str, Curve], accuracy: Accuracy, page: Path, picture: Path) -> None:
     """Write the page and the picture."""
-    _replace(page, lambda part: part.write_text(_page(rows, curves, accuracy), encoding="utf-8"))
+    replace(page, lambda part: part.write_text(_page(rows, curves, accuracy), encoding="utf-8"))
     # Altair's limit of 5,000 data rows is for notebooks, which keep the data in every saved cell.
     with alt.data_transformers.enable("default", max_rows=None):
-        _replace(picture, lambda part: charts.overview(curves).save(part, format="png", scale_factor=2))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name first, so that there is never half of one."""
-    part = path.with_name(f"{path.name}.unfinished")
-    write(part)
-    os.replace(part, path)
+        replace(picture, lambda part: charts.overview(curves).save(part, format="png", scale_factor=2))
 
 
 def _page(rows: Sequence[Row], curves: Mapping[str, Curve], accuracy: Accuracy) -> str:
