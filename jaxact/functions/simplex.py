@@ -198,8 +198,8 @@ def entmax(
     Softmax in the limit alpha = 1, sparsemax at 2; the greater alpha, the sparser. The derivative along a tangent t is
     s (t - sum(s t) / sum(s)) with s = y^(2 - alpha) where y > 0; the one in alpha follows from the implicit function
     theorem. The backward pass keeps y alone. -inf logits and entries left out by `where` give 0 with gradient 0. +inf
-    logits share their row equally. 16-bit input is computed in float32. From alpha = 8 on, float32 is too coarse for the
-    (alpha - 1)-th powers of many equal shares: at 12 the sum of 100 of them is off by percents.
+    logits share their row equally. 16-bit input is computed in float32. From alpha = 8 on, float32 is too coarse for
+    the (alpha - 1)-th powers of many equal shares: at 12 the sum of 100 of them is off by percents.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
