@@ -18,7 +18,7 @@ import optax
 import pytest
 
 import jaxact
-from jaxact.compare import Comparison, networks, report, run, tasks, theory, training
+from jaxact.compare import Comparison, networks, processes, report, run, tasks, theory, training
 from jaxact.compare.comparison import Init, Network, optimizers
 
 SMALL = Comparison(
@@ -237,7 +237,7 @@ def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
 
 
 def test_the_batch_is_split_over_the_devices():
-    mesh = training.make_mesh(SMALL)
+    mesh = processes.make_mesh(SMALL.batch_size)
     assert mesh.axis_names == ("batch",)
     assert mesh.size == len(jax.devices())
 
