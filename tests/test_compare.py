@@ -231,7 +231,7 @@ def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
     """Write a comparison as command-line arguments."""
     fields = {**comparison.identity(), "directory": directory}
     words = [
-        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, list) else [v])] for k, v in fields.items() if v != []
+        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, tuple) else [v])] for k, v in fields.items() if v != ()
     ]
     return list(itertools.chain.from_iterable(words))
 

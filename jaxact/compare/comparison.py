@@ -102,10 +102,9 @@ class Comparison:
         self.processes.check()
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that the metrics depend on, as JSON can hold them: a run resumes only if they are equal."""
+        """Return the fields that the metrics depend on: a run resumes only if they are equal."""
         how = ("platform", "directory", "overwrite", "resume", "processes")
-        fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
 
     def networks(self) -> list[Network]:
         """List what is trained, in order: every activation, from every initialisation, at every depth."""

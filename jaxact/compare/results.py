@@ -49,6 +49,7 @@ class ResultDirectory:
             written; or the processes don't agree on it.
         """
         self.path = Path(directory).expanduser().resolve()
+        settings = json.loads(json.dumps(settings))  # as an earlier run's are read: a tuple comes back as a list
         self._check_agreed({**settings, "overwrite": overwrite, "resume": resume})
         self._metrics = processes.agree(lambda: self._open(settings, overwrite, resume))
         processes.agree(self._check_seen)
@@ -160,16 +161,19 @@ class ResultDirectory:
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         return self._checkpoints.restore(self._checkpoints.latest_step(), args=args)["state"]
 
-    def read(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the lines of metrics.jsonl and of timing.jsonl."""
-        metrics = [json.loads(line) for line in (self.path / METRICS).read_text().splitlines()]
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl."""
+        return [json.loads(line) for line in (self.path / METRICS).read_text().splitlines()]
+
+    def read_timing(self) -> list[dict[str, Any]]:
+        """Return the lines of timing.jsonl."""
         timing = []
         for line in (self.path / TIMING).read_text().splitlines():
             try:
                 timing.append(json.loads(line))
             except json.JSONDecodeError:  # the line that a kill cut off, and the one appended to it
                 continue
-        return metrics, timing
+        return timing
 
     def close(self) -> None:
         """Close files and checkpoint manager."""

@@ -56,7 +56,7 @@ def train(comparison: Comparison) -> report.Result:
         finally:
             directory.close()
         processes.gather("written")
-        metrics, timing = directory.read()
+        metrics, timing = directory.read_metrics(), directory.read_timing()
         result = report.Result.of(comparison, directory.path, metrics, timing, predictions)
         if processes.first():
             page.write(result)
