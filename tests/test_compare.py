@@ -53,6 +53,16 @@ def test_digits_are_standardised_on_the_training_split_and_held_out_by_class():
     assert len(np.unique(rows, axis=0)) == len(rows)  # so nothing held out is trained on
 
 
+def test_no_paragraph_of_the_documentation_is_both_trained_on_and_held_out():
+    text = tasks.documentation()
+    parts = ["".join(np.array(text.characters)[part]) for part in text[:3]]
+    assert sum(map(len, parts)) > 400_000
+    assert [round(len(part) / len("".join(parts)), 3) for part in parts] == [0.9, 0.05, 0.05]
+    paragraphs = [part.split("\n\n") for part in parts]
+    assert not set(paragraphs[0]) & {*paragraphs[1][1:-1], *paragraphs[2][1:]}
+    assert "the" in parts[2].split()
+
+
 def test_every_seed_sees_every_example_once_an_epoch():
     epoch = [training.batch_indices(100, 20, range(2), step) for step in range(5)]
     for seed in range(2):
@@ -231,7 +241,9 @@ def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
     """Write a comparison as command-line arguments."""
     fields = {**comparison.identity(), "directory": directory}
     words = [
-        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, tuple) else [v])] for k, v in fields.items() if v != ()
+        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, tuple) else [v])]
+        for k, v in fields.items()
+        if v != ()
     ]
     return list(itertools.chain.from_iterable(words))
 
