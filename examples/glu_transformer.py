@@ -140,15 +140,9 @@ def main(config: Config) -> None:
         beyond += [f"{name} ({mean:+.3f})"] if abs(mean) > std else []
     chart = alt.Chart(alt.Data(values=rows), title="Held-out loss minus relu's", width=500).mark_point(filled=True)
     chart.encode(x="minus relu:Q", y=alt.Y("unit:N", sort=None), color="of:N", shape="of:N").save(png, scale_factor=2)
-    print(
-        f"chart: {png}\n\nLesson: units whose loss differs from relu's, at equal parameters, by more than the std",
-        end=" ",
-    )
-    print(
-        f"of the difference over {config.seeds} paired seeds: {', '.join(beyond) or 'none'}. In Shazeer's table, of a",
-        end=" ",
-    )
-    print("far larger network trained for longer, all gated units have less loss than relu.")
+    print(f"chart: {png}\n\nLesson: units whose loss at equal parameters is further from relu's than the std", end=" ")
+    print(f"of the difference over {config.seeds} paired seeds: {', '.join(beyond) or 'none'}. In Shazeer's", end=" ")
+    print("table, of a far larger network trained for longer, all gated units have less loss than relu.")
 
 
 if __name__ == "__main__":
