@@ -18,7 +18,7 @@ import optax
 import pytest
 
 import jaxact
-from jaxact.compare import Comparison, networks, report, run, tasks, theory, training
+from jaxact.compare import Comparison, networks, processes, report, run, tasks, theory, training
 from jaxact.compare.comparison import Init, Network, optimizers
 
 SMALL = Comparison(
@@ -51,6 +51,16 @@ def test_digits_are_standardised_on_the_training_split_and_held_out_by_class():
     assert set(np.bincount(task.held_out.y)) <= set(range(43, 48))
     rows = np.concatenate([task.train.x, task.held_out.x])
     assert len(np.unique(rows, axis=0)) == len(rows)  # so nothing held out is trained on
+
+
+def test_no_paragraph_of_the_documentation_is_both_trained_on_and_held_out():
+    text = tasks.documentation()
+    parts = ["".join(np.array(text.characters)[part]) for part in text[:3]]
+    assert sum(map(len, parts)) > 400_000
+    assert [round(len(part) / len("".join(parts)), 3) for part in parts] == [0.9, 0.05, 0.05]
+    paragraphs = [part.split("\n\n") for part in parts]
+    assert not set(paragraphs[0]) & {*paragraphs[1][1:-1], *paragraphs[2][1:]}
+    assert "the" in parts[2].split()
 
 
 def test_every_seed_sees_every_example_once_an_epoch():
@@ -231,13 +241,15 @@ def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
     """Write a comparison as command-line arguments."""
     fields = {**comparison.identity(), "directory": directory}
     words = [
-        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, list) else [v])] for k, v in fields.items() if v != []
+        ["--" + k.replace("_", "-"), *map(str, v if isinstance(v, tuple) else [v])]
+        for k, v in fields.items()
+        if v != ()
     ]
     return list(itertools.chain.from_iterable(words))
 
 
 def test_the_batch_is_split_over_the_devices():
-    mesh = training.make_mesh(SMALL)
+    mesh = processes.make_mesh(SMALL.batch_size)
     assert mesh.axis_names == ("batch",)
     assert mesh.size == len(jax.devices())
 

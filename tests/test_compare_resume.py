@@ -47,8 +47,9 @@ def stop(directory: Path, at: float, number: signal.Signals) -> tuple[int, str]:
 import signal, sys
 from jaxact.compare import Comparison
 from jaxact.compare.cli import compare
+from jaxact.compare.processes import Processes, exit_code
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
-sys.exit(compare({into(directory)!r}))
+sys.exit(exit_code("jaxact", lambda: compare({into(directory)!r})))
 """
     process = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True)
     metrics = directory / "metrics.jsonl"

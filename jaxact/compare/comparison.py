@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import optax
 
 import jaxact
+from jaxact.compare.errors import invalid
+from jaxact.compare.processes import Processes
 
 Init = Literal["matched", "he", "glorot", "lecun", "naive"]
 
@@ -53,7 +55,7 @@ class Comparison:
     learning_rate: float = 1e-3
     """Learning rate, constant."""
     batch_size: int = 128
-    """Images in a batch; it is split evenly over all devices."""
+    """Images in a batch; it is split evenly over all devices of all processes."""
     steps: int = 300
     """Training steps of each network."""
     seeds: int = 3
@@ -72,6 +74,8 @@ class Comparison:
     """Replace an earlier result in the directory."""
     resume: bool = False
     """Go on from the last checkpoint in the directory, or start if there is none."""
+    processes: Processes = dataclasses.field(default_factory=Processes)
+    """Which processes train together."""
 
     def check(self) -> None:
         """Raise a `ValueError` that says what is wrong, if anything is."""
@@ -95,12 +99,12 @@ class Comparison:
             _check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
         if self.overwrite and self.resume:
             raise invalid("at most one of overwrite and resume", "both", "choose one of them")
+        self.processes.check()
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that the metrics depend on, as JSON can hold them: a run resumes only if they are equal."""
-        how = ("platform", "directory", "overwrite", "resume")
-        fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        """Return the fields that the metrics depend on: a run resumes only if they are equal."""
+        how = ("platform", "directory", "overwrite", "resume", "processes")
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
 
     def networks(self) -> list[Network]:
         """List what is trained, in order: every activation, from every initialisation, at every depth."""
@@ -127,12 +131,6 @@ def optimizers() -> dict[str, Callable[..., optax.GradientTransformation]]:
         if takes_a_rate and all(p.default is not p.empty for p in parameters[1:]):
             found[name] = value
     return found
-
-
-def invalid(expected: str, got: object, advice: str) -> ValueError:
-    """Make the one error that is raised for bad input: what was expected, what came, and what to do."""
-    got = got if isinstance(got, str) else repr(got)
-    return ValueError(f"jaxact.compare: expected {expected}, got {got}; {advice}")
 
 
 def _check_activations(names: tuple[str, ...]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 import jaxact
 from jaxact import propagation
-from jaxact.compare.comparison import Comparison, Init, Network, invalid
+from jaxact.compare.comparison import Comparison, Init, Network
+from jaxact.compare.errors import invalid
 from jaxact.compare.tasks import Task
 
 _VARIANCES: dict[Init, Callable[[int, int], float]] = {

@@ -20,8 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import jaxact
 from jaxact import flow
-from jaxact.compare import networks, page, report, tasks, theory
-from jaxact.compare.comparison import Comparison, Network, invalid
+from jaxact.compare import networks, page, processes, report, tasks, theory
+from jaxact.compare.comparison import Comparison, Network
+from jaxact.compare.errors import invalid
 from jaxact.compare.results import Place, ResultDirectory
 
 
@@ -35,8 +36,9 @@ class State(NamedTuple):
 def train(comparison: Comparison) -> report.Result:
     """Do what `jaxact.compare.run` says, with a progress display on the terminal."""
     comparison.check()
+    comparison.processes.join()
     task = tasks.digits()
-    mesh = make_mesh(comparison)
+    mesh = processes.make_mesh(comparison.batch_size, comparison.platform)
     if comparison.batch_size > len(task.train.y):
         raise invalid(
             f"batch_size of at most {len(task.train.y)}, the number of training examples",
@@ -45,59 +47,49 @@ def train(comparison: Comparison) -> report.Result:
         )
     to_train = comparison.networks()
     predictions = {network.name: theory.predict(comparison, network, task) for network in to_train}
-    directory = ResultDirectory(comparison)
-    try:
-        place = directory.find_place() or Place(0, 0)
-        with _progress() as progress:
-            bars = [
-                progress.add_task(network.name, start=False, total=comparison.steps, status="waiting")
-                for network in to_train
-            ]
-            for bar in bars[: place.network]:
-                progress.update(bar, completed=comparison.steps, status="done before")
-
-            def prepare(index: int) -> _Training:
-                progress.update(bars[index], status="compiling")
-                training = _Training(comparison, to_train[index], task, mesh)
-                progress.update(bars[index], status="compiled")
-                return training
-
-            # All before the first is trained: side by side, and so that step times are of training alone.
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                trainings = list(pool.map(prepare, range(place.network, len(to_train))))
-            for index, training in enumerate(trainings, start=place.network):
-                progress.start_task(bars[index])
-                start = place.step if index == place.network else 0
-                training.run(directory, Place(index, start), functools.partial(progress.update, bars[index]))
-        metrics, timing = directory.read()
-    finally:
-        directory.close()
-    result = report.Result.of(comparison, directory.path, metrics, timing, predictions)
-    page.write(result)
+    directory = ResultDirectory(
+        comparison.directory, comparison.identity(), overwrite=comparison.overwrite, resume=comparison.resume
+    )
+    with processes.together():
+        try:
+            _train(comparison, to_train, task, mesh, directory)
+        finally:
+            directory.close()
+        processes.gather("written")
+        metrics, timing = directory.read_metrics(), directory.read_timing()
+        result = report.Result.of(comparison, directory.path, metrics, timing, predictions)
+        if processes.first():
+            page.write(result)
+        processes.gather("shown")
     return result
 
 
-def make_mesh(comparison: Comparison) -> Mesh:
-    """Lay all devices of the platform in a line, over which the batch is split.
+def _train(
+    comparison: Comparison, to_train: list[Network], task: tasks.Task, mesh: Mesh, directory: ResultDirectory
+) -> None:
+    """Train every network, from the last checkpoint on."""
+    place = directory.find_place() or Place(0, 0)
+    with _progress() as progress:
+        bars = [
+            progress.add_task(network.name, start=False, total=comparison.steps, status="waiting")
+            for network in to_train
+        ]
+        for bar in bars[: place.network]:
+            progress.update(bar, completed=comparison.steps, status="done before")
 
-    Raises:
-      ValueError: JAX has no such devices, or the batch can't be split evenly over them.
-    """
-    try:
-        devices = jax.devices(comparison.platform)
-    except RuntimeError:
-        raise invalid(
-            f"a platform that JAX has here ({jax.default_backend()})",
-            repr(comparison.platform),
-            f"install JAX for {comparison.platform}, or leave platform out",
-        ) from None
-    if comparison.batch_size % len(devices):
-        raise invalid(
-            f"batch_size to be a multiple of {len(devices)}, the number of devices that share it",
-            comparison.batch_size,
-            f"try {math.ceil(comparison.batch_size / len(devices)) * len(devices)}",
-        )
-    return Mesh(np.array(devices), ("batch",))
+        def prepare(index: int) -> _Training:
+            progress.update(bars[index], status="compiling")
+            training = _Training(comparison, to_train[index], task, mesh)
+            progress.update(bars[index], status="compiled")
+            return training
+
+        # All before the first is trained: side by side, and so that step times are of training alone.
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            trainings = list(pool.map(prepare, range(place.network, len(to_train))))
+        for index, training in enumerate(trainings, start=place.network):
+            progress.start_task(bars[index])
+            start = place.step if index == place.network else 0
+            training.run(directory, Place(index, start), functools.partial(progress.update, bars[index]))
 
 
 def batch_indices(examples: int, batch_size: int, seeds: range, step: int) -> np.ndarray:
@@ -158,8 +150,8 @@ class _Training:
         activation = _activation(network.activation)
         replicated, self.split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, "batch"))
         self.comparison, self.network, self.data = comparison, network, task.train
-        self.state = jax.device_put(initial_state(comparison, network, task), replicated)
-        self.held_out = jax.device_put(task.held_out, replicated)
+        self.state = processes.spread(initial_state(comparison, network, task), replicated)
+        self.held_out = processes.spread(task.held_out, replicated)
         step_all = jax.vmap(make_step(activation, comparison.make_optimizer()))
         measure_all = jax.vmap(functools.partial(networks.measure, activation), in_axes=(0, 0, None))
         step, measure = (jax.jit(f, out_shardings=replicated) for f in (step_all, measure_all))
@@ -170,7 +162,7 @@ class _Training:
     def batch(self, step: int) -> tasks.Split:
         """The examples of a step for every seed, spread over the devices."""
         indices = batch_indices(len(self.data.y), self.comparison.batch_size, _seeds(self.comparison), step)
-        return jax.device_put(tasks.Split(self.data.x[indices], self.data.y[indices]), self.split)
+        return processes.spread(tasks.Split(self.data.x[indices], self.data.y[indices]), self.split)
 
     def run(self, directory: ResultDirectory, place: Place, show: Callable[..., None]) -> None:
         """Train from `place` to the end, measuring and saving on the way."""
@@ -249,4 +241,5 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.fields[status]}"),
         console=Console(stderr=True),
+        disable=not processes.first(),
     )

@@ -1,0 +1,218 @@
+"""Several processes that train together: how they meet, agree and share data, and how they end when one is lost."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, Sharding
+
+from jaxact.compare.errors import ProcessLost, invalid
+
+T = TypeVar("T")
+
+PATIENCE = 300.0
+"""Seconds that a process waits for the others to start."""
+
+HEARTBEAT = 30
+"""Seconds without a sign of life after which a process counts as lost, where no broken connection tells earlier."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Processes:
+    """Train in several processes, usually one on each host; all are given the same command and see the same directory.
+
+    By default there is only this one. It uses all devices of its host.
+    """
+
+    find: bool = False
+    """JAX finds the others: on TPU pods, under SLURM, Open MPI and Kubernetes."""
+    coordinator: str | None = None
+    """Elsewhere: a host and port of process 0, such as 10.0.0.1:1234."""
+    count: int | None = None
+    """Elsewhere: how many processes there are."""
+    id: int | None = None
+    """Elsewhere: which of them this one is, counted from 0."""
+
+    def check(self) -> None:
+        """Raise a `ValueError` that says what is wrong, if anything is."""
+        given = {"coordinator": self.coordinator, "count": self.count, "id": self.id}
+        missing = [f"processes.{name}" for name, value in given.items() if value is None]
+        if self.find and len(missing) < len(given):
+            raise invalid("processes.find or the processes' coordinator, count and id", "both", "choose one of them")
+        if len(missing) == len(given):
+            return
+        if self.coordinator is None or self.count is None or self.id is None:
+            raise invalid(
+                "processes.coordinator, processes.count and processes.id together",
+                f"no {' and no '.join(missing)}",
+                "give all three, or processes.find alone",
+            )
+        host, _, port = self.coordinator.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise invalid("processes.coordinator to be host:port", repr(self.coordinator), "try 10.0.0.1:1234")
+        if self.count < 1:
+            raise invalid("processes.count to be at least 1", self.count, "choose another count")
+        if not 0 <= self.id < self.count:
+            raise invalid(
+                f"processes.id from 0 to {self.count - 1}, for {self.count} processes", self.id, "choose another id"
+            )
+
+    def join(self) -> None:
+        """Meet the other processes, if there are any and they have not met before.
+
+        Raises:
+          ValueError: there is no cluster to be found, or the coordinator can't be used.
+        """
+        self.check()
+        if not (self.find or self.coordinator) or jax.distributed.is_initialized():
+            return
+        # With it JAX would take SIGTERM for a notice that may wait, and a process would not end when told to.
+        jax.config.update("jax_enable_preemption_service", False)
+        if self.coordinator is not None:
+            print(f"Process {self.id} of {self.count} waits up to {PATIENCE:g} s for the others.", file=sys.stderr)
+            self._reach()
+        try:
+            jax.distributed.initialize(
+                self.coordinator,
+                self.count,
+                self.id,
+                initialization_timeout=int(PATIENCE),
+                heartbeat_timeout_seconds=HEARTBEAT,
+                shutdown_timeout_seconds=HEARTBEAT,
+            )
+        except ValueError as error:
+            raise invalid(
+                "a cluster that JAX finds",
+                f"none ({error})",
+                "give processes.coordinator, processes.count, processes.id",
+            ) from None
+        except RuntimeError as error:
+            raise invalid("a Python that has not used JAX's devices yet", f"another ({error})", "start anew") from None
+        print(
+            f"Process {jax.process_index()} of {jax.process_count()} has met the others. If one is lost, all end: "
+            "the same commands with --resume then go on from the last checkpoint.",
+            file=sys.stderr,
+        )
+
+    def _reach(self) -> None:
+        """Raise where JAX would abort the program: the port is taken, or nobody answers there."""
+        assert self.coordinator is not None
+        host, port = self.coordinator.rsplit(":", 1)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if self.id == 0:
+                    return socket.create_server(("", int(port))).close()
+                return socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            except OSError as error:
+                if self.id == 0:
+                    advice = "choose another port, the same in every process"
+                    raise invalid(f"port {port} to be free for the coordinator", str(error), advice) from None
+                if time.monotonic() > end:
+                    raise invalid(
+                        f"process 0 to answer at {self.coordinator} within {PATIENCE:g} s",
+                        str(error),
+                        "start it, or correct processes.coordinator",
+                    ) from None
+                time.sleep(0.2)
+
+
+def first() -> bool:
+    """Whether this is the process that writes files and talks."""
+    return jax.process_index() == 0
+
+
+def make_mesh(batch_size: int, platform: str | None = None) -> Mesh:
+    """Lay the devices of all processes in a line, over which a batch is split.
+
+    Raises:
+      ValueError: JAX has no such devices, or the batch can't be split evenly over them.
+    """
+    try:
+        devices = jax.devices(platform)
+    except RuntimeError:
+        raise invalid(
+            f"a platform that JAX has here ({jax.default_backend()})",
+            repr(platform),
+            f"install JAX for {platform}, or leave platform out",
+        ) from None
+    if batch_size % len(devices):
+        raise invalid(
+            f"batch_size to be a multiple of {len(devices)}, the number of devices that share it",
+            batch_size,
+            f"try {math.ceil(batch_size / len(devices)) * len(devices)}",
+        )
+    return Mesh(np.array(devices), ("batch",))
+
+
+def spread(tree: Any, sharding: Sharding) -> Any:
+    """Make arrays over all processes of what each of them holds in whole: each fills its own devices."""
+
+    def one(x: Any) -> jax.Array:
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(one, tree)
+
+
+def gather(text: str) -> list[str]:
+    """Return the text of every process, by id, in every process; none goes on before all have come."""
+    data = text.encode()
+    longest = int(multihost_utils.process_allgather(np.int32(len(data))).max())
+    rows = multihost_utils.process_allgather(np.frombuffer(data.ljust(longest + 1, b"\0"), np.uint8))
+    return [bytes(row).rstrip(b"\0").decode() for row in rows]
+
+
+def agree(decide: Callable[[], T]) -> T:
+    """Return what `decide` returns, unless it raises a `ValueError` in any process: then raise that in every one."""
+    try:
+        decided, problem = decide(), ""
+    except ValueError as error:
+        decided, problem = None, str(error)
+    for said in gather(problem):
+        if said:
+            raise ValueError(said)
+    return cast(T, decided)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Raise `ProcessLost` for what JAX raises in a with block when another process is gone."""
+    try:
+        yield
+    except (ValueError, jax.errors.JaxRuntimeError) as error:
+        if jax.process_count() == 1:
+            raise
+        raise ProcessLost(
+            f"jaxact.compare: process {jax.process_index()} of {jax.process_count()} can't go on, most likely because "
+            f"another one is lost ({str(error).splitlines()[0]}); start all of them again, with --resume"
+        ) from error
+
+
+def exit_code(command: str, do: Callable[[], int | None]) -> int:
+    """Run a command and return its exit code: its own or 0, 2 for bad input, 130 if interrupted, 1 if one is lost.
+
+    A process that fails among others ends here and now, since JAX would wait for them, and they for it.
+    """
+    try:
+        return do() or 0
+    except (ValueError, ImportError) as error:
+        code, message = 2, f"{command}: error: {error}"
+    except ProcessLost as error:
+        code, message = 1, f"{command}: error: {error}"
+    except KeyboardInterrupt:
+        code, message = 130, "\nInterrupted. To go on from the last checkpoint, give the same command with --resume."
+    print(message, file=sys.stderr, flush=True)
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        os._exit(code)
+    return code
