@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import jax
 import jax.numpy as jnp
 import optax
@@ -33,7 +34,7 @@ class Arguments(ChartFile):
     out: Path = Path("dead_relu.html")
     quick: bool = False
     """Few steps."""
-    blow: float = 200.0
+    blow: float = 1000.0
     """Learning rate of the one step that is too large."""
 
 
@@ -101,23 +102,24 @@ def main(arguments: Arguments) -> None:
         "leaky_relu from the same weights": fourth,
     }
     print(f"{'':34}  loss    dead units by layer")
-    dead = {}
+    dead, bars = {}, []
     for name, (value, flow) in stages.items():
         records = flow.to_records()
         layers = ", ".join(f"{r['dead']}/{r['units']}" for r in records)
+        bars += [{"network": name, "layer": i, "dead": r["dead"]} for i, r in enumerate(records, start=1)]
         dead[name] = sum(record["dead"] for record in records)
         print(f"{name:34}  {value:.3f}   {layers}")
     seen: jf.Flow = stages["relu, trained on"][1]
     for finding in seen.findings():
         print(finding)
-    arguments.save(seen.chart())
+    axes = alt.X("dead:Q", title=f"dead units of {2 * WIDTH}"), alt.Y("network:N", title=None, sort=[*stages])
+    arguments.save(alt.Chart(alt.Data(values=bars)).mark_bar().encode(*axes, color="layer:N").properties(width=400))
     relu, leaky = (float(stages[name][0]) for name in ("relu, trained on", "leaky_relu from the same weights"))
-    total = 2 * WIDTH
+    counts = list(dead.values())
     print(
-        f"\nLesson: one large step killed {dead[list(dead)[1]]} of {total} units, and {steps} more steps left "
-        f"{dead['relu, trained on']} "
-        f"dead (loss {relu:.3f}). "
-        f"With leaky_relu, whose slope is nowhere 0, the same weights have none after as many steps (loss {leaky:.3f})."
+        f"\nLesson: one step at rate {arguments.blow:g} took the dead units from {counts[0]} to {counts[1]} of "
+        f"{2 * WIDTH}, and {steps} more steps left {counts[2]} (loss {relu:.3f}). With leaky_relu, whose slope is "
+        f"nowhere 0, the same weights have {counts[3]} after as many steps (loss {leaky:.3f})."
     )
 
 

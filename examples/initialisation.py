@@ -116,7 +116,7 @@ def main(config: Config) -> None:
         best, worst = (extreme(accuracies, key=accuracies.__getitem__) for extreme in (max, min))
         said.append(f"{f.__name__}: " + ", ".join(f"{n} {accuracies[n]:.1%}" for n in (worst, best, "init_for")))
     chart = alt.Chart(alt.Data(values=rows)).mark_line().encode(
-        alt.X("layer:Q"), alt.StrokeDash("weights:N", sort=[*INITIALISERS]),
+        alt.X("layer:Q"), alt.StrokeDash("weights:N", sort=[*INITIALISERS], legend=None),
         alt.Y("gradient:Q", title="rms gradient", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e")),
         alt.Color("weights:N", sort=[*INITIALISERS]), alt.Facet("f:N", title=None, columns=2),
     )  # fmt: skip
