@@ -38,7 +38,7 @@ class Config:
     overwrite: bool = False  # replace an earlier result
     resume: bool = False  # go on after the last checkpoint
     quick: bool = False  # two units, two seeds, one rate, 20 steps
-    full: bool = False  # a width of 48, 3 layers, a context of 64, 600 steps
+    full: bool = False  # a width of 48, 3 layers, a context of 64, 500 steps
     processes: Processes = dataclasses.field(default_factory=Processes)
 
 
@@ -115,7 +115,7 @@ def main(config: Config) -> None:
         raise ValueError(f"expected numbers above 0, 2 seeds or more and a width that 4 heads can share, got {config}")
     units = UNITS[::7] if config.quick else UNITS
     config = dataclasses.replace(config, seeds=2, rates=config.rates[:1], steps=20) if config.quick else config
-    config = dataclasses.replace(config, size=(48, 3, 64), steps=600) if config.full else config
+    config = dataclasses.replace(config, size=(48, 3, 64), steps=500) if config.full else config
     config.processes.join()
     replicated = jax.NamedSharding(make_mesh(config.batch_size), jax.P())
     settings = {name: vars(config)[name] for name in ("size", "batch_size", "steps", "rates", "seeds", "quick")}

@@ -54,7 +54,7 @@ def documentation() -> Text:
     Topics quote each other, so each paragraph is taken once, in an order that is always the same: 90 % to train on, and
     5 % each for validation and test.
     """
-    paragraphs = list(dict.fromkeys(part for name in sorted(topics) for part in topics[name].split("\n\n")))
+    paragraphs = list(dict.fromkeys(p.strip("\n") for name in sorted(topics) for p in topics[name].split("\n\n")))
     np.random.default_rng(0).shuffle(paragraphs)
     characters, numbers = np.unique(list("\n\n".join(paragraphs)), return_inverse=True)
     train, validation, test = np.split(numbers.astype(np.int32), [len(numbers) * 90 // 100, len(numbers) * 95 // 100])
