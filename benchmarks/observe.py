@@ -127,10 +127,10 @@ def main() -> None:
     report = f"# What observing costs\n\n{network}; value and gradient.\n"
     for version, result in merge("observe", {key: results}).items():
         rows = result["variants"]
-        header = ["", *next(iter(rows.values()))]
+        columns = ("milliseconds", "time, %", "temporary MiB", "output MiB", "host transfers")
         where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
         report += f"\n## {version}\n\n{where}; median of {result['repetitions']} steps.\n\n"
-        report += table(header, ([name, *row.values()] for name, row in rows.items()))
+        report += table(["", *columns], ([name, *(row[c] for c in columns)] for name, row in rows.items()))
     (RESULTS / "observe.md").write_text(report)
     print(report)
 

@@ -4,7 +4,7 @@
     python -m benchmarks.speed --quick gelu silu   2^16 entries only, and two functions
 
 Forward, and forward with backward, in float32 and bfloat16. All who are compared are timed in turns in one run, so that
-that a busy machine slows them alike; a figure is the median of the ratios of a turn, with their quartiles. Also an eager
+a busy machine slows them alike; a figure is the median of the ratios of a turn, with their quartiles. Also an eager
 call, the import, and tracing, lowering and compiling a network of 48 layers. Merges what it measured into
 benchmarks/results/speed.json, and makes speed.md and speed.png of that.
 """
