@@ -37,13 +37,16 @@ class Config(ChartFile):
     """Hidden layers."""
     width: int = 128
     """Units a hidden layer."""
-    steps: int = 300
-    """Steps of Adam, batch 128."""
+    steps: int = 300  # of Adam, batch 128
     learning_rates: tuple[float, ...] = (1e-3, 3e-4)
     """Each network is trained with each; the best test accuracy counts."""
     seed: int = 0
-    quick: bool = False
-    """40 steps at one learning rate and width 64: to see that it runs."""
+    quick: bool = False  # 40 steps at one learning rate and width 64: to see that it runs
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.depth - 1, self.width, self.steps, self.seed + 1, *self.learning_rates) <= 0:
+            raise ValueError(f"expected numbers over 0, a depth of at least 2 and a seed of at least 0, got {self}")
 
 
 def initial(key: jax.Array, config: Config, kernel_init: Initializer) -> Params:
@@ -99,9 +102,9 @@ def main(config: Config) -> None:
     if config.quick:
         config = dataclasses.replace(config, steps=40, width=64, learning_rates=config.learning_rates[:1])
     digits, labels = load_digits(return_X_y=True)
-    pixels = (digits - digits.mean(0)) / (digits.std(0) + 1e-3)
     order = np.random.default_rng(config.seed).permutation(len(labels))
-    x, y = jnp.asarray(pixels[order], jnp.float32), jnp.asarray(labels[order])
+    pixels = ((digits - digits.mean(0)) / (digits.std(0) + 1e-3))[order]
+    x, y = jnp.asarray(pixels, jnp.float32), jnp.asarray(labels[order])
     data = (x[:1400], y[:1400], x[1400:], y[1400:])
     shaped = propagation.tat(jaxact.leaky_relu, config.depth + 1)
     # Activation, its kernels' initialiser, and sigma_w = sqrt(fan_in) times their standard deviation.
@@ -124,11 +127,11 @@ def main(config: Config) -> None:
         seen = int(np.argmax(norms > 1e-30))
         measured, slope = (np.log(c[seen] / c[-1]) / (config.depth - 1 - seen) for c in (norms, predicted))
         accuracies[name] = max((train(f, params, config, r, data) for r in config.learning_rates), key=np.nan_to_num)
-        seconds = time.perf_counter() - start
-        print(f"{name:30s}{slope:28.3f}{measured:10.3f}{accuracies[name]:15.3f}{seconds:9.1f}", flush=True)
+        numbers = f"{slope:28.3f}{measured:10.3f}{accuracies[name]:15.3f}{time.perf_counter() - start:9.1f}"
+        print(f"{name:30s}{numbers}", flush=True)
         for source, curve in (("measured", norms), ("theory", predicted)):
-            for i in range(seen, config.depth):
-                rows.append({"network": name, "source": source, "layer": i + 1, "gradient": float(curve[i])})
+            line = {"network": name, "source": source}
+            rows += [line | {"layer": i + 1, "gradient": float(curve[i])} for i in range(seen, config.depth)]
     chart = alt.Chart(alt.Data(values=rows)).mark_line().encode(
         x=alt.X("layer:Q"), y=alt.Y("gradient:Q", scale=alt.Scale(type="log"), title="rms gradient"),
         color="network:N", strokeDash=alt.StrokeDash("source:N"),

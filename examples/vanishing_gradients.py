@@ -35,6 +35,11 @@ class Arguments(ChartFile):
     depth: int = 20
     """How many layers."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.depth < 3:
+            raise ValueError(f"expected a depth of at least 3, got {self.depth}")
+
 
 def network(activation: Callable[[Array], Array], weights: Array, x: Array) -> Array:
     """A deep plain network, and a loss on its output."""
@@ -70,7 +75,7 @@ def main(arguments: Arguments) -> None:
         inputs = float(np.median([record["x_rms"] for record in flow.to_records()]))
         classroom = jaxact.info(activation.__name__).lipschitz
         theory = predicted(activation, scale, inputs)
-        rules = ", ".join(finding.rule for finding in flow.findings())
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in flow.findings()))
         total = measured[name] ** (depth - 1)
         print(f"{name:10}  {classroom:9.2f}  {theory:9.3f}  {measured[name]:8.3f}   {total:14.1e}  {rules or 'none'}")
     arguments.save(flows["sigmoid"].chart())

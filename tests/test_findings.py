@@ -143,6 +143,16 @@ def test_sigmoid_in_a_deep_stack():
     assert "sigmoid in a deep stack" not in found(unrolled, square(2))
 
 
+def test_a_python_loop_is_one_deep_stack():
+    def loss(ws, x):
+        for w in ws:
+            x = jax.nn.sigmoid(x @ w)
+        return jnp.mean(x)
+
+    (finding,) = jf.lint(loss)(square(7), X)
+    assert finding.evidence.startswith("7 or more layers of sigmoid")
+
+
 def test_first_non_finite_value_and_gradient():
     def loss(w, x):
         h = jax.nn.relu(x @ w)

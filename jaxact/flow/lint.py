@@ -77,7 +77,8 @@ def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...
     """Findings in a traced function, of whose inputs some are parameters and the others data."""
     found: dict[Finding, None] = {}
     _walk(closed, [_Value("parameters" if p else "data") for p in is_parameter], found)
-    return tuple(found)
+    # In a stack that is a Python loop each further layer says it again, of more layers: the last is kept.
+    return tuple({(f.rule, f.site, f.file, f.line): f for f in found}.values())
 
 
 def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
