@@ -56,7 +56,7 @@ def test_digits_are_standardised_on_the_training_split_and_held_out_by_class():
 def test_no_paragraph_of_the_documentation_is_both_trained_on_and_held_out():
     text = tasks.documentation()
     parts = ["".join(np.array(text.characters)[part]) for part in text[:3]]
-    assert sum(map(len, parts)) > 400_000
+    assert sum(map(len, parts)) > 300_000  # 373,215 in Python 3.11, more in later ones
     assert [round(len(part) / len("".join(parts)), 3) for part in parts] == [0.9, 0.05, 0.05]
     paragraphs = [part.split("\n\n") for part in parts]
     assert not set(paragraphs[0]) & {*paragraphs[1][1:-1], *paragraphs[2][1:]}
