@@ -115,7 +115,7 @@ def test_the_report_has_the_findings_of_each_network_and_the_theory(result: repo
     assert report.THEORY in text
     found = {row.network.name: " ".join(row.findings) for row in result.rows}
     assert re.search(
-        "sigmoid in a deep stack at the start and the end, 2 of 2 seeds: sigmoid: 4 or more", found["sigmoid"]
+        "sigmoid in a deep stack at the start and the end, 2 of 2 seeds: sigmoid: 10 or more", found["sigmoid"]
     )
     assert re.search("vanishing gradients at the start(| and the end), 2 of 2 seeds", found["sigmoid"])
     assert found["relu"] == ""
