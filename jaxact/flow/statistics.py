@@ -33,7 +33,10 @@ def wide(dtype: Any) -> Any:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))  # traced once for every shape, of which a model has few
 def moments(x: Array, scale: float = 1.0, fold: int = 64) -> Array:
-    """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out."""
+    """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out.
+
+    `fold` is how many entries are added up first; see `_folded`.
+    """
     x = lax.stop_gradient(x).astype(wide(x.dtype))
     finite = jnp.isfinite(x)
     values = jnp.where(finite, x, 0)
