@@ -1,4 +1,4 @@
-"""Compute the rational approximations in jaxact/core/numerics.py and functions/rational.py.
+"""Compute the rational approximations in jaxact/core/numerics.py, functions/rational.py and functions/compact.py.
 
     python -m benchmarks.coefficients
 
@@ -6,6 +6,11 @@ Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, interpolated at Chebyshev nodes o
 arithmetic, which is within a factor of two of the best relative error. N and M have positive coefficients, so that
 Horner's rule does not cancel. The numerator of GELU's slope, N(t) - t M(t) / sqrt(2 pi), is factored as (root - t) S(t)
 for the same reason.
+
+The slope of a function f with one minimum (x*, y*), from y = f(x) and the side of x: on the left it is y r R(r),
+r = sqrt(-log(y / y*)), in which it is smooth from the minimum to where y underflows; on the right s R(s),
+s = sqrt(y - y*), up to where it is 1. Each R is fitted by Lawson's iteration: least squares, reweighted by the error.
+On the right its polynomials are in s less a centre, around which their terms cancel least.
 """
 
 from collections.abc import Callable
@@ -70,6 +75,92 @@ def pade(f: Callable[[np.ndarray], np.ndarray], end: float) -> tuple[np.ndarray,
     return solution[:5], solution[5:], float(error)
 
 
+def _softplus(x: mpmath.mpf) -> mpmath.mpf:
+    return mp.log1p(mp.exp(x))
+
+
+def _tanh_gelu(x: mpmath.mpf) -> mpmath.mpf:
+    return x / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3)))
+
+
+WITH_A_MINIMUM: dict[str, tuple[Callable[[mpmath.mpf], mpmath.mpf], float]] = {
+    "gelu": (_tanh_gelu, -0.75),
+    "gelu, exact": (lambda x: x * mp.ncdf(x), -0.75),
+    "silu": (lambda x: x / (1 + mp.exp(-x)), -1.28),
+    "mish": (lambda x: x * mp.tanh(_softplus(x)), -1.19),
+    "golu": (lambda x: x * mp.exp(-mp.exp(-x)), -0.57),
+}
+"""Function, and about where its minimum is."""
+SIDES = {"left": 6, "right": 7}
+"""Degree of numerator and denominator."""
+
+
+def sampled(
+    f: Callable[[mpmath.mpf], mpmath.mpf], guess: float
+) -> tuple[mpmath.mpf, mpmath.mpf, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Return x*, y*, and for each side the variable, what R is there, and the weight of its error."""
+
+    def slope(x: mpmath.mpf) -> mpmath.mpf:
+        return mp.diff(f, x)
+
+    at = mp.findroot(slope, guess)
+    least = f(at)
+    low, high = mp.mpf(-200), at  # where -y is the smallest normal number of float32
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if -f(middle) < mp.mpf(2) ** -126 else (low, middle)
+    end = at
+    while abs(1 - slope(end)) > mp.mpf(10) ** -8:
+        end += mp.mpf(1) / 4
+    nodes = [(1 - mp.cos(mp.pi * (2 * i + 1) / 600)) / 2 for i in range(300)]
+    left, right = [], []
+    for node in nodes:
+        x = at - (at - low) * node**2
+        r = mp.sqrt(-mp.log(f(x) / least))
+        left.append((r, slope(x) / f(x) / r, f(x) * r / slope(x)))  # relative
+        x = at + (end - at) * node
+        s = mp.sqrt(f(x) - least)
+        right.append((s, slope(x) / s, s))  # absolute
+    columns = {side: tuple(np.array(rows, float).T) for side, rows in (("left", left), ("right", right))}
+    return at, least, columns  # pyright: ignore[reportReturnType]
+
+
+def lawson(v: np.ndarray, target: np.ndarray, weight: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fit N(v) / (1 + v M(v)) to target; return both polynomials, highest power first, and the largest error."""
+    scale = v.max()
+    powers = (v / scale)[:, None] ** np.arange(degree + 1)
+    denominator, emphasis = np.ones_like(v), np.ones_like(v)
+    best = (np.inf, np.zeros(2 * degree + 1))
+    for _ in range(60):
+        w = weight * emphasis / denominator
+        columns = np.concatenate([powers, -target[:, None] * powers[:, 1:]], axis=1)
+        solution = np.linalg.lstsq(columns * w[:, None], target * w)[0]
+        denominator = np.maximum(1 + powers[:, 1:] @ solution[degree + 1 :], 1e-3)
+        error = np.abs(powers @ solution[: degree + 1] / denominator - target) * weight
+        best = min(best, (float(error.max()), solution), key=lambda pair: pair[0])
+        emphasis = emphasis * (1e-3 * error.max() + error)
+        emphasis = np.maximum(emphasis / emphasis.max(), 1e-12)
+    error, solution = best
+    scales = scale ** np.arange(degree + 1)
+    n, m = solution[: degree + 1] / scales, np.array([1, *solution[degree + 1 :]]) / scales
+    return n[::-1], m[::-1], error
+
+
+def inverses() -> None:
+    """Print what functions/compact.py needs."""
+    mp.dps = 40
+    for name, (f, guess) in WITH_A_MINIMUM.items():
+        at, least, columns = sampled(f, guess)
+        print(f"{name}: minimum {mp.nstr(least, 20)} at {mp.nstr(at, 20)}")
+        for side, (v, target, weight) in columns.items():
+            n, m, error = lawson(v, target, weight, SIDES[side])
+            centre = round(2 * v.max()) / 4 if side == "right" else 0.0
+            n, m = (np.poly1d(p)(np.poly1d([1, centre])).coeffs for p in (n, m))
+            print(f"  {side}, up to {v.max():.6g}, centre {centre}: error {error:.2g}")
+            for polynomial in (n, m):
+                print(f"    ({', '.join(f'{c:.10g}' for c in polynomial)}),")
+
+
 def main() -> None:
     """Print the coefficients and the largest error of each form: highest power first, for `rational` lowest first."""
     for name, f, end in (
@@ -101,6 +192,7 @@ def main() -> None:
                 f"  {name} = ({', '.join(mp.nstr(c, digits) for c in p)})", "positive" if min(p) > 0 else "NOT POSITIVE"
             )
     print("root =", mp.nstr(gelu_minimum(), 40))
+    inverses()
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ def test_kept_arrays_along_an_axis(case):
     assert kept(case) <= case.row.keeps + 0.05
 
 
+@pytest.mark.parametrize("function", [jaxact.gelu, jaxact.mish, jaxact.tanh, jaxact.hard_sigmoid])
+def test_compact_keeps_a_bit_at_most(function):
+    """Beside the output, which W2's gradient needs: a 32nd of a float32 array."""
+    assert kept(jaxact.compact(function)) <= 1 / 32 + 0.01
+
+
 def test_the_bounds_of_the_design():
     for row, most in (("relu", 0), ("leaky_relu", 0), ("relu6", 0.25), ("hard_tanh", 0.25), ("gelu", 1), ("mish", 1)):
         assert jaxact.info(row).keeps <= most

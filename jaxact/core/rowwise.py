@@ -33,7 +33,7 @@ class Axes(NamedTuple):
 
 def difference(a: Array, b: Array) -> tuple[Array, Array]:
     """Return a - b as its rounding and the exact rest (0 where that overflows); inf - inf counts as 0."""
-    high = jnp.where((a == b) & jnp.isinf(a), 0, a - b)
+    high = jnp.where(a == b, 0, a - b)
     part = high - a
     rest = (a - (high - part)) - (b + part)
     return high, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)

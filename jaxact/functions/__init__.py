@@ -1,5 +1,6 @@
 """Every activation, a family a file."""
 
+from jaxact.functions.compact import *
 from jaxact.functions.exponential import *
 from jaxact.functions.gated import *
 from jaxact.functions.gelu import *

@@ -21,15 +21,22 @@ from jaxact.core.rowwise import Axes, AxisName, along_axis, as_mask, centred, di
 __all__ = ["gumbel_softmax", "log_softmax", "logsumexp", "softmax", "softmin"]
 
 
-def _exponent(x: Array, maximum: Array, temperature: Array | None) -> tuple[Array, Array]:
-    """(x - maximum) / temperature as its rounding, which alone would cost exp(-80) up to 64 ulp, and the rest."""
-    high, low = difference(widen(x), maximum)
+def _exponent(x: Array, maximum: Array, temperature: Array | None) -> tuple[Array, Array | None]:
+    """(x - maximum) / temperature as its rounding, which alone would cost exp(-80) up to 64 ulp, and the rest.
+
+    Of 16-bit x there is no rest: 64 ulp of float32 are none of theirs.
+    """
+    wide = widen(x)
+    if x.dtype != wide.dtype:
+        high = jnp.where(wide == maximum, 0, wide - maximum)
+        return high if temperature is None else high / temperature, None
+    high, low = difference(wide, maximum)
     return (high, low) if temperature is None else quotient(high, low, temperature)
 
 
-def _exp(high: Array, low: Array, valid: Array) -> Array:
+def _exp(high: Array, low: Array | None) -> Array:
     e = jnp.exp(high)
-    return jnp.where(valid, e + e * low, 0)
+    return e if low is None else e + e * low
 
 
 def _total(axes: Axes, e: Array, e_sink: Array | None = None) -> tuple[Array, Array]:
@@ -44,22 +51,26 @@ def _total(axes: Axes, e: Array, e_sink: Array | None = None) -> tuple[Array, Ar
     return count, others
 
 
-def _valid(x: Array, where: Array | None) -> Array:
-    return x != -jnp.inf if where is None else (x != -jnp.inf) & where
+def _seen(x: Array, where: Array | None) -> Array:
+    """The logits, -inf where they are left out."""
+    return x if where is None else jnp.where(where, x, -jnp.inf)
 
 
-def _maximum(axes: Axes, x: Array, where: Array | None, sink: Array | None) -> Array:
-    m = axes.max(widen(jnp.where(_valid(x, where), x, -jnp.inf)))
-    return m if sink is None else jnp.maximum(m, jax.lax.stop_gradient(sink))
+def _maximum(axes: Axes, x: Array, sink: Array | None) -> Array:
+    """The largest logit, or 0 where all are -inf, so that their exponentials are 0."""
+    m = axes.max(widen(x))
+    m = m if sink is None else jnp.maximum(m, jax.lax.stop_gradient(sink))
+    return jnp.where(m == -jnp.inf, 0, m)
 
 
 def _shares(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
 ) -> tuple[Array, Array | None]:
     """The probabilities, and the sink's share of each row."""
-    m = _maximum(axes, x, where, sink)
-    e = _exp(*_exponent(x, m, temperature), _valid(x, where))
-    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature), _valid(sink, None))
+    x = _seen(x, where)
+    m = _maximum(axes, x, sink)
+    e = _exp(*_exponent(x, m, temperature))
+    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature))
     count, others = _total(axes, e, e_sink)
     total = jnp.where(count + others == 0, 1, count + others)
     return (e / total).astype(x.dtype), None if e_sink is None else e_sink / total
@@ -70,7 +81,7 @@ def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, .
     x, where, temperature, sink = primals
     t, _, t_temperature, t_sink = tangents
     live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
-    m = _maximum(axes, x, where, sink) if live else None
+    m = _maximum(axes, _seen(x, where), sink) if live else None
 
     def tangent(x: Array, t: Array | SymbolicZero) -> Array:
         result = jnp.zeros(x.shape, widen(x).dtype) if isinstance(t, SymbolicZero) else widen(t)
@@ -206,13 +217,14 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
 def _log_softmax_kernel(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
 ) -> Array:
-    valid = _valid(x, where)
-    m = _maximum(axes, x, where, sink)
+    x = _seen(x, where)
+    m = _maximum(axes, x, sink)
     high, low = _exponent(x, m, temperature)
-    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature), _valid(sink, None))
+    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature))
     # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    count, others = _total(axes, _exp(high, low, valid), e_sink)
-    return jnp.where(valid, high - (jnp.log1p((count - 1) + others) - low), -jnp.inf).astype(x.dtype)
+    count, others = _total(axes, _exp(high, low), e_sink)
+    log = jnp.log1p((count - 1) + others)
+    return jnp.where(x == -jnp.inf, -jnp.inf, high - (log if low is None else log - low)).astype(x.dtype)
 
 
 @functools.partial(_log_softmax_kernel.defjvp, symbolic_zeros=True)
@@ -221,7 +233,7 @@ def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, 
     def tangent(primals: tuple[Any, ...], t: Array, t_sink: Array | None) -> Array:
         x, where, *parameters = primals
         y, y_sink = _softmax_kernel(axes, widen(x), where, *parameters)
-        return centred(axes, y, _valid(x, where), t, y_sink, t_sink)[0].astype(x.dtype)
+        return centred(axes, y, _seen(x, where) != -jnp.inf, t, y_sink, t_sink)[0].astype(x.dtype)
 
     return _log_softmax_kernel(axes, *primals), tangent(primals, *_logit_tangents(axes, primals, tangents))
 
@@ -354,17 +366,18 @@ def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None
     e, m = _exponentials(axes, a, where)
     if b is None:
         count, others = _total(axes, e)
-        log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)
+        log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)  # of nothing -inf and 0
     else:
         total = axes.sum(jnp.where(e == 0, 0, widen(b) * e))
         log, sign = jnp.log(jnp.abs(total)), jnp.sign(total)
-    return jnp.where(m == -jnp.inf, m, m + log).astype(a.dtype), sign.astype(a.dtype)
+    return (m + log).astype(a.dtype), sign.astype(a.dtype)
 
 
 def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array]:
-    """exp(x - m) with 0 for what is left out, and the row's maximum m."""
-    m = _maximum(axes, x, where, None)
-    return _exp(*difference(widen(x), m), _valid(x, where)), m
+    """exp(x - m) with 0 for what is left out, and the row's maximum m (0 for -inf)."""
+    x = _seen(x, where)
+    m = _maximum(axes, x, None)
+    return _exp(*_exponent(x, m, None)), m
 
 
 @functools.partial(_logsumexp_kernel.defjvp, symbolic_zeros=True)
