@@ -1,8 +1,12 @@
-"""Values, first and second derivatives, forward and reverse, within the error unit's bounds in every float type."""
+"""Values, first and second derivatives, forward and reverse, within the error unit's bounds in every float type.
+
+And at the ends, in the same programs: the limits at +-inf, no NaN from any number, and NaN from NaN.
+"""
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl.testing import parameterized
 
 from tests.cases import POINTWISE
@@ -23,6 +27,23 @@ def _both(function):
     return lambda x: [_reverse(function)(x), jax.jvp(function, (x,), (jnp.ones_like(x),))[1]]
 
 
+def _with_ends(case, dtype):
+    """The inputs; behind them the largest, subnormal and infinite numbers, joints, NaN. And where the inputs are."""
+    info = jnp.finfo(dtype)
+    largest = float(info.max)
+    sizes = np.array([np.inf, largest, np.sqrt(largest), 1, info.tiny, info.smallest_subnormal, 0], np.float64)
+    ends = np.concatenate([-sizes, sizes, np.array(case.oracle.joints), [np.nan]])
+    within = inputs(dtype, case.oracle.joints)
+    return np.concatenate([within, ends.astype(within.dtype)]), slice(within.size)
+
+
+def _hold_at_the_ends(x, within, result, what):
+    """No NaN from a number, and one from NaN."""
+    x, y = x[within.stop :], np.asarray(result)[within.stop :]
+    assert not np.any(np.isnan(y[:-1])), f"{what} at {x[:-1][np.isnan(y[:-1])]}"
+    assert np.isnan(y[-1]) or not what.startswith("value"), f"{what}: {y[-1]} from NaN"
+
+
 class TestDerivatives(chex.TestCase):
     # Without jit it is the same program in pieces: values and first derivatives in one type are enough for that.
     @chex.variants(without_jit=True)
@@ -36,9 +57,17 @@ class TestDerivatives(chex.TestCase):
     def test_all_orders(self, case, dtype):
         with jax.enable_x64(dtype == "float64"):
             together = self.variant(lambda x: ([case(x)], _both(case)(x), _both(_reverse(case))(x)))
-            results = together(jnp.asarray(inputs(dtype, case.oracle.joints)))
+            x, within = _with_ends(case, dtype)
+            results = jax.tree.map(np.asarray, together(jnp.asarray(x)))
             for order, ways in enumerate(results):
-                check(case, lambda x, ways=ways: ways, dtype, order)
+                for way in ways:
+                    _hold_at_the_ends(x, within, way, ("value", "first derivative", "second derivative")[order])
+                check(case, lambda x, ways=ways: [way[within] for way in ways], dtype, order)
+        if not case.parameters and dtype == "float32":
+            (value,), slopes, _ = results
+            ends = within.stop + np.array([0, 7])
+            chex.assert_trees_all_equal(value[ends], np.array(case.row.limits, dtype))
+            chex.assert_trees_all_equal(*(slope[ends] for slope in slopes), np.array(case.row.slope_limits, dtype))
 
     @chex.variants(with_jit=True)
     @parameterized.named_parameters(
@@ -56,5 +85,8 @@ class TestDerivatives(chex.TestCase):
                 return [reverse.astype(x.dtype), jax.jvp(function, (parameter,), (jnp.ones_like(parameter),))[1]]
 
             together = self.variant(lambda x: {name: in_one(name, x) for name in case.numbers})
-            for name, ways in together(jnp.asarray(inputs(dtype, case.oracle.joints))).items():
-                check(case, lambda x, ways=ways: ways, dtype, 1, name)
+            x, within = _with_ends(case, dtype)
+            for name, ways in jax.tree.map(np.asarray, together(jnp.asarray(x))).items():
+                for way in ways:
+                    _hold_at_the_ends(x, within, way, f"d/d{name}")
+                check(case, lambda x, ways=ways: [way[within] for way in ways], dtype, 1, name)

@@ -97,3 +97,14 @@ def test_parameters_per_channel(case):
     for values, gradients in both_ways(x, parameters):
         chex.assert_trees_all_close(*values, rtol=1e-6)
         chex.assert_trees_all_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in DEFAULTS if case.row.kind == "pointwise"], ids=lambda case: case.name
+)
+def test_no_entries_and_no_axes(case):
+    """Such arrays keep their shape, as does their gradient."""
+    assert case(jnp.zeros((3, 0))).shape == (3, 0)
+    for shape in ((), (0,), (3, 0)):
+        x = jax.ShapeDtypeStruct(shape, jnp.float32)
+        chex.assert_shape(jax.eval_shape(lambda x: (case(x), jax.grad(lambda x: case(x).sum())(x)), x), shape)

@@ -31,7 +31,14 @@ def sigmoid_curvature(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0) + log1p(jnp.exp(-jnp.abs(x)))
+
+
+def log1p(e: Array) -> Array:
+    """log(1 + e) for 0 <= e <= 1, which XLA's takes longer for: 2 artanh(s) with s = e / (2 + e), an odd series."""
+    double = e / (1 + e / 2)
+    powers = range(8 if e.dtype == jnp.float32 else 16)  # s^2 <= 1/9: to 1.4e-9 and 1.6e-17 of itself
+    return double * horner([1 / ((2 * k + 1) * 4**k) for k in reversed(powers)], jnp.square(double))
 
 
 def expm1(x: Array) -> Array:

@@ -19,7 +19,7 @@ _softplus = pointwise("softplus", numerics.softplus, numerics.sigmoid, curvature
 
 def _scaled_value(x: Array, beta: Array) -> Array:
     _, e = numerics.scaled_decay(x, beta)
-    return jnp.maximum(x, 0) + jnp.log1p(e) / beta
+    return jnp.maximum(x, 0) + numerics.log1p(e) / beta
 
 
 def _scaled_slope(x: Array, beta: Array) -> Array:
@@ -37,7 +37,7 @@ def _scaled_beta_slope(x: Array, beta: Array) -> Array:
     size, low = numerics.scaled(x, beta)
     root = numerics.decay(size / 2, low / 2)
     e = jnp.maximum(jnp.square(root), 1e-30)
-    return -jnp.square(root / beta) * (size / (1 + e) + jnp.log1p(e) / e)
+    return -jnp.square(root / beta) * (size / (1 + e) + numerics.log1p(e) / e)
 
 
 _scaled_softplus = pointwise("softplus", _scaled_value, _scaled_slope, _scaled_beta_slope, curvature=_scaled_curvature)
