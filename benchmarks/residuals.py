@@ -4,28 +4,41 @@
     python -m benchmarks.residuals --platform v5e     compiled for a TPU v5e, with neither device here (h100 likewise);
                                                       needs the extra `aot`
 
-The program is the gradient of `h + act(h W1) W2` over 8 layers. Memory is the compiler's own count of temporary
-bytes, less that of the same program without an activation, in arrays of the hidden size. Writes
-benchmarks/results/residuals.json, into which each run merges what it measured, and residuals.md, which is made from it.
+The programs are gradients over 8 layers, scanned or unrolled:
+
+- feed-forward, `h + f(h W1) W2`, in arrays of the hidden size; `compact` functions too;
+- gated, `h + f(h W1, h W2) W3`, likewise: gate and value are one array each;
+- attention, `h + f(q k^T) v`, in arrays of the scores;
+- a transformer's whole training step, 12 layers of both, in MiB.
+
+Memory is the compiler's own count of temporary bytes, less that of the same program with the identity for f, or a sum
+for the gated. Kernels are the fusions and other computing instructions of the optimised program, less those of the same
+program, in the forward pass and in what the gradient adds to it. Writes benchmarks/results/residuals.json, into which
+each run merges what it measured, and residuals.md and residuals.png, which are made from it.
 """
 
 import argparse
+import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable
 from typing import Any
 
+import altair as alt
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+import jaxact
 from benchmarks.report import RESULTS, environment, merge, table
 from jaxact.core import catalog
 
 LAYERS, BATCH, WIDTH, HIDDEN = 8, 256, 256, 1024
 KERNEL = r"^\s+(?:ROOT )?%?\S+ = \S+ (?:fusion|custom-call|dot|convolution)\("
+ORDER = ["jaxact", "compact", "jax.nn"]
 TOPOLOGIES = {
     "v5e": {"platform": "tpu", "topology_name": "v5e:2x2"},
     "h100": {"platform": "cuda", "topology_name": "h100", "topology": "1x1x1"},
@@ -49,29 +62,50 @@ def device(platform: str) -> Any:
     return topologies.get_topology_desc(**TOPOLOGIES[platform], **extra).devices[0]
 
 
-def compiled(activation: Callable[[Array], Array], dtype: str, unroll: bool, target: Any) -> Any:
-    """Compile the gradient of the feed-forward blocks."""
+Loss = Callable[[Any, Array], Array]
 
-    def loss(weights: tuple[Array, Array], h: Array) -> Array:
-        def block(h: Array, layer: tuple[Array, Array]) -> tuple[Array, None]:
-            first, second = layer
-            return h + activation(h @ first) @ second, None
 
-        h, _ = lax.scan(block, h, weights, unroll=LAYERS if unroll else 1)
+def stacked(block: Callable[[Array, Any], Array], unroll: bool) -> Loss:
+    """The loss of a stack of blocks `(h, weights of a layer)`."""
+
+    def loss(weights: Any, h: Array) -> Array:
+        h, _ = lax.scan(lambda h, layer: (block(h, layer), None), h, weights, unroll=LAYERS if unroll else 1)
         return jnp.sum(jnp.square(h.astype(jnp.float32)))
 
+    return loss
+
+
+def feed_forward(f: Callable[..., Array]) -> Callable[[Array, Any], Array]:
+    """The block with one activation."""
+    return lambda h, w: h + f(h @ w[0]) @ w[1]
+
+
+def gated(f: Callable[..., Array]) -> Callable[[Array, Any], Array]:
+    """The block with a gate and a value."""
+    return lambda h, w: h + f(h @ w[0], h @ w[2]) @ w[1]
+
+
+def attention(f: Callable[..., Array]) -> Callable[[Array, Any], Array]:
+    """One head over all of h's rows."""
+    return lambda h, w: h + f((h @ w[0]) @ (h @ w[1]).T) @ (h @ w[2])
+
+
+BLOCKS = {"feed-forward": feed_forward, "gated": gated, "attention": attention}
+SHAPES = {
+    "feed-forward": [(WIDTH, HIDDEN), (HIDDEN, WIDTH)],
+    "gated": [(WIDTH, HIDDEN), (HIDDEN, WIDTH), (WIDTH, HIDDEN)],
+    "attention": [(WIDTH, 64), (WIDTH, 64), (WIDTH, WIDTH)],
+}
+UNIT = {"feed-forward": BATCH * HIDDEN, "gated": BATCH * HIDDEN, "attention": BATCH * BATCH}
+"""Entries of what memory is counted in."""
+NOTHING = {"feed-forward": lambda x: x, "gated": lambda gate, value: gate + value, "attention": lambda x: x}
+
+
+def compiled(function: Callable[..., Any], target: Any, *arguments: Any) -> Any:
+    """Compile for a device, of which there need not be one here."""
     sharding = NamedSharding(Mesh(np.array([target]), ("d",)), PartitionSpec())
-
-    def argument(*shape: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=sharding)
-
-    weights = (argument(LAYERS, WIDTH, HIDDEN), argument(LAYERS, HIDDEN, WIDTH))
-    return jax.jit(jax.grad(loss)).lower(weights, argument(BATCH, WIDTH)).compile()
-
-
-def arrays(program: Any, dtype: str) -> float:
-    """Temporary memory of a program in arrays of the hidden size over all layers."""
-    return program.memory_analysis().temp_size_in_bytes / (LAYERS * BATCH * HIDDEN * jnp.dtype(dtype).itemsize)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arguments)
+    return jax.jit(function).lower(*shapes).compile()
 
 
 def kernels(program: Any) -> int:
@@ -79,62 +113,166 @@ def kernels(program: Any) -> int:
     return len(re.findall(KERNEL, program.as_text(), re.MULTILINE))
 
 
-def measure(platform: str, names: list[str]) -> dict[str, Any]:
-    """Compile every function: "platform/dtype/form/function/provider" -> arrays kept and kernels added."""
+def cost(block: str, f: Callable[..., Array], dtype: str, unroll: bool, target: Any) -> tuple[float, int, int]:
+    """Temporary memory of the gradient in units, kernels of the forward pass, and those that the gradient adds."""
+    kind = jnp.dtype(dtype)
+    weights = [jax.ShapeDtypeStruct((LAYERS, *shape), kind) for shape in SHAPES[block]]
+    arguments = weights, jax.ShapeDtypeStruct((BATCH, WIDTH), kind)
+    loss = stacked(BLOCKS[block](f), unroll)
+    gradient, forward = compiled(jax.grad(loss), target, *arguments), compiled(loss, target, *arguments)
+    unit = LAYERS * UNIT[block] * kind.itemsize
+    ahead = kernels(forward)
+    return gradient.memory_analysis().temp_size_in_bytes / unit, ahead, kernels(gradient) - ahead
+
+
+def providers(row: catalog.Row) -> dict[str, Callable[..., Array]]:
+    """A function of the catalog, its `compact` form, and jax.nn's."""
+    peer = getattr(jax.nn, row.name, None)
+    if row.name == "glu":
+        packed = lambda f: lambda gate, value: f(jnp.concatenate([value, gate], -1))  # noqa: E731
+        return {"jaxact": packed(row.function), "jax.nn": packed(jax.nn.glu)}
+    found: dict[str, Callable[..., Array]] = {"jaxact": row.function}
+    with contextlib.suppress(ValueError):
+        found["compact"] = jaxact.compact(row.function)
+    gates = {"swiglu": jax.nn.silu, "geglu": jax.nn.gelu, "reglu": jax.nn.relu, "bilinear": lambda gate: gate}
+    if row.name in gates:
+        found["jax.nn"] = lambda gate, value: gates[row.name](gate) * value
+    elif peer is not None:
+        found["jax.nn"] = peer
+    return found
+
+
+def block_of(row: catalog.Row) -> str | None:
+    """Where a function is measured, if it is."""
+    if row.kind == "pointwise":
+        return None if row.name in ("prelu", "identity", "threshold") else "feed-forward"
+    return {"gated": "gated", "axis": "attention" if row.name == "softmax" else None}.get(row.kind)
+
+
+def measure(platform: str, names: list[str], dtype: str, form: str) -> dict[str, Any]:
+    """Compile every function: "platform/dtype/form/block/function/provider" -> arrays kept and kernels added."""
     target, results = device(platform), {}
+    chosen = [(row, block) for row in catalog.rows() if (block := block_of(row)) and (not names or row.name in names)]
+    base = {b: cost(b, NOTHING[b], dtype, form == "unrolled", target) for b in {b for _, b in chosen}}
+    for row, block in chosen:
+        for provider, function in providers(row).items():
+            found = cost(block, function, dtype, form == "unrolled", target)
+            kept, forward, backward = (a - b for a, b in zip(found, base[block], strict=True))
+            facts = {"arrays": round(kept, 3), "forward": forward, "backward": backward}
+            results[f"{platform}/{dtype}/{form}/{block}/{row.name}/{provider}"] = facts
+    return results
+
+
+def transformer(platform: str) -> dict[str, Any]:
+    """A whole training step of 12 layers of 8 heads: "platform/transformer/dtype/activation/provider" -> MiB."""
+    layers, batch, length, width, heads, hidden = 12, 4, 512, 512, 8, 2048
+    target, results = device(platform), {}
+
+    def normed(h: Array) -> Array:
+        wide = h.astype(jnp.float32)
+        return (wide * lax.rsqrt(jnp.mean(jnp.square(wide), -1, keepdims=True) + 1e-6)).astype(h.dtype)
+
+    def step(softmax: Any, f: Any, weights: dict[str, Array], h: Array) -> tuple[dict[str, Array], Array]:
+        def layer(h: Array, w: dict[str, Array]) -> tuple[Array, None]:
+            q, k, v = jnp.moveaxis((normed(h) @ w["qkv"]).reshape(batch, length, 3, heads, -1), 2, 0)
+            shares = softmax(jnp.einsum("blhd,bmhd->bhlm", q, k) * (width // heads) ** -0.5)
+            h = h + jnp.einsum("bhlm,bmhd->blhd", shares, v).reshape(h.shape) @ w["out"]
+            return h + f(normed(h) @ w["up"]) @ w["down"], None
+
+        def loss(weights: dict[str, Array]) -> Array:
+            return jnp.mean(jnp.square(lax.scan(layer, h, weights)[0].astype(jnp.float32)))
+
+        value, gradient = jax.value_and_grad(loss)(weights)
+        return jax.tree.map(lambda w, g: (w - 1e-3 * g).astype(w.dtype), weights, gradient), value
+
     for dtype in ("float32", "bfloat16"):
-        for form in ("scanned", "unrolled"):
-            base = compiled(lambda x: x, dtype, form == "unrolled", target)
-            for row in catalog.rows():
-                if row.kind != "pointwise" or (names and row.name not in names) or row.name == "prelu":
-                    continue
-                for provider, function in (("jaxact", row.function), ("jax.nn", getattr(jax.nn, row.name, None))):
-                    if function is not None:
-                        program = compiled(function, dtype, form == "unrolled", target)
-                        results[f"{platform}/{dtype}/{form}/{row.name}/{provider}"] = {
-                            "arrays": round(arrays(program, dtype) - arrays(base, dtype), 3),
-                            "kernels": kernels(program) - kernels(base),
-                        }
-            print(platform, dtype, form, flush=True)
+        of = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))  # noqa: B023, E731
+        weights = {
+            "qkv": of(layers, width, 3 * width),
+            "out": of(layers, width, width),
+            "up": of(layers, width, hidden),
+            "down": of(layers, hidden, width),
+        }
+        for name in ("relu", "gelu", "silu", "mish"):
+            row = catalog.info(name)
+            for provider, function in providers(row).items():
+                softmax = jax.nn.softmax if provider == "jax.nn" else jaxact.softmax
+                program = compiled(
+                    functools.partial(step, softmax, function), target, weights, of(batch, length, width)
+                )
+                size = program.memory_analysis().temp_size_in_bytes / 2**20
+                results[f"{platform}/transformer/{dtype}/{name}/{provider}"] = round(size, 1)
     return results
 
 
 def write(results: dict[str, Any]) -> None:
-    """Write residuals.md from all that residuals.json holds."""
+    """Write residuals.md and residuals.png from all that residuals.json holds."""
     text = [
         "# What a backward pass keeps\n",
-        "Written by `python -m benchmarks.residuals`: what an activation adds to the temporary memory of the gradient "
-        f"of `h + act(h W1) W2` over {LAYERS} layers, in arrays of the hidden size, and behind the slash the kernels "
-        "(fusions and other computing instructions of the optimised program) that it adds. Unrolled, XLA fuses and "
-        "recomputes by itself, and most of the difference goes.\n",
+        "Written by `python -m benchmarks.residuals`, which says what is measured: arrays that an activation adds to "
+        "the temporary memory of a gradient and, behind the slash, the kernels that it adds to the forward pass and to "
+        "the backward pass. Unrolled, XLA fuses and recomputes by itself, and most of the difference goes.\n",
     ]
-    measured = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 4}
+    measured = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 5}
+    steps = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 4 and "/transformer/" in k}
     for platform in dict.fromkeys(k[0] for k in measured):
-        columns = list(dict.fromkeys((k[1], k[2], k[4]) for k in measured if k[0] == platform))
-        names = dict.fromkeys(k[3] for k in measured if k[0] == platform)
-        rows = []
-        for name in names:
-            cells = [measured.get((platform, dtype, form, name, p)) for dtype, form, p in columns]
-            rows.append([name, *(f"{c['arrays']:.2f} / {c['kernels']:+d}" if c else "" for c in cells)])
         where = ", ".join(f"{k} {v}" for k, v in results[f"environment, {platform}"].items())
-        text.append(f"## {platform}\n\n{where}\n\n" + table(["function", *(", ".join(c) for c in columns)], rows))
+        text.append(f"## {platform}\n\n{where}\n")
+        for block in BLOCKS:
+            here = {k[1:3] + k[4:]: v for k, v in measured.items() if k[0] == platform and k[3] == block}
+            columns = sorted({(k[0], k[1], k[3]) for k in here}, key=lambda c: (*c[:2], ORDER.index(c[2])))
+            rows = []
+            for name in dict.fromkeys(k[2] for k in here):
+                cells = [here.get((dtype, form, name, p)) for dtype, form, p in columns]
+                rows.append(
+                    [name, *(f"{c['arrays']:.2f} / {c['forward']:+d} {c['backward']:+d}" if c else "" for c in cells)]
+                )
+            if rows:
+                text.append(f"### {block}\n\n" + table(["function", *(", ".join(c) for c in columns)], rows))
+        rows = [
+            [f"{dtype}, {name}", *(steps.get((platform, "transformer", dtype, name, p), "") for p in ORDER)]
+            for dtype, name in dict.fromkeys((k[2], k[3]) for k in steps if k[0] == platform)
+        ]
+        text.append("### a transformer's training step, MiB\n\n" + table(["type, activation", *ORDER], rows))
     (RESULTS / "residuals.md").write_text("\n".join(text))
+    points = [
+        {"platform": k[0], "function": k[4], "provider": k[5], "arrays": v["arrays"]}
+        for k, v in measured.items()
+        if k[1:4] == ("bfloat16", "scanned", "feed-forward")
+    ]
+    chart = (
+        alt.Chart(alt.Data(values=points))
+        .mark_point(filled=True, size=50)
+        .encode(
+            alt.X("arrays:Q", title="arrays kept, bfloat16, scanned"),
+            alt.Y("function:N", title=None),
+            alt.Color("provider:N", title=None, sort=ORDER),
+        )
+        .properties(width=240)
+        .facet(alt.Facet("platform:N", title=None), columns=3)
+    )
+    chart.save(RESULTS / "residuals.png", scale_factor=2)
 
 
 def main() -> None:
     """Compile, merge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("functions", nargs="*", help="names from the catalog; default all")
+    parser.add_argument("functions", nargs="*", help="names from the catalog; default all, and a transformer")
     parser.add_argument("--platform", choices=["cpu", "h100", "v5e"], default="cpu")
     arguments = parser.parse_args()
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    jax.config.update("jax_platforms", "cpu")
     if arguments.platform == "v5e":
         os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     if arguments.platform == "h100":
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
     results = {f"environment, {arguments.platform}": environment("libtpu", "jax-cuda13-plugin")}
-    results |= measure(arguments.platform, arguments.functions)
-    write(merge("residuals", results))
+    for dtype in ("float32", "bfloat16"):
+        for form in ("scanned", "unrolled"):
+            results |= measure(arguments.platform, arguments.functions, dtype, form)
+            write(merge("residuals", results))
+            print(arguments.platform, dtype, form, flush=True)
+    if not arguments.functions:
+        write(merge("residuals", transformer(arguments.platform)))
 
 
 if __name__ == "__main__":

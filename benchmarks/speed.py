@@ -1,6 +1,6 @@
 """Time every activation beside jax.nn, PyTorch (where it is installed) and a copy of the same arrays.
 
-    python -m benchmarks.speed                     2^12, 2^16, 2^20 and 2^24 entries; rows of 64 to 32,768
+    python -m benchmarks.speed                     2^10, 2^16, 2^20 and 2^24 entries; rows of 64 to 32,768
     python -m benchmarks.speed --quick gelu silu   2^16 entries only, and two functions
 
 Forward, and forward with backward, in float32 and bfloat16. All who are compared are timed in turns in one run, so that
@@ -34,7 +34,7 @@ try:
 except ModuleNotFoundError:
     torch = None
 
-SIZES = {"pointwise": (2**12, 2**16, 2**20, 2**24), "axis": (64, 1024, 32_768)}
+SIZES = {"pointwise": (2**10, 2**16, 2**20, 2**24), "axis": (64, 1024, 32_768)}
 """Entries, and for softmax the length of a row; there are 2^20 entries of rows."""
 QUICK = {"pointwise": (2**16,), "axis": (1024,)}
 LAYERS = 48
@@ -143,7 +143,7 @@ def passes(chosen: Iterable[Case], sizes: Mapping[str, Iterable[int]], turns: in
                         runs[who] = (in_torch if who == "torch" else in_jax)(function, backward, *arrays)
                     runs["copy"] = copy(backward, *arrays)
                     which = "forward and backward" if backward else "forward"
-                    for who, result in in_turns(runs, turns).items():
+                    for who, result in in_turns(runs, turns if size < 2**24 else turns // 4).items():
                         results[f"{jax.__version__}/{dtype}/{which}/{size}/{case.name}/{who}"] = result
         print(case.name, flush=True)
     return results
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one size, few turns")
     arguments = parser.parse_args()
     chosen = cases(arguments.functions)
-    turns = 15 if arguments.quick else 40
+    turns = 12 if arguments.quick else 24
     setting = {**environment("jaxlib", "torch"), "load": f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"}
     results = {f"environment/{jax.__version__}": setting}
     results |= calls(chosen, turns) | importing(5) | compiling(chosen, 3)
