@@ -14,12 +14,13 @@ The programs are gradients over 8 layers, scanned or unrolled:
 Memory is the compiler's own count of temporary bytes, less that of the same program with the identity for f, or a sum
 for the gated. Kernels are the fusions and other computing instructions of the optimised program, less those of the same
 program, in the forward pass and in what the gradient adds to it. Writes benchmarks/results/residuals.json, into which
-each run merges what it measured, and residuals.md and residuals.png, which are made from it.
+each run merges what it measured, and residuals.md and residuals.svg, which are made from it.
 """
 
 import argparse
 import contextlib
 import functools
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -36,7 +37,7 @@ import jaxact
 from benchmarks.report import RESULTS, environment, merge, table
 from jaxact.core import catalog
 
-LAYERS, BATCH, WIDTH, HIDDEN = 8, 256, 256, 1024
+LAYERS, BATCH, WIDTH, HIDDEN = 8, 2048, 1024, 4096  # more than a TPU holds beside its cores, which it would not count
 KERNEL = r"^\s+(?:ROOT )?%?\S+ = \S+ (?:fusion|custom-call|dot|convolution)\("
 ORDER = ["jaxact", "compact", "jax.nn"]
 TOPOLOGIES = {
@@ -144,8 +145,10 @@ def providers(row: catalog.Row) -> dict[str, Callable[..., Array]]:
 
 def block_of(row: catalog.Row) -> str | None:
     """Where a function is measured, if it is."""
+    if inspect.Parameter.empty in row.parameters.values() or row.name == "identity":
+        return None
     if row.kind == "pointwise":
-        return None if row.name in ("prelu", "identity", "threshold") else "feed-forward"
+        return "feed-forward"
     return {"gated": "gated", "axis": "attention" if row.name == "softmax" else None}.get(row.kind)
 
 
@@ -206,7 +209,7 @@ def transformer(platform: str) -> dict[str, Any]:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Write residuals.md and residuals.png from all that residuals.json holds."""
+    """Write residuals.md and residuals.svg from all that residuals.json holds."""
     text = [
         "# What a backward pass keeps\n",
         "Written by `python -m benchmarks.residuals`, which says what is measured: arrays that an activation adds to "
@@ -251,7 +254,7 @@ def write(results: dict[str, Any]) -> None:
         .properties(width=240)
         .facet(alt.Facet("platform:N", title=None), columns=3)
     )
-    chart.save(RESULTS / "residuals.png", scale_factor=2)
+    chart.save(RESULTS / "residuals.svg")
 
 
 def main() -> None:

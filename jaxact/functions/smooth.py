@@ -28,8 +28,13 @@ def _silu_slope(x: Array) -> Array:
 
 def _silu_curvature(x: Array) -> Array:
     size = jnp.minimum(jnp.abs(x), 1000)
-    e = jnp.exp(-size)
-    return e * (2 * (1 + e) - size * (1 - e)) / (1 + e) ** 3
+    return _curvature(size, jnp.exp(-size))
+
+
+def _curvature(size: Array, e: Array) -> Array:
+    # 2 (1 + e) - size (1 - e) as (2 - size) + e (2 + size) with the product's rest, or it is 0 beside its root, 2.399.
+    high, low = numerics.product(e, 2 + size)
+    return e * (((2 - size) + high) + low) / (1 + e) ** 3
 
 
 _silu = pointwise("silu", _silu_value, _silu_slope, curvature=_silu_curvature)
@@ -198,12 +203,13 @@ def _scaled_silu_value(x: Array, beta: Any = 1.0) -> Array:
 def _scaled_silu_slope(x: Array, beta: Array | float) -> Array:
     size, low = numerics.scaled(x, beta)
     e = numerics.decay(size, low)
-    return jnp.where(x * beta > 0, 1 + (e + size * e), e * ((1 - size) + (e - low))) / jnp.square(1 + e)
+    near = e - low
+    rest = (e - near) - low  # or it is 0 beside its root
+    return jnp.where(x * beta > 0, 1 + (e + size * e), e * (((1 - size) + near) + rest)) / jnp.square(1 + e)
 
 
 def _scaled_silu_curvature(x: Array, beta: Array | float) -> Array:
-    size, e = numerics.scaled_decay(x, beta)
-    return beta * (e * (2 * (1 + e) - size * (1 - e)) / (1 + e) ** 3)
+    return beta * _curvature(*numerics.scaled_decay(x, beta))
 
 
 def _scaled_silu_beta_slope(x: Array, beta: Array) -> Array:

@@ -48,7 +48,7 @@ def curve(row: Row, bound: Mapping[str, Any] | None = None) -> Curve:
     claimed = settings(row)
     bound = claimed if bound is None else bound
     function, setting = _along_a_line(row, bound)
-    compute = _with_derivatives(function)
+    compute = _with_derivatives(function if row.kind == "pointwise" else jax.vmap(function))
 
     kinks = np.array(sorted(row.kinks) if bound == claimed else [], np.float32)
     half = _half_width(row, compute, kinks)
@@ -78,14 +78,14 @@ def _along_a_line(row: Row, bound: Mapping[str, Any]) -> tuple[Callable[[Array],
 
 
 def _with_derivatives(function: Callable[[Array], Array]) -> Callable[[np.ndarray], np.ndarray]:
-    """Map x to f, f' and f'' there. Every call has the same shape, so that it compiles once."""
+    """Map x to f, f' and f'' there, of an elementwise f. Every call has the same shape, so that it compiles once."""
 
     def derivative(f: Callable[[Array], Array]) -> Callable[[Array], tuple[Array, Array]]:
         return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))
 
     @jax.jit
     def evaluate(x: Array) -> Array:
-        (value, slope), (_, curvature) = jax.jvp(derivative(jax.vmap(function)), (x,), (jnp.ones_like(x),))
+        (value, slope), (_, curvature) = jax.jvp(derivative(function), (x,), (jnp.ones_like(x),))
         return jnp.stack([value, slope, curvature])
 
     def compute(x: np.ndarray) -> np.ndarray:
