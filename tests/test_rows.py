@@ -11,7 +11,7 @@ from tests import row_unit
 from tests.error_unit import BOUNDS, units
 
 ALPHAS = {"softmax": (1.0,), "softmin": (1.0,), "log_softmax": (1.0,), "sparsemax": (2.0,), "entmax15": (1.5,)}
-ALPHAS["entmax"] = (1.0625, 1.75, 3.0)
+ALPHAS["entmax"] = (1.0625, 1.75, 1.90625, 3.0)
 """What each function is entmax of, in float32 numbers; entmax itself is given one a row."""
 
 # What is kept for the derivative is y, which 16 bits round: half an ulp of y is up to a whole one of the derivative,

@@ -106,7 +106,10 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
                 q = alpha - 1
                 t = t + expm1_less_slope(q * jnp.log(p)) / (q * q) * t_alpha
             t, _ = centred(axes, weights, support, t)
-            return (weights * t).astype(y.dtype)
+            change = weights * t
+            # These sum to 0. In reverse mode this line comes first, and centres t before the weights round it.
+            change -= weights * (axes.sum(change) / jnp.maximum(axes.sum(weights), 1e-30))
+            return change.astype(y.dtype)
 
         return y, tangent(y, primals[2], t, t_alpha if live else None)
 
