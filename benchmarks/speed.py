@@ -133,7 +133,7 @@ def in_turns(runs: Mapping[str, Run], turns: int, seconds: float = 2e-3) -> dict
 
 
 def passes(chosen: Iterable[Case], sizes: Mapping[str, Iterable[int]], turns: int) -> dict[str, Any]:
-    """Time all: "jax version/type/pass/size/function/who" -> microseconds, and ours over theirs."""
+    """Time all: "jax version/type/pass/entries/function/who" -> microseconds, and ours over theirs."""
     results = {}
     for case in chosen:
         for dtype in ("float32", "bfloat16"):
@@ -148,7 +148,8 @@ def passes(chosen: Iterable[Case], sizes: Mapping[str, Iterable[int]], turns: in
                     runs["copy"] = copy(backward, *arrays)
                     which = "forward and backward" if backward else "forward"
                     for who, result in in_turns(runs, turns if size < 2**24 else turns // 4).items():
-                        results[f"{jax.__version__}/{dtype}/{which}/{size}/{case.name}/{who}"] = result
+                        entries = f"rows of {size}" if case.kind == "axis" else size
+                        results[f"{jax.__version__}/{dtype}/{which}/{entries}/{case.name}/{who}"] = result
         print(case.name, flush=True)
     return results
 
@@ -216,14 +217,15 @@ def write(results: Mapping[str, Any]) -> None:
         text.append(f"## JAX {version}\n\n{where}\n")
         timed = {key[1:]: value for key, value in measured.items() if key[0] == version and len(key) == 6}
         whos = ("jax.nn", "torch", "copy")
-        groups = list(dict.fromkeys((dtype, which, size) for dtype, which, size, _, who in timed if who == "jax.nn"))
+        groups = list({(dtype, which, size) for dtype, which, size, _, who in timed if who == "jax.nn"})
+        groups.sort(key=lambda group: (group[2].startswith("rows"), group[:2], len(group[2]), group[2]))
         rows = []
         for group in groups:
             ratios = [[v["ratio"] for k, v in timed.items() if k[:3] == group and k[4] == who] for who in whos]
             worst = max((v["ratio"], k[3]) for k, v in timed.items() if k[:3] == group and k[4] == "jax.nn")
             means = [f"{mean(r):.2f}" if r else "" for r in ratios]
             rows.append([", ".join(group), len(ratios[0]), *means, f"{worst[0]:.2f} {worst[1]}"])
-        header = ["type, pass, entries (of a row)", "functions", *(f"over {who}" for who in whos), "worst over jax.nn"]
+        header = ["type, pass, entries", "functions", *(f"over {who}" for who in whos), "worst over jax.nn"]
         text.append("Geometric means:\n\n" + table(header, rows))
         for group in groups:
             names = dict.fromkeys(k[3] for k in timed if k[:3] == group)
@@ -248,7 +250,7 @@ def write(results: Mapping[str, Any]) -> None:
     points = [
         {"function": key[4], "pass": f"{key[1]}, {key[2]}", "over": key[5], "ratio": value["ratio"]}
         for key, value in measured.items()
-        if len(key) == 6 and key[5] in ("jax.nn", "torch") and key[3] == ("1024" if "softmax" in key[4] else "65536")
+        if len(key) == 6 and key[5] in ("jax.nn", "torch") and key[3] in ("65536", "rows of 1024")
     ]
     chart = (
         alt.Chart(alt.Data(values=points))
