@@ -19,7 +19,7 @@ from jaxact.core.numerics import horner
 
 __all__ = ["compact"]
 
-Coefficients = tuple[tuple[float, ...], tuple[float, ...]]
+_Coefficients = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -43,18 +43,18 @@ def _unrounded_jvp(ulp: float, primals: tuple[Array], tangents: tuple[Array]) ->
 class _Minimum:
     """A function that falls to its one minimum and then rises to the identity, and its slope from the value.
 
-    With r = sqrt(-log(y / y*)) the slope is y r N(r) / M(r) on the left, to 1e-5 of itself and to where y underflows;
+    With r = sqrt(-log(y / y*)) the slope is y r N(r) / M(r) on the left, to 1e-5 of itself, to where y leaves float32;
     with s = sqrt(y - y*) it is s N(s) / M(s) on the right, to 2e-6. Computed by `python -m benchmarks.coefficients`.
     """
 
     x: float
     y: float
-    left: Coefficients
+    left: _Coefficients
     last: float
     """The s from which on the slope is 1."""
     centre: float
     """Its polynomials on the right are in s less this, since in s their terms cancel."""
-    right: Coefficients
+    right: _Coefficients
 
     def slope(self, y: Array, right: Array, ulp: float) -> Array:
         """The slope at y, of which `ulp` is the last digit beside the minimum."""
@@ -257,8 +257,8 @@ def compact(f: Function) -> Function:
     For gelu (both forms), silu (with any number beta), quick_gelu, mish and golu one bit an entry is kept beside it:
     which side of the minimum x is on. The derivative comes from both by inversion. For sigmoid and tanh the output
     alone is kept, and the derivative is y (1 - y) and 1 - y^2. For functions with two slopes (relu, leaky_relu, relu6,
-    hard_tanh, hard_sigmoid, threshold, hard_shrink, soft_shrink) only a bit is kept, which pays where
-    the next layer does not keep the output; their derivative stays exact.
+    hard_tanh, hard_sigmoid, threshold, hard_shrink, soft_shrink) only a bit is kept, which pays where the next layer
+    does not keep the output; their derivative stays exact.
 
     What is lost is accuracy, since rounding y moves x: beside the minimum the derivative is off by up to 1.5e-4 (f32),
     5e-3 (f16) or 0.015 (bf16), elsewhere by 1e-5, and so in f64; the second derivative is off by up to 1e-3 (f32).
@@ -274,8 +274,7 @@ def compact(f: Function) -> Function:
     Raises:
       ValueError: f is not one of these, or a parameter is not a number.
 
-    Reference: Yang et al. 2024, arXiv:2407.15545 (Inverted Activations); Tempo: Andoorveedu et al. 2022,
-    arXiv:2210.10246.
+    Reference: "Inverted Activations", 2024, arXiv:2407.15545; "Tempo", NeurIPS 2022, arXiv:2210.10246.
 
     >>> print(jax.grad(jaxact.compact(jaxact.silu))(1.0).round(4))
     0.9277
