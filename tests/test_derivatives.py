@@ -90,3 +90,15 @@ class TestDerivatives(chex.TestCase):
                 for way in ways:
                     _hold_at_the_ends(x, within, way, f"d/d{name}")
                 check(case, lambda x, ways=ways: [way[within] for way in ways], dtype, 1, name)
+
+    @parameterized.parameters(("silu", 2, 2.3993573), ("quick_gelu", 1, -0.7511647))
+    def test_no_zero_beside_a_root(self, name, order, root):
+        """No number around it is the root itself, so no derivative is 0: its terms must not cancel to that."""
+        function = next(case for case in POINTWISE if case.name == name)
+        for _ in range(order):
+            function = _reverse(function)
+        steps = np.arange(-(2**14), 2**14, dtype=np.int32)
+        x = (np.float32(root).view(np.int32) + steps).view(np.float32)
+        slope = np.asarray(jax.jit(function)(x))
+        assert slope.min() < 0 < slope.max()  # the root is among them
+        assert np.all(slope != 0), x[slope == 0]

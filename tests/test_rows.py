@@ -68,3 +68,16 @@ def test_within_the_unit(name, dtype, n):
                 f"{name}, alpha {alphas[i]}, derivative {order}, row {i}, entry {worst}: {error[worst]:.2f} units, over"
                 f" {bound}: got {result[worst]}, expected {wanted.reference[worst]}"
             )
+
+
+def test_entmax_of_few_entries():
+    """Where two entries share a row, and with them a cotangent that hardly differs, rounding it by a weight shows."""
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0, 0.9, (200, 2)).astype(np.float32)
+    t = (0.6 + 0.05 * rng.normal(size=x.shape)).astype(np.float32)
+    masks, alpha = np.ones(x.shape, bool), 1.90625
+    function = functools.partial(jaxact.entmax, alpha=alpha)
+    *_, gradient = map(np.asarray, _results(function, x, masks, t))
+    for i, got in enumerate(gradient):
+        wanted = _expected("entmax", x[i].astype(float), masks[i], alpha, t[i].astype(float))[2]
+        assert units(got, wanted.reference, wanted.sensitivity).max() <= BOUNDS["float32"][1], f"row {i}"
