@@ -269,8 +269,8 @@ def main() -> None:
     if arguments.platform == "h100":
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
     results = {f"environment, {arguments.platform}": environment("libtpu", "jax-cuda13-plugin")}
-    for dtype in ("float32", "bfloat16"):
-        for form in ("scanned", "unrolled"):
+    for form in ("scanned", "unrolled"):
+        for dtype in ("float32", "bfloat16"):
             results |= measure(arguments.platform, arguments.functions, dtype, form)
             write(merge("residuals", results))
             print(arguments.platform, dtype, form, flush=True)

@@ -2,7 +2,7 @@
 
 A module's constructor takes the parameters of its function, with the same names and defaults, and checks them. A mask
 (`where`) or a random key (`key`) is given at the call. The classes follow from the catalog's rows and from the
-blueprints in `jaxact.functions.learnable`; `linen.pyi` says the same to type checkers.
+blueprints written by hand (`jaxact.functions.learnable`, `.normalizing`); `linen.pyi` says the same to type checkers.
 
 >>> from flax import linen
 >>> import jaxact.linen
@@ -14,7 +14,8 @@ blueprints in `jaxact.functions.learnable`; `linen.pyi` says the same to type ch
 
 from flax import linen
 
-import jaxact.functions.learnable  # noqa: F401 (enters its blueprints)
+import jaxact.functions.learnable
+import jaxact.functions.normalizing  # noqa: F401 (enter their blueprints)
 from jaxact.core.modules import Blueprint, blueprints, build
 
 

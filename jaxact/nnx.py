@@ -2,7 +2,7 @@
 
 A module's constructor takes the parameters of its function, with the same names and defaults, and checks them. A mask
 (`where`) or a random key (`key`) is given at the call. The classes follow from the catalog's rows and from the
-blueprints in `jaxact.functions.learnable`; `nnx.pyi` says the same to type checkers.
+blueprints written by hand (`jaxact.functions.learnable`, `.normalizing`); `nnx.pyi` says the same to type checkers.
 
 >>> from flax import nnx
 >>> rngs = nnx.Rngs(0)
@@ -17,7 +17,8 @@ from typing import Any
 
 from flax import nnx
 
-import jaxact.functions.learnable  # noqa: F401 (enters its blueprints)
+import jaxact.functions.learnable
+import jaxact.functions.normalizing  # noqa: F401 (enter their blueprints)
 from jaxact.core.modules import Blueprint, blueprints, build
 
 

@@ -10,6 +10,8 @@ from flax import linen, nnx
 import jaxact.linen
 import jaxact.nnx
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 X = jnp.linspace(-3, 3, 24).reshape(6, 4)
 
 

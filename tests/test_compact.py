@@ -125,6 +125,9 @@ class TestTransforms(chex.TestCase):
         assert traced(1.0) == traced(1.5) - (jaxact.gelu(1.5) - jaxact.gelu(1.0))
         assert function(np.array([1], np.int32)).dtype == jnp.float32
         assert function.__name__ == "gelu"
+        assert jaxact.compact(jaxact.gelu) is function
+        exact, sharp = (functools.partial(jaxact.silu, beta=beta) for beta in (1.0, 2.0))
+        assert jaxact.compact(exact) is not jaxact.compact(sharp)
         with pytest.raises(TypeError, match=r"jaxact\.gelu: expected x to be a real number"):
             function("x")
 
@@ -143,6 +146,7 @@ def test_observe_sees_one_site():
         (lambda x: x, "expected a function of the catalog"),
         (functools.partial(jaxact.silu, beta=0), "expected beta of silu to be finite and not 0, got 0"),
         (functools.partial(jaxact.silu, beta=jnp.ones(3)), "its parameters numbers"),
+        (functools.partial(jaxact.silu, beta=[1.0]), r"its parameters numbers; beta is \[1\.0\]"),
         ("gelu", "expected a function of the catalog"),
     ],
 )

@@ -21,6 +21,8 @@ import jaxact
 from jaxact.compare import Comparison, networks, processes, report, run, tasks, theory, training
 from jaxact.compare.comparison import Init, Network, optimizers
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SMALL = Comparison(
     activations=("relu", "tanh"), depth=3, width=16, steps=12, log_every=5, checkpoint_every=5, seeds=2, batch_size=32
 )

@@ -10,6 +10,8 @@ import pytest
 from jaxact.compare import Comparison, run
 from jaxact.compare.cli import main
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 WRONG = [
     (["--activations", "relu", "geluu"], ["no activation is named 'geluu'", "did you mean gelu"]),
     (["--activations", "glu"], ["elementwise", "'glu'", "leave it out"]),

@@ -16,6 +16,8 @@ import pytest
 from jaxact.compare import Comparison, run
 from jaxact.compare.cli import main
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SETTINGS = {"activations": ("relu",), "depth": 1, "width": 8, "seeds": 2, "batch_size": 16}
 SETTINGS |= {"steps": 200, "log_every": 10, "checkpoint_every": 20}
 WORDS = [

@@ -15,6 +15,8 @@ from jaxact.compare import Comparison, charts, report, run
 from jaxact.compare.comparison import Network
 from jaxact.compare.theory import Prediction
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SETTINGS = Comparison(
     activations=("relu", "sigmoid", "tanh"), depth=10, width=16, steps=12, log_every=5, seeds=2, batch_size=32
 )

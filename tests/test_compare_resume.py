@@ -12,6 +12,8 @@ import pytest
 
 from jaxact.compare import Comparison, run
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SETTINGS = Comparison(
     activations=("relu", "tanh"), depth=1, width=8, steps=200, log_every=10, checkpoint_every=50, seeds=2, batch_size=16
 )

@@ -12,6 +12,8 @@ from jaxact import propagation
 from jaxact.core import catalog
 from tests.cases import CASES
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_round_trip_through_json(case):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cases import DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 _FLOATS = ("bfloat16", "float16", "float32")
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
 in_jax_nn = pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from jax import export
 
 from tests.cases import DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 

@@ -13,6 +13,8 @@ from jax import lax
 import jaxact
 from jaxact import flow as jf
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 X = jax.random.normal(jax.random.key(0), (128, 16))
 LABELS = jnp.arange(128) % 16
 

@@ -16,6 +16,8 @@ from jaxact.core import catalog
 from jaxact.gallery import curves, facts
 from tests.test_compare_report import console, open_in_chromium
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 ROWS = list(catalog.rows())
 ORDERS = ("value", "first derivative", "second derivative")
 MEASURED = {"worst": 1.25, "at": 0.5, "misrounded": 0.1, "wrong zeros": 0, "NaN": 0, "inputs": 100}

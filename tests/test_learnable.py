@@ -12,6 +12,8 @@ import jaxact.linen
 import jaxact.nnx
 from jaxact.core.modules import blueprints
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 CHANNELS = 4
 ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,)}
 """Constructor arguments of those whose first one has no default."""

@@ -24,6 +24,8 @@ from jaxact.core.catalog import rows
 from jaxact.core.modules import DATA
 from tests import cases, stubs
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 PACKAGES = [jaxact.nnx, jaxact.linen]
 LEARNABLE = [row.module for row in rows() if getattr(jaxact.nnx, row.module)._learned and row.module != "PReLU"]
 """Modules that take the place of a function's own: tests/test_learnable.py has them."""

@@ -12,6 +12,8 @@ import jaxact
 from jaxact.core import catalog
 from tests.cases import DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 ROWS = list(catalog.rows())
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)

@@ -13,6 +13,8 @@ import jaxact
 from jaxact.flow import observe
 from tests.test_observe import check_moments, mlp
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 X = jax.random.normal(jax.random.key(1), (16, 8))
 SIZES = (16, 12, 3)
 

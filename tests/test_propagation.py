@@ -16,6 +16,8 @@ import jaxact
 from jaxact import propagation
 from jaxact.propagation import critical, gain, moments, signal
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 exact_gelu = functools.partial(jaxact.gelu, approximate=False)
 
 # E f, E f^2, (E f^2)^-1/2, (Var f)^-1/2, E f'^2, E f'^2 / E f^2 by mpmath, each to its last digit.

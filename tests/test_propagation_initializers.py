@@ -15,6 +15,8 @@ from jaxact.propagation import alpha_dropout, gain, init_for, siren_init
 from jaxact.propagation import linen as for_linen
 from jaxact.propagation import nnx as for_nnx
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 KEY = jax.random.key(0)
 
 

@@ -14,6 +14,8 @@ from scipy import integrate, stats
 import jaxact
 from jaxact.propagation import Shaped, dks, from_config, init_for, signal, tat
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 def expectation(g):
     """E g(z), by SciPy's adaptive rule."""

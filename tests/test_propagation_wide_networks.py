@@ -7,6 +7,8 @@ import pytest
 from benchmarks.wide_networks import NETWORKS, C, Measured, Q, deviations, measure
 from jaxact.propagation import signal
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @functools.cache
 def measured() -> dict[str, Measured]:

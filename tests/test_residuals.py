@@ -9,6 +9,8 @@ import pytest
 import jaxact
 from tests.cases import DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 _LAYERS, _BATCH, _WIDTH, _HIDDEN = 256, 64, 64, 256
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.cases import CASES, DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 _X = jax.ShapeDtypeStruct((3, 4), jnp.float32)
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
 
@@ -45,8 +47,12 @@ def _strictly():
 
 @every
 def test_modes_agree(case):
-    """Forward and reverse gradients, the four ways to a Hessian, and a Hessian's symmetry; strictly."""
+    """Forward and reverse gradients, the ways to a Hessian, and a Hessian's symmetry; strictly.
+
+    What follows reverse mode is for elementwise functions in tests/test_derivatives.py, against an oracle.
+    """
     modes = (jax.jacfwd, jax.jacrev)
+    first = modes[:1] if case.row.kind == "pointwise" else modes
 
     def twice(outer, inner):
         """The Hessian, and the gradient on the way to it."""
@@ -58,7 +64,7 @@ def test_modes_agree(case):
         return outer(gradients, has_aux=True)
 
     with _strictly():
-        pairs = jax.jit(lambda x: [twice(outer, inner)(x) for outer in modes for inner in modes])(_x()[0])
+        pairs = jax.jit(lambda x: [twice(outer, inner)(x) for outer in modes for inner in first])(_x()[0])
     hessians, gradients = zip(*pairs, strict=True)
     chex.assert_tree_all_finite(hessians)
     chex.assert_trees_all_close(*gradients, rtol=1e-5, atol=1e-6)

@@ -27,7 +27,14 @@ class Titled(NamedTuple):
     name: str
     title: str
     explanation: str
-    chart: alt.TopLevelMixin
+    specification: dict[str, Any]
+    """Vega-Lite's."""
+
+
+_DATA = alt.NamedData("lines")
+"""Stands for a chart's data, which Altair would copy in each of its steps."""
+_Drawn = tuple[alt.TopLevelMixin, Lines]
+"""A chart and its data."""
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -43,65 +50,72 @@ def make(comparison: Comparison, records: Lines, predictions: Mapping[str, Predi
     """Make all charts from the lines of metrics.jsonl, and what theory predicts of each network."""
     by_step, by_layer = _over_seeds(records)
     made = [
-        Titled(
+        _titled(
             "curves",
             "What is learned",
             "Held-out loss and accuracy while training: mean over seeds, with a band of one standard deviation.",
             _curves(comparison, by_step),
+            comparison.steps,
         ),
-        Titled(
+        _titled(
             "gradient_by_depth",
             "Gradient by depth",
             "Norm of the loss's gradient with respect to each layer's output, at the step of the slider. The gradient "
             "starts at the last layer and flows back to the first: where a line falls to the left, it vanishes.",
             _by_depth(comparison, by_layer, "gradient_norm", "norm of the gradient", log=True),
+            comparison.steps,
         ),
-        Titled(
+        _titled(
             "gradient_heatmap",
             "Gradient, layer by step",
             "The same norm at every layer and measured step. Dark only at the bottom: it vanished on its way back. "
             "Dark everywhere: there is little left to learn. Grey: diverged.",
             _heatmap(comparison, by_layer),
+            comparison.steps,
         ),
-        Titled(
+        _titled(
             "signal_by_depth",
             "Signal by depth",
             "Standard deviation of each layer's pre-activations over images and units, at the step of the slider. It "
             "should neither fade nor blow up on its way from the first layer to the last.",
             _by_depth(comparison, by_layer, "preactivation_std", "std of the pre-activations", log=True),
+            comparison.steps,
         ),
-        Titled(
+        _titled(
             "dead_units_by_depth",
             "Dead units by depth",
             "Share of units with |f'| < 0.001 for every held-out image, at the step of the slider: no gradient comes "
             "through them any more.",
             _by_depth(comparison, by_layer, "dead_share", "share of dead units", log=False),
+            comparison.steps,
         ),
-        Titled(
+        _titled(
             "theory_by_depth",
             "Gradient by depth, as theory predicts it",
             "Norm of the gradient with respect to each layer's pre-activations before training, over that of the last "
             "layer: as measured, and dashed as mean-field theory has it for infinitely wide layers.",
             _theory(comparison, by_layer, predictions),
+            comparison.steps,
         ),
     ]
     if len(comparison.depths) > 1:
         made.append(
-            Titled(
+            _titled(
                 "accuracy_by_depth",
                 "How deep it trains",
                 "Held-out accuracy after training against the number of hidden layers; chance is 10 %.",
                 _by_number_of_layers(comparison, by_step),
+                comparison.steps,
             )
         )
-    return [_styled(chart, comparison) for chart in made]
+    return made
 
 
-def _styled(titled: Titled, comparison: Comparison) -> Titled:
-    chart = titled.chart.properties(
+def _titled(name: str, title: str, explanation: str, drawn: _Drawn, steps: int) -> Titled:
+    chart, lines = drawn
+    chart = chart.properties(
         title=alt.TitleParams(
-            titled.title,
-            subtitle=_wrapped(titled.explanation.replace("at the step of the slider", f"at step {comparison.steps}")),
+            title, subtitle=_wrapped(explanation.replace("at the step of the slider", f"at step {steps}"))
         ),
         background="white",
         padding=12,
@@ -110,7 +124,7 @@ def _styled(titled: Titled, comparison: Comparison) -> Titled:
     chart = chart.configure_axis(labelFontSize=12, titleFontSize=13, titleFontWeight="normal", gridColor="#e6e6e6")
     chart = chart.configure_legend(labelFontSize=13, titleFontSize=13)
     chart = chart.configure_header(labelFontSize=13, titleFontSize=13).configure_view(stroke="#ccc")
-    return titled._replace(chart=chart)
+    return Titled(name, title, explanation, {**chart.to_dict(validate=False), "datasets": {_DATA.name: lines}})
 
 
 def _wrapped(text: str, width: int = 120) -> list[str]:
@@ -176,8 +190,8 @@ def _shown(comparison: Comparison) -> alt.Parameter:
     return alt.param(name="shown", value=_names(comparison))
 
 
-def _curves(comparison: Comparison, by_step: Lines) -> alt.HConcatChart:
-    base = alt.Chart(alt.InlineData(values=by_step)).transform_filter("indexof(shown, datum.activation) >= 0")
+def _curves(comparison: Comparison, by_step: Lines) -> _Drawn:
+    base = alt.Chart(_DATA).transform_filter("indexof(shown, datum.activation) >= 0")
 
     def curve(field: str, title: str, axis: alt.Axis, scale: alt.Scale):
         x = alt.X("step:Q", title="training step", axis=alt.Axis(grid=False))
@@ -198,14 +212,15 @@ def _curves(comparison: Comparison, by_step: Lines) -> alt.HConcatChart:
         return alt.layer(band, line, points).properties(width=430, height=320)
 
     top = max((r["loss_high"] for r in by_step), default=1.0)
-    return alt.hconcat(
+    chart = alt.hconcat(
         curve("loss", "held-out loss (cross-entropy)", alt.Axis(), alt.Scale(domain=[0, min(top, 4.0)])),
         curve("accuracy", "held-out accuracy", alt.Axis(format="%"), alt.Scale(domain=[0, 1])),
         spacing=40,
-    ).add_params(_shown(comparison))
+    )
+    return chart.add_params(_shown(comparison)), by_step
 
 
-def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, log: bool) -> alt.TopLevelMixin:
+def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, log: bool) -> _Drawn:
     values = [line for line in by_layer if line[field] is not None]
     if log:
         low = min((v[field] for v in values), default=1.0)
@@ -216,7 +231,7 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
         highest = max((v[field] for v in values), default=0.0)
         scale, axis = alt.Scale(domain=[0, max(highest, 0.1)], nice=True), alt.Axis(format="%", tickCount=6)
     base = (
-        alt.Chart(alt.InlineData(values=values))
+        alt.Chart(_DATA)
         .transform_filter("datum.step == step && indexof(shown, datum.activation) >= 0")
         .encode(
             _layer(comparison),
@@ -235,12 +250,11 @@ def _by_depth(comparison: Comparison, by_layer: Lines, field: str, title: str, l
         )
     )
     chart = alt.layer(base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1))
-    return chart.properties(width=900, height=340).add_params(
-        _shown(comparison), alt.param(name="step", value=comparison.steps)
-    )
+    chart = chart.properties(width=900, height=340)
+    return chart.add_params(_shown(comparison), alt.param(name="step", value=comparison.steps)), values
 
 
-def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, Prediction | None]) -> alt.TopLevelMixin:
+def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, Prediction | None]) -> _Drawn:
     values = []
     for network in comparison.networks():
         at_start = [v for v in by_layer if v["activation"] == network.name and v["step"] == 0]
@@ -253,7 +267,7 @@ def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, P
                 if norm and norm > _SMALLEST:
                     values.append({"activation": network.name, "source": source, "layer": layer, "norm": norm})
     base = (
-        alt.Chart(alt.InlineData(values=values))
+        alt.Chart(_DATA)
         .transform_filter("indexof(shown, datum.activation) >= 0")
         .encode(
             _layer(comparison),
@@ -270,10 +284,11 @@ def _theory(comparison: Comparison, by_layer: Lines, predictions: Mapping[str, P
             tooltip=["activation:N", "source:N", "layer:Q", alt.Tooltip("norm:Q", format=".2e")],
         )
     )
-    return base.mark_line(strokeWidth=2).properties(width=900, height=340).add_params(_shown(comparison))
+    chart = base.mark_line(strokeWidth=2).properties(width=900, height=340)
+    return chart.add_params(_shown(comparison)), values
 
 
-def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> alt.TopLevelMixin:
+def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> _Drawn:
     by_name = {network.name: network for network in comparison.networks()}
     values = [
         {
@@ -287,7 +302,7 @@ def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> alt.TopLevel
         if line["step"] == comparison.steps
     ]
     stroke = {"symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 3}
-    base = alt.Chart(alt.InlineData(values=values)).encode(
+    base = alt.Chart(_DATA).encode(
         alt.X(
             "depth:Q",
             title="hidden layers",
@@ -306,10 +321,10 @@ def _by_number_of_layers(comparison: Comparison, by_step: Lines) -> alt.TopLevel
     legend = alt.Legend(symbolStrokeColor="#555", **stroke) if len(comparison.inits) > 1 else None
     lines = base.mark_line(strokeWidth=2).encode(alt.StrokeDash("init:N", title="initialisation", legend=legend))
     points = base.mark_point(filled=True, size=45, opacity=1)
-    return alt.layer(lines, points).properties(width=900, height=340)
+    return alt.layer(lines, points).properties(width=900, height=340), values
 
 
-def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:
+def _heatmap(comparison: Comparison, by_layer: Lines) -> _Drawn:
     values = [line for line in by_layer if line["gradient_norm"] is not None]
     norms = [math.log10(line["gradient_norm"]) for line in values] or [0.0]
     steps = sorted({line["step"] for line in values})
@@ -339,4 +354,4 @@ def _heatmap(comparison: Comparison, by_layer: Lines) -> alt.FacetChart:
         .properties(width=190, height=190, view=alt.ViewBackground(fill="#ddd"))
     )
     facet = alt.Facet("activation:N", title=None, sort=_names(comparison))
-    return cells.facet(facet, data=alt.InlineData(values=values), columns=4)
+    return cells.facet(facet, data=_DATA, columns=4), values

@@ -4,9 +4,7 @@ import functools
 import html
 import json
 import math
-from typing import Any
 
-import altair as alt
 import vl_convert
 
 from jaxact.compare import charts, report
@@ -17,13 +15,11 @@ def write(result: Result) -> None:
     """Write report.html and the charts as PNG into the result directory."""
     predictions = {row.network.name: row.predicted for row in result.rows}
     made = charts.make(result.comparison, result.records, predictions)
-    # Altair's limit of 5,000 data rows is for notebooks, which keep the data in every saved cell.
-    with alt.data_transformers.enable("default", max_rows=None):
-        for chart in made:
-            chart.chart.save(result.directory / f"{chart.name}.png", scale_factor=2)
-        page = _page(result, made)
+    for chart in made:
+        picture = vl_convert.vegalite_to_png(chart.specification, scale=2)
+        (result.directory / f"{chart.name}.png").write_bytes(picture)
     unfinished = result.directory / "report.unfinished"
-    unfinished.write_text(page, encoding="utf-8")
+    unfinished.write_text(_page(result, made), encoding="utf-8")
     unfinished.replace(result.directory / "report.html")
 
 
@@ -45,6 +41,7 @@ def _page(result: Result, made: list[charts.Titled]) -> str:
         f'<div id="{c.name}"></div></section>'
         for c in made
     )
+    specifications = {c.name: {**c.specification, "title": None} for c in made}  # the page has its own titles
     return _TEMPLATE.format(
         setting=html.escape(report.setting(comparison)),
         findings="".join(f"<p>{html.escape(sentence)}</p>" for sentence in report.findings(result)),
@@ -56,7 +53,7 @@ def _page(result: Result, made: list[charts.Titled]) -> str:
         log_every=comparison.log_every,
         sections=sections,
         bundle=_bundle(),
-        specs=json.dumps({c.name: _for_page(c.chart) for c in made}).replace("</", "<\\/"),
+        specs=json.dumps(specifications).replace("</", "<\\/"),
         steps=comparison.steps,
     )
 
@@ -71,11 +68,6 @@ def _html_table(rows: list[dict[str, str]]) -> str:
 def _bundle() -> str:
     """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-
-
-def _for_page(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """Return the chart's specification without its title: the page has its own."""
-    return {**chart.to_dict(), "title": None}
 
 
 _TEMPLATE = """<!DOCTYPE html>

@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -222,29 +222,22 @@ def _by_slopes(f: Function, low: float, high: float) -> _Rule:
     return _Rule(output=False, bit=is_high, slope=lambda t, bits, _: jnp.where(bits, high, jnp.full_like(t, low)))
 
 
-def _rule(f: Function) -> tuple[str, _Rule]:
-    """The name of a function of the catalog and its rule."""
-    try:
-        settings = catalog.config(f)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"jaxact.compact: expected a function of the catalog, its parameters numbers; {error}"
-        ) from None
-    name = settings.pop("name")
+def _rule(f: Function, name: str, settings: Mapping[str, Any]) -> _Rule:
+    """The rule of a function of the catalog, which has this name and these parameters."""
     if name == "gelu":
-        return name, _by_minimum(_GELU if settings.get("approximate", True) else _GELU_EXACT, 1.0)
+        return _by_minimum(_GELU if settings.get("approximate", True) else _GELU_EXACT, 1.0)
     if name in _MINIMA:
         scale = 1.702 if name == "quick_gelu" else float(settings.get("beta", 1.0))
         if not 0 < abs(scale) < math.inf:
             raise ValueError(
                 f"jaxact.compact: expected beta of silu to be finite and not 0, got {scale}; use silu itself"
             )
-        return name, _by_minimum(_MINIMA[name], scale)
+        return _by_minimum(_MINIMA[name], scale)
     if name in _FROM_OUTPUT:
-        return name, _Rule(output=True, bit=None, slope=lambda y, *_: _FROM_OUTPUT[name](y))
+        return _Rule(output=True, bit=None, slope=lambda y, *_: _FROM_OUTPUT[name](y))
     if name in _HIGHER_SLOPE:
         low = settings.get("negative_slope", catalog.info(name).parameters.get("negative_slope", 0.0))
-        return name, _by_slopes(f, float(low), _HIGHER_SLOPE[name])
+        return _by_slopes(f, float(low), _HIGHER_SLOPE[name])
     known = sorted(["gelu", *_MINIMA, *_FROM_OUTPUT, *_HIGHER_SLOPE])
     raise ValueError(
         f"jaxact.compact: expected one of {', '.join(known)}, got {name}, whose derivative needs x; use it as it is"
@@ -269,7 +262,8 @@ def compact(f: Function) -> Function:
       f: a function of the catalog, or a `functools.partial` of one with numbers as parameters.
 
     Returns:
-      A jitted function of one array with f's values, dtypes, and name.
+      A jitted function of one array with f's values, dtypes, and name; for equal f the same one, so that `compact` may
+      stand in a model's call.
 
     Raises:
       ValueError: f is not one of these, or a parameter is not a number.
@@ -279,7 +273,22 @@ def compact(f: Function) -> Function:
     >>> print(jax.grad(jaxact.compact(jaxact.silu))(1.0).round(4))
     0.9277
     """
-    name, rule = _rule(f)
+    try:
+        settings = catalog.config(f)
+        for parameter, value in settings.items():
+            if not isinstance(value, bool | int | float) and parameter != "name":
+                raise TypeError(f"{parameter} is {value!r}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"jaxact.compact: expected a function of the catalog, its parameters numbers; {error}"
+        ) from None
+    return _compact(settings.pop("name"), tuple(sorted(settings.items())))
+
+
+@functools.cache
+def _compact(name: str, settings: tuple[tuple[str, Any], ...]) -> Function:
+    f = catalog.get({"name": name, **dict(settings)})
+    rule = _rule(f, name, dict(settings))
 
     def evaluate(x: Array) -> Array:
         return f(x)

@@ -1,4 +1,7 @@
-"""Modules with learned parameters: which they are, how they start and how they enter the function; and Softmax2d."""
+"""Modules with learned parameters: which they are, how they start and how they enter the function; and Softmax2d.
+
+Those in place of a normalisation are in `jaxact.functions.normalizing`, with their functions.
+"""
 
 import dataclasses
 import math
@@ -10,10 +13,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_array, as_float, canonical_axes, widen
+from jaxact.core.checks import canonical_axes, widen
 from jaxact.core.modules import Blueprint, learnable
 from jaxact.functions.exponential import xielu
-from jaxact.functions.normalizing import derf, dyt, poly_norm
 from jaxact.functions.periodic import snake, snake_beta
 from jaxact.functions.rational import APPROXIMATIONS, rational
 from jaxact.functions.rectifiers import prelu, star_relu
@@ -22,8 +24,8 @@ from jaxact.functions.softmax import softmax
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False)
-class _Learned(Blueprint):
-    """Checks by a field's type: ints that count are at least 1, floats are finite numbers."""
+class Learned(Blueprint):
+    """A module with learned parameters, checked by their type: ints that count are 1 or more, floats finite."""
 
     param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
 
@@ -63,7 +65,7 @@ class _Learned(Blueprint):
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False)
-class _Channelwise(_Learned):
+class Channelwise(Learned):
     """Parameters that are one number or one a channel; p starts at `p_init`."""
 
     num_parameters: int = 1
@@ -80,7 +82,7 @@ class _Channelwise(_Learned):
 
 
 @learnable
-class PReLU(_Channelwise):
+class PReLU(Channelwise):
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x, with a learned slope.
 
     The learned parameter is called `negative_slope`. Its shape is () for one slope and (num_parameters,) for one a
@@ -112,7 +114,7 @@ class PReLU(_Channelwise):
 
 
 @learnable
-class Swish(_Channelwise):
+class Swish(Channelwise):
     """Swish with a learned rate: x * sigmoid(beta x).
 
     The learned parameter is called `beta`, of shape () or (num_parameters,). beta = 0 is x / 2, and a large one ReLU.
@@ -143,7 +145,7 @@ class Swish(_Channelwise):
 
 
 @learnable
-class Snake(_Channelwise):
+class Snake(Channelwise):
     """Snake with a learned rate: x + sin(alpha x)^2 / alpha.
 
     The learned parameter is called `alpha`, of shape () or (num_parameters,). It may come through 0, where Snake is x.
@@ -173,7 +175,7 @@ class Snake(_Channelwise):
 
 
 @learnable
-class SnakeBeta(_Channelwise):
+class SnakeBeta(Channelwise):
     """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta.
 
     The learned parameters are called `log_alpha` and `log_beta`, of shape () or (num_parameters,), so that alpha and
@@ -212,7 +214,7 @@ class SnakeBeta(_Channelwise):
 
 
 @learnable
-class StarReLU(_Channelwise):
+class StarReLU(Channelwise):
     """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias.
 
     The learned parameters are called `scale` and `bias`, of shape () or (num_parameters,). They start where standard
@@ -245,7 +247,7 @@ class StarReLU(_Channelwise):
 
 
 @learnable
-class XIELU(_Channelwise):
+class XIELU(Channelwise):
     """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
 
     The learned parameters are called `raw_alpha_p` and `raw_alpha_n`, of shape () or (num_parameters,): alpha_p =
@@ -294,120 +296,7 @@ class XIELU(_Channelwise):
 
 
 @learnable
-class DyT(_Learned):
-    """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
-
-    The learned parameters are called `alpha`, one number, and `gamma` and `beta`, of shape (num_features,); PyTorch's
-    code of the paper calls the latter two weight and bias. The backward pass keeps x.
-
-    Args:
-      num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, beta at 0.
-      axis: the axis of the channels.
-      param_dtype: the type of the parameters.
-
-    Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
-
-    Reference: Zhu et al. 2025, arXiv:2503.10622.
-    """
-
-    num_features: int
-    alpha_init: float = 0.5
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    _learned: ClassVar[tuple[str, ...]] = ("alpha", "gamma", "beta")
-
-    def _initial(self) -> dict[str, Array]:
-        return {
-            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
-            "gamma": jnp.ones(self.num_features, self.param_dtype),
-            "beta": jnp.zeros(self.num_features, self.param_dtype),
-        }
-
-    def _evaluate(self, x: ArrayLike, alpha: Array, gamma: Array, beta: Array) -> Array:
-        return dyt(x, *self._lifted(x, self.axis, alpha, gamma, beta))
-
-
-@learnable
-class Derf(_Learned):
-    """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
-
-    The learned parameters are called `alpha` and `shift`, one number each, and `gamma` and `beta`, of shape
-    (num_features,). The backward pass keeps x.
-
-    Args:
-      num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, shift and beta at 0.
-      axis: the axis of the channels.
-      param_dtype: the type of the parameters.
-
-    Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
-
-    Reference: Chen et al. 2025, arXiv:2512.10938.
-    """
-
-    num_features: int
-    alpha_init: float = 0.5
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    _learned: ClassVar[tuple[str, ...]] = ("alpha", "shift", "gamma", "beta")
-
-    def _initial(self) -> dict[str, Array]:
-        return {
-            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
-            "shift": jnp.zeros((), self.param_dtype),
-            "gamma": jnp.ones(self.num_features, self.param_dtype),
-            "beta": jnp.zeros(self.num_features, self.param_dtype),
-        }
-
-    def _evaluate(self, x: ArrayLike, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
-        return derf(x, *self._lifted(x, self.axis, alpha, shift, gamma, beta))
-
-
-@learnable
-class PolyNorm(_Learned):
-    """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
-
-    The mean is along `axis`. The learned parameters are called `weight`, of shape (3,), lowest power first (the paper's
-    code stores the highest first), and `bias`, one number. 16-bit input is computed in float32. The backward pass keeps
-    x.
-
-    Args:
-      eps: positive number that keeps the root from 0.
-      axis: the axis of the means.
-      param_dtype: the type of the parameters. The weights start at 1/3, the bias at 0.
-
-    Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: eps is not positive and finite; at the call, x has no such axis.
-
-    Reference: Zhuo et al. 2024, arXiv:2411.03884.
-    """
-
-    eps: float = 1e-6
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    _learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
-    _positive: ClassVar[tuple[str, ...]] = ("eps",)
-
-    def _initial(self) -> dict[str, Array]:
-        return {"weight": jnp.full(3, 1 / 3, self.param_dtype), "bias": jnp.zeros((), self.param_dtype)}
-
-    def _evaluate(self, x: ArrayLike, weight: Array, bias: Array) -> Array:
-        who = self._who.removeprefix("jaxact.")
-        x = as_float(who, as_array(who, x))
-        (axis,) = canonical_axes(who, (self.axis,), x.ndim)
-        return poly_norm(x, weight, bias, self.eps, axis)
-
-
-@learnable
-class SoftmaxSink(_Learned):
+class SoftmaxSink(Learned):
     """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j)).
 
     The learned parameter is called `sink`, of shape () or (num_heads,): one logit more, whose share is not returned, so
@@ -467,7 +356,7 @@ class Softmax2d(Blueprint):
 
 
 @learnable
-class Rational(_Learned):
+class Rational(Learned):
     """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4.
 
     The learned parameters are called `numerator`, of shape (6,), the coefficients of 1, x, ..., x^5, and `denominator`,

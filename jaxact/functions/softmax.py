@@ -16,62 +16,21 @@ from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
-from jaxact.core.rowwise import Axes, AxisName, along_axis, as_mask, centred, difference, one_a_row, quotient
+from jaxact.core.exponentials import count_and_rest, exponent, exponential, largest, seen
+from jaxact.core.rowwise import Axes, AxisName, along_axis, centred, one_a_row
 
-__all__ = ["gumbel_softmax", "log_softmax", "logsumexp", "softmax", "softmin"]
-
-
-def _exponent(x: Array, maximum: Array, temperature: Array | None) -> tuple[Array, Array | None]:
-    """(x - maximum) / temperature as its rounding, which alone would cost exp(-80) up to 64 ulp, and the rest.
-
-    Of 16-bit x there is no rest: 64 ulp of float32 are none of theirs.
-    """
-    wide = widen(x)
-    if x.dtype != wide.dtype:
-        high = jnp.where(wide == maximum, 0, wide - maximum)
-        return high if temperature is None else high / temperature, None
-    high, low = difference(wide, maximum)
-    return (high, low) if temperature is None else quotient(high, low, temperature)
-
-
-def _exp(high: Array, low: Array | None) -> Array:
-    e = jnp.exp(high)
-    return e if low is None else e + e * low
-
-
-def _total(axes: Axes, e: Array, e_sink: Array | None = None) -> tuple[Array, Array]:
-    """Sum exponentials of a row whose largest is 1, and the sink's, as the count of ones and the sum of the others.
-
-    In one sum, others that are each less than an ulp of 1 would all be lost.
-    """
-    count, others = axes.sum(e == 1, e.dtype), axes.sum(jnp.where(e == 1, 0, e))
-    if e_sink is not None:
-        count += (e_sink == 1).astype(e.dtype)
-        others += jnp.where(e_sink == 1, 0, e_sink)
-    return count, others
-
-
-def _seen(x: Array, where: Array | None) -> Array:
-    """The logits, -inf where they are left out."""
-    return x if where is None else jnp.where(where, x, -jnp.inf)
-
-
-def _maximum(axes: Axes, x: Array, sink: Array | None) -> Array:
-    """The largest logit, or 0 where all are -inf, so that their exponentials are 0."""
-    m = axes.max(widen(x))
-    m = m if sink is None else jnp.maximum(m, jax.lax.stop_gradient(sink))
-    return jnp.where(m == -jnp.inf, 0, m)
+__all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
 def _shares(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
 ) -> tuple[Array, Array | None]:
     """The probabilities, and the sink's share of each row."""
-    x = _seen(x, where)
-    m = _maximum(axes, x, sink)
-    e = _exp(*_exponent(x, m, temperature))
-    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature))
-    count, others = _total(axes, e, e_sink)
+    x = seen(x, where)
+    m = largest(axes, x, sink)
+    e = exponential(*exponent(x, m, temperature))
+    e_sink = None if sink is None else exponential(*exponent(sink, m, temperature))
+    count, others = count_and_rest(axes, e, e_sink)
     total = jnp.where(count + others == 0, 1, count + others)
     return (e / total).astype(x.dtype), None if e_sink is None else e_sink / total
 
@@ -81,12 +40,12 @@ def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, .
     x, where, temperature, sink = primals
     t, _, t_temperature, t_sink = tangents
     live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
-    m = _maximum(axes, _seen(x, where), sink) if live else None
+    m = largest(axes, seen(x, where), sink) if live else None
 
     def tangent(x: Array, t: Array | SymbolicZero) -> Array:
         result = jnp.zeros(x.shape, widen(x).dtype) if isinstance(t, SymbolicZero) else widen(t)
         if m is not None:
-            z, _ = _exponent(x, m, temperature)
+            z, _ = exponent(x, m, temperature)
             result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature  # pyright: ignore[reportOperatorIssue]
         return result if temperature is None else result / temperature
 
@@ -217,12 +176,12 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
 def _log_softmax_kernel(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
 ) -> Array:
-    x = _seen(x, where)
-    m = _maximum(axes, x, sink)
-    high, low = _exponent(x, m, temperature)
-    e_sink = None if sink is None else _exp(*_exponent(sink, m, temperature))
+    x = seen(x, where)
+    m = largest(axes, x, sink)
+    high, low = exponent(x, m, temperature)
+    e_sink = None if sink is None else exponential(*exponent(sink, m, temperature))
     # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    count, others = _total(axes, _exp(high, low), e_sink)
+    count, others = count_and_rest(axes, exponential(high, low), e_sink)
     log = jnp.log1p((count - 1) + others)
     return jnp.where(x == -jnp.inf, -jnp.inf, high - (log if low is None else log - low)).astype(x.dtype)
 
@@ -233,7 +192,7 @@ def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, 
     def tangent(primals: tuple[Any, ...], t: Array, t_sink: Array | None) -> Array:
         x, where, *parameters = primals
         y, y_sink = _softmax_kernel(axes, widen(x), where, *parameters)
-        return centred(axes, y, _seen(x, where) != -jnp.inf, t, y_sink, t_sink)[0].astype(x.dtype)
+        return centred(axes, y, seen(x, where) != -jnp.inf, t, y_sink, t_sink)[0].astype(x.dtype)
 
     return _log_softmax_kernel(axes, *primals), tangent(primals, *_logit_tangents(axes, primals, tangents))
 
@@ -359,109 +318,3 @@ def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bo
     check_parameter("gumbel_softmax", "> 0", tau=tau)
     logits = as_array("gumbel_softmax", logits, "logits")
     return _gumbel_softmax(logits, key, tau, bool(hard), axis)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
-    e, m = _exponentials(axes, a, where)
-    if b is None:
-        count, others = _total(axes, e)
-        log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)  # of nothing -inf and 0
-    else:
-        total = axes.sum(jnp.where(e == 0, 0, widen(b) * e))
-        log, sign = jnp.log(jnp.abs(total)), jnp.sign(total)
-    return (m + log).astype(a.dtype), sign.astype(a.dtype)
-
-
-def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array]:
-    """exp(x - m) with 0 for what is left out, and the row's maximum m (0 for -inf)."""
-    x = _seen(x, where)
-    m = _maximum(axes, x, None)
-    return _exp(*_exponent(x, m, None)), m
-
-
-@functools.partial(_logsumexp_kernel.defjvp, symbolic_zeros=True)
-def _logsumexp_jvp(
-    axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    a, b, where = primals
-    t_a, t_b, _ = tangents
-    value, sign = _logsumexp_kernel(axes, *primals)
-    live_a, live_b = (None if isinstance(t, SymbolicZero) else t for t in (t_a, t_b))
-
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps a and b
-    def tangent(a: Array, b: Array | None, where: Array | None, t_a: Array | None, t_b: Array | None) -> Array:
-        e, _ = _exponentials(axes, a, where)
-        weighted = e if b is None else jnp.where(e == 0, 0, widen(b) * e)
-        total = axes.sum(weighted)
-        total = jnp.where(total == 0, 1, total)
-        terms = jnp.zeros_like(e)
-        if t_a is not None:
-            terms += jnp.where(e == 0, 0, weighted * widen(t_a))
-        if t_b is not None:
-            terms += e * widen(t_b)
-        return (axes.sum(terms) / total).astype(a.dtype)
-
-    return (value, sign), (tangent(a, b, where, live_a, live_b), jnp.zeros_like(sign))
-
-
-@functools.partial(jax.jit, static_argnames=("axis", "keepdims", "return_sign"))
-def _logsumexp(
-    a: ArrayLike,
-    axis: int | Sequence[int] | None,
-    b: ArrayLike | None,
-    keepdims: bool,
-    return_sign: bool,
-    where: ArrayLike | None,
-) -> Array | tuple[Array, Array]:
-    a = as_float("logsumexp", a, "a")
-    if b is not None:
-        b = as_float("logsumexp", b, "b")
-        dtype = jnp.promote_types(a.dtype, b.dtype)
-        shape = jnp.broadcast_shapes(a.shape, b.shape)
-        a, b = jnp.broadcast_to(a.astype(dtype), shape), jnp.broadcast_to(b.astype(dtype), shape)
-    axes = Axes(canonical_axes("logsumexp", axis, a.ndim))
-    value, sign = _logsumexp_kernel(axes, a, b, None if where is None else as_mask("logsumexp", where, a))
-    if not keepdims:
-        value, sign = jnp.squeeze(value, axes.numbers), jnp.squeeze(sign, axes.numbers)
-    if return_sign:
-        return value, sign
-    return value if b is None else jnp.where(sign < 0, jnp.nan, value)
-
-
-def logsumexp(
-    a: ArrayLike,
-    axis: int | Sequence[int] | None = None,
-    b: ArrayLike | None = None,
-    keepdims: bool = False,
-    return_sign: bool = False,
-    where: ArrayLike | None = None,
-) -> Array | tuple[Array, Array]:
-    """Logarithm of a sum of exponentials: log(sum_i b_i exp(a_i)).
-
-    The derivative in a is b_i exp(a_i) / sum, in b exp(a_i) / sum. A row of -inf, or with every entry left out,
-    gives -inf with gradient 0; a +inf gives +inf. 16-bit input is computed in float32; the backward pass keeps a and b.
-
-    Args:
-      a: real array; bool and int become the default float.
-      axis: the axis or axes to sum over; None sums over all.
-      b: weights that broadcast against a; default 1.
-      keepdims: whether to keep the summed axes with size 1.
-      return_sign: whether to return the sign of the sum too, and the logarithm of its absolute value.
-      where: bool array that broadcasts to a's shape; entries where it is False are left out.
-
-    Returns:
-      The logarithm (NaN for a negative sum), or with `return_sign` the pair (logarithm, sign).
-
-    Raises:
-      TypeError: a or b is not a real array, or `where` not bool.
-      ValueError: axis is out of range or repeated, or a shape does not broadcast.
-
-    Reference: jax.nn.logsumexp.
-
-    >>> print(jaxact.logsumexp(jnp.array([1000.0, 1000.0])))
-    1000.6932
-    """
-    return _logsumexp(
-        as_array("logsumexp", a, "a"), tuple(axis) if isinstance(axis, list) else axis, b, keepdims, return_sign, where
-    )
