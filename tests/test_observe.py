@@ -68,8 +68,9 @@ def ensemble(params, batch, p=None):
 
 
 def normal(key, *shapes):
-    keys = jax.random.split(jax.random.key(key), len(shapes))
-    return [jax.random.normal(k, s) / np.sqrt(s[-2] if len(s) > 1 else 1) for k, s in zip(keys, shapes, strict=True)]
+    """Weights, or a batch; by NumPy, since jax.random compiles for each shape, here when tests are collected."""
+    rng = np.random.default_rng(key)
+    return [(rng.normal(size=s) / np.sqrt(s[-2] if len(s) > 1 else 1)).astype(np.float32) for s in shapes]
 
 
 def mlp_parameters(key=0, leading=()):

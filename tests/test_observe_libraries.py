@@ -6,6 +6,7 @@ import flax.linen as nn
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -15,7 +16,7 @@ from tests.test_observe import check_moments, mlp
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-X = jax.random.normal(jax.random.key(1), (16, 8))
+X = np.random.default_rng(1).normal(size=(16, 8)).astype(np.float32)
 SIZES = (16, 12, 3)
 
 

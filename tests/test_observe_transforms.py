@@ -295,8 +295,8 @@ SHARDED = """
     from jaxact.flow import observe
 
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
-    ws = jax.random.normal(jax.random.key(0), (3, 16, 16)) / 4
-    x = jax.random.normal(jax.random.key(1), (8, 16))
+    rng = np.random.default_rng(0)
+    ws, x = (rng.normal(size=s).astype(np.float32) for s in ((3, 16, 16), (8, 16)))
 
     # Rows of x over "data", columns of w over "model"; tanh on what is whole along "model", gelu on what is split.
     def local(ws, x):

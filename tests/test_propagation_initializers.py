@@ -126,7 +126,7 @@ class LinenModel(nn.Module):
         return nn.Dense(3)(jaxact.relu(shared(x)))
 
 
-BATCH = jax.random.normal(KEY, (128, 6, 6, 1))
+BATCH = np.random.default_rng(0).normal(size=(128, 6, 6, 1)).astype(np.float32)
 
 
 def test_lsuv_of_an_nnx_model():
