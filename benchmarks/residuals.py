@@ -4,7 +4,7 @@
     python -m benchmarks.residuals --platform v5e     compiled for a TPU v5e, with neither device here (h100 likewise);
                                                       needs the extra `aot`
 
-The programs are gradients over 8 layers, scanned or unrolled:
+The programs are gradients over layers, 64 scanned or 8 unrolled:
 
 - feed-forward, `h + f(h W1) W2`, in arrays of the hidden size; `compact` functions too;
 - gated, `h + f(h W1, h W2) W3`, likewise: gate and value are one array each;
@@ -13,7 +13,8 @@ The programs are gradients over 8 layers, scanned or unrolled:
 
 Memory is the compiler's own count of temporary bytes, less that of the same program with the identity for f, or a sum
 for the gated. Kernels are the fusions and other computing instructions of the optimised program, less those of the same
-program, in the forward pass and in what the gradient adds to it. Writes benchmarks/results/residuals.json, into which
+program, in the forward pass and in what the gradient adds to it. What is there for one layer at a time is in both, and
+so by a 64th or an 8th of it in what a layer keeps. Writes benchmarks/results/residuals.json, into which
 each run merges what it measured, and residuals.md and residuals.svg, which are made from it.
 """
 
@@ -37,7 +38,9 @@ import jaxact
 from benchmarks.report import RESULTS, environment, merge, table
 from jaxact.core import catalog
 
-LAYERS, BATCH, WIDTH, HIDDEN = 8, 2048, 1024, 4096  # more than a TPU holds beside its cores, which it would not count
+LAYERS = {"scanned": 64, "unrolled": 8}
+ROWS, WIDTH, HIDDEN = 2048, 1024, 4096  # more than a TPU holds beside its cores, which it would not count
+FEWER = 4  # times fewer rows, where hidden layers are scanned: 64 of them have to fit beside their weights
 KERNEL = r"^\s+(?:ROOT )?%?\S+ = \S+ (?:fusion|custom-call|dot|convolution)\("
 ORDER = ["jaxact", "compact", "jax.nn"]
 TOPOLOGIES = {
@@ -70,7 +73,7 @@ def stacked(block: Callable[[Array, Any], Array], unroll: bool) -> Loss:
     """The loss of a stack of blocks `(h, weights of a layer)`."""
 
     def loss(weights: Any, h: Array) -> Array:
-        h, _ = lax.scan(lambda h, layer: (block(h, layer), None), h, weights, unroll=LAYERS if unroll else 1)
+        h, _ = lax.scan(lambda h, layer: (block(h, layer), None), h, weights, unroll=unroll)
         return jnp.sum(jnp.square(h.astype(jnp.float32)))
 
     return loss
@@ -97,8 +100,6 @@ SHAPES = {
     "gated": [(WIDTH, HIDDEN), (HIDDEN, WIDTH), (WIDTH, HIDDEN)],
     "attention": [(WIDTH, 64), (WIDTH, 64), (WIDTH, WIDTH)],
 }
-UNIT = {"feed-forward": BATCH * HIDDEN, "gated": BATCH * HIDDEN, "attention": BATCH * BATCH}
-"""Entries of what memory is counted in."""
 NOTHING = {"feed-forward": lambda x: x, "gated": lambda gate, value: gate + value, "attention": lambda x: x}
 
 
@@ -114,14 +115,15 @@ def kernels(program: Any) -> int:
     return len(re.findall(KERNEL, program.as_text(), re.MULTILINE))
 
 
-def cost(block: str, f: Callable[..., Array], dtype: str, unroll: bool, target: Any) -> tuple[float, int, int]:
-    """Temporary memory of the gradient in units, kernels of the forward pass, and those that the gradient adds."""
-    kind = jnp.dtype(dtype)
-    weights = [jax.ShapeDtypeStruct((LAYERS, *shape), kind) for shape in SHAPES[block]]
-    arguments = weights, jax.ShapeDtypeStruct((BATCH, WIDTH), kind)
-    loss = stacked(BLOCKS[block](f), unroll)
+def cost(block: str, f: Callable[..., Array], dtype: str, form: str, target: Any) -> tuple[float, int, int]:
+    """Temporary memory of the gradient in arrays, kernels of the forward pass, and those that the gradient adds."""
+    kind, layers = jnp.dtype(dtype), LAYERS[form]
+    rows = ROWS // FEWER if form == "scanned" and block != "attention" else ROWS
+    weights = [jax.ShapeDtypeStruct((layers, *shape), kind) for shape in SHAPES[block]]
+    arguments = weights, jax.ShapeDtypeStruct((rows, WIDTH), kind)
+    loss = stacked(BLOCKS[block](f), form == "unrolled")
     gradient, forward = compiled(jax.grad(loss), target, *arguments), compiled(loss, target, *arguments)
-    unit = LAYERS * UNIT[block] * kind.itemsize
+    unit = layers * rows * (rows if block == "attention" else HIDDEN) * kind.itemsize
     ahead = kernels(forward)
     return gradient.memory_analysis().temp_size_in_bytes / unit, ahead, kernels(gradient) - ahead
 
@@ -156,10 +158,10 @@ def measure(platform: str, names: list[str], dtype: str, form: str) -> dict[str,
     """Compile every function: "platform/dtype/form/block/function/provider" -> arrays kept and kernels added."""
     target, results = device(platform), {}
     chosen = [(row, block) for row in catalog.rows() if (block := block_of(row)) and (not names or row.name in names)]
-    base = {b: cost(b, NOTHING[b], dtype, form == "unrolled", target) for b in {b for _, b in chosen}}
+    base = {b: cost(b, NOTHING[b], dtype, form, target) for b in {b for _, b in chosen}}
     for row, block in chosen:
         for provider, function in providers(row).items():
-            found = cost(block, function, dtype, form == "unrolled", target)
+            found = cost(block, function, dtype, form, target)
             kept, forward, backward = (a - b for a, b in zip(found, base[block], strict=True))
             facts = {"arrays": round(kept, 3), "forward": forward, "backward": backward}
             results[f"{platform}/{dtype}/{form}/{block}/{row.name}/{provider}"] = facts
