@@ -66,8 +66,10 @@ def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
     x = np.concatenate([*points, *around, ends, [-largest, largest, -0.0]])
     x = x.astype(kind)
     x = x[(np.abs(x) >= jnp.finfo(kind).tiny) | (x == 0)]
-    # In one length, whatever the number of joints: what eager calls compile serves every function.
-    return x if kind == np.float64 else np.concatenate([x, np.ones(-x.size % 4096, kind)])
+    if kind == np.float64:
+        return x
+    # Neighbours of 1 fill it up to one length, whatever the number of joints: what eager calls compile serves all.
+    return np.concatenate([x, 1 + jnp.finfo(kind).eps * np.arange(-x.size % 4096, dtype=kind)])
 
 
 @functools.lru_cache(maxsize=8)
