@@ -230,7 +230,7 @@ def write(results: dict[str, Any]) -> None:
             for name in dict.fromkeys(k[2] for k in here):
                 cells = [here.get((dtype, form, name, p)) for dtype, form, p in columns]
                 rows.append(
-                    [name, *(f"{c['arrays']:.2f} / {c['forward']:+d} {c['backward']:+d}" if c else "" for c in cells)]
+                    [name, *(f"{c['arrays']:z.2f} / {c['forward']:+d} {c['backward']:+d}" if c else "" for c in cells)]
                 )
             if rows:
                 text.append(f"### {block}\n\n" + table(["function", *(", ".join(c) for c in columns)], rows))
@@ -238,7 +238,8 @@ def write(results: dict[str, Any]) -> None:
             [f"{dtype}, {name}", *(steps.get((platform, "transformer", dtype, name, p), "") for p in ORDER)]
             for dtype, name in dict.fromkeys((k[2], k[3]) for k in steps if k[0] == platform)
         ]
-        text.append("### a transformer's training step, MiB\n\n" + table(["type, activation", *ORDER], rows))
+        if rows:
+            text.append("### a transformer's training step, MiB\n\n" + table(["type, activation", *ORDER], rows))
     (RESULTS / "residuals.md").write_text("\n".join(text))
     points = [
         {"platform": k[0], "function": k[4], "provider": k[5], "arrays": v["arrays"]}
@@ -270,7 +271,8 @@ def main() -> None:
         os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     if arguments.platform == "h100":
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
-    results = {f"environment, {arguments.platform}": environment("libtpu", "jax-cuda13-plugin")}
+    setting = environment("libtpu", "jax-cuda13-plugin") | {"device": device(arguments.platform).device_kind}
+    results = {f"environment, {arguments.platform}": setting}
     for form in ("scanned", "unrolled"):
         for dtype in ("float32", "bfloat16"):
             results |= measure(arguments.platform, arguments.functions, dtype, form)
