@@ -116,7 +116,7 @@ for missing in sys.argv[2:]:
     assert main(["compare", "--steps", "0", "--directory", sys.argv[1]]) == 2
     del sys.modules[missing]
 """
-    missing = ["tyro", "altair", "vl_convert", "sklearn.datasets", "rich.table", "orbax.checkpoint"]
+    missing = ["tyro", "vl_convert", "altair", "sklearn.datasets", "rich.table", "orbax.checkpoint"]
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "r"), *missing], capture_output=True, text=True, check=False
     )

@@ -13,8 +13,6 @@ import jaxact
 from jaxact.flow import observe
 from jaxact.flow.statistics import MOMENTS, moments
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 # Every model is written once. `at` is a site: it returns f(x) and shows x and y; with perturbations p, of zeros, it
 # adds one before and one after f, so that the gradients by them are the cotangents of x and of y.
 
