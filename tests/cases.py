@@ -68,12 +68,3 @@ CASES = [case for row in catalog.rows() for case in _cases(row)]
 POINTWISE = [case for case in CASES if case.row.kind == "pointwise"]
 DEFAULTS = list({case.row.name: case for case in reversed(CASES)}.values())[::-1]
 """One case a row: the defaults, or the first variant where a parameter has none."""
-
-
-def _way(case: Case) -> tuple[Any, ...]:
-    return (case.row.keeps, len(case.numbers)) if case.row.kind == "pointwise" else (case.name,)
-
-
-WAYS = list({_way(case): case for case in reversed(DEFAULTS)}.values())[::-1]
-"""One case of each way to be made, for what does not depend on the formula. Elementwise functions are all made by
-`core.pointwise` and differ in what they keep and in how many parameters they have; every other function is a way."""

@@ -1,4 +1,4 @@
-"""Every function under every transformation of JAX, or one of each way to be made; and under its strict modes."""
+"""Every function under every transformation of JAX, and under its strict modes."""
 
 import contextlib
 import subprocess
@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.cases import CASES, DEFAULTS, WAYS
+from tests.cases import CASES, DEFAULTS
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 _X = jax.ShapeDtypeStruct((3, 4), jnp.float32)
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
-each_way = pytest.mark.parametrize("case", WAYS, ids=lambda case: case.name)
 
 
 def _x(seed=0):
@@ -46,7 +45,7 @@ def _strictly():
         yield
 
 
-@each_way
+@every
 def test_modes_agree(case):
     """Forward and reverse gradients, the four ways to a Hessian, and a Hessian's symmetry; strictly."""
     modes = (jax.jacfwd, jax.jacrev)
@@ -68,7 +67,7 @@ def test_modes_agree(case):
     chex.assert_trees_all_close(*hessians, hessians[0].T, rtol=1e-4, atol=1e-5)
 
 
-@each_way
+@every
 def test_scan_and_remat(case):
     """Two applications in a scan, with and without remat, are two calls: values and gradients."""
 
@@ -110,19 +109,19 @@ def test_strict_modes_trace(case):
 
 _LEAKS = """
 import gc, jax, jax.numpy as jnp
-from tests.cases import WAYS
+from tests.cases import DEFAULTS
 x = jax.random.normal(jax.random.key(0), (3, 4))
 gc.freeze()
 with jax.checking_leaks():
-    for case in WAYS:
+    for case in DEFAULTS:
         jax.jit(jax.grad(lambda x: jnp.sum(case(x)))).trace(x)
-print(len(WAYS))
+print(len(DEFAULTS))
 """
 
 
 def test_no_tracer_leaks():
     """In a process of its own, frozen: the check collects garbage after every trace, among all that is alive."""
-    assert _run(_LEAKS) == [str(len(WAYS))]
+    assert _run(_LEAKS) == [str(len(DEFAULTS))]
 
 
 @pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind != "pointwise"], ids=lambda case: case.name)
@@ -167,10 +166,10 @@ _EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.con
 _SHARDED = """
 import sys, jax, jax.numpy as jnp, numpy as np
 from jax.sharding import PartitionSpec as P
-from tests.cases import WAYS
+from tests.cases import DEFAULTS
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
-cases = WAYS[int(sys.argv[1]) :: 2]
+cases = DEFAULTS[int(sys.argv[1]) :: 2]
 for case in cases:
     parameters = {n: jnp.float32(v) for n, v in case.numbers.items()} if case.row.kind == "pointwise" else {}
     loss = lambda p, x: jnp.sum(jnp.sin(case(x, **p)))
@@ -189,7 +188,7 @@ print(len(jax.devices()), len(cases))
 @pytest.mark.parametrize("half", range(2))
 def test_shard_map_over_eight_devices(half):
     """Each function, its tangent, its gradient, and the gradients of a parameter that every device shares."""
-    assert _run(_EIGHT_DEVICES + _SHARDED, str(half)) == ["8", str(len(WAYS[half::2]))]
+    assert _run(_EIGHT_DEVICES + _SHARDED, str(half)) == ["8", str(len(DEFAULTS[half::2]))]
 
 
 _SPLIT_ROW = """

@@ -70,8 +70,24 @@ def poly_norm(x: Array, weight: Array, bias: Array, eps: float, axis: int) -> Ar
     return evaluate(x, weight, bias)
 
 
+@dataclasses.dataclass(init=False, repr=False, eq=False)
+class _Scaled(Learned):
+    """One alpha, and for each channel a gamma and a beta."""
+
+    num_features: int
+    alpha_init: float = 0.5
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+
+    def _initial(self) -> dict[str, Array]:
+        return {
+            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
+            "gamma": jnp.ones(self.num_features, self.param_dtype),
+            "beta": jnp.zeros(self.num_features, self.param_dtype),
+        }
+
+
 @learnable
-class DyT(Learned):
+class DyT(_Scaled):
     """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
 
     The learned parameters are called `alpha`, one number, and `gamma` and `beta`, of shape (num_features,); PyTorch's
@@ -91,25 +107,14 @@ class DyT(Learned):
     Reference: Zhu et al. 2025, arXiv:2503.10622.
     """
 
-    num_features: int
-    alpha_init: float = 0.5
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
     _learned: ClassVar[tuple[str, ...]] = ("alpha", "gamma", "beta")
-
-    def _initial(self) -> dict[str, Array]:
-        return {
-            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
-            "gamma": jnp.ones(self.num_features, self.param_dtype),
-            "beta": jnp.zeros(self.num_features, self.param_dtype),
-        }
 
     def _evaluate(self, x: ArrayLike, alpha: Array, gamma: Array, beta: Array) -> Array:
         return dyt(x, *self._lifted(x, self.axis, alpha, gamma, beta))
 
 
 @learnable
-class Derf(Learned):
+class Derf(_Scaled):
     """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
 
     The learned parameters are called `alpha` and `shift`, one number each, and `gamma` and `beta`, of shape
@@ -129,19 +134,10 @@ class Derf(Learned):
     Reference: Chen et al. 2025, arXiv:2512.10938.
     """
 
-    num_features: int
-    alpha_init: float = 0.5
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
     _learned: ClassVar[tuple[str, ...]] = ("alpha", "shift", "gamma", "beta")
 
     def _initial(self) -> dict[str, Array]:
-        return {
-            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
-            "shift": jnp.zeros((), self.param_dtype),
-            "gamma": jnp.ones(self.num_features, self.param_dtype),
-            "beta": jnp.zeros(self.num_features, self.param_dtype),
-        }
+        return {**super()._initial(), "shift": jnp.zeros((), self.param_dtype)}
 
     def _evaluate(self, x: ArrayLike, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
         return derf(x, *self._lifted(x, self.axis, alpha, shift, gamma, beta))
