@@ -32,10 +32,11 @@ def count_and_rest(axes: Axes, e: Array, e_sink: Array | None = None) -> tuple[A
 
     In one sum, others that are each less than an ulp of 1 would all be lost.
     """
-    count, others = axes.sum(e == 1, e.dtype), axes.sum(jnp.where(e == 1, 0, e))
+    ones = jnp.floor(e)
+    count, others = axes.sum(ones), axes.sum(e - ones)
     if e_sink is not None:
-        count += (e_sink == 1).astype(e.dtype)
-        others += jnp.where(e_sink == 1, 0, e_sink)
+        count += jnp.floor(e_sink)
+        others += e_sink - jnp.floor(e_sink)
     return count, others
 
 

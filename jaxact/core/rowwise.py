@@ -47,49 +47,51 @@ def quotient(high: Array, low: Array, divisor: Array) -> tuple[Array, Array]:
     return q, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
 
 
-def centred(
-    axes: Axes,
-    weights: Array,
-    valid: Array,
-    t: Array,
-    other_weight: Array | None = None,
-    other: Array | None = None,
-) -> tuple[Array, Array | None]:
-    """Subtract from t its weighted mean over the row; the weights need not sum to 1.
+class Weights(NamedTuple):
+    """Weights along a row, of which the mean is taken; they need not sum to 1, and all 0 counts as a mean of 0.
 
-    The difference cancels where one entry has nearly all of the weight. After a first subtraction, the rest is measured
-    from that entry, whose own difference is then a sum of small ones, here and in the transpose.
-
-    Args:
-      axes: the row.
-      weights: 0 or more; all 0 in a row counts as a mean of 0.
-      valid: where t is to be seen; the result is 0 elsewhere.
-      t: what is averaged.
-      other_weight: the weight of one more entry of the row that is not in the arrays, if any.
-      other: that entry of t.
-
-    Returns:
-      t without its mean, and `other` without it.
+    A value less its mean cancels where one entry has nearly all of the weight, so it is measured from that entry, whose
+    own difference is then a sum of small ones, here and in the transpose. Where all values are alike, the error of a
+    long sum shows, so what is left of the mean is subtracted too.
     """
 
-    def row_sum(x: Array, of_other: Array | None) -> Array:
-        return axes.sum(x) if of_other is None else axes.sum(x) + of_other
+    axes: Axes
+    valid: Array
+    """Where values are to be seen: elsewhere they may be NaN, and the result is 0."""
+    parts: tuple[Array, ...]
+    """Of the entries of an array and, where a row has one more that is not in it, as a sink, of that; so are values."""
 
-    def less_mean(t: Array, other: Array | None) -> tuple[Array, Array | None]:
-        mean = row_sum(weights * t, None if other is None or other_weight is None else other_weight * other) / total
-        return jnp.where(valid, t - mean, 0), None if other is None else other - mean
+    def centre(self, *values: Array) -> list[Array]:
+        """Subtract from values their weighted mean."""
+        return self._seen(self._less_mean(self._from_heaviest(self._less_mean(self._seen(list(values))))))
 
-    total = row_sum(weights, other_weight)
-    total = jnp.where(total == 0, 1, total)
-    t, other = less_mean(jnp.where(valid, t, 0), other)
-    heavy = 2 * weights > total
-    other_heavy = None if other_weight is None else 2 * other_weight > total
-    origin = row_sum(
-        jnp.where(heavy, t, 0), None if other is None or other_heavy is None else jnp.where(other_heavy, other, 0)
-    )
-    t = jnp.where(heavy | ~valid, 0, t - origin)
-    other = None if other is None or other_heavy is None else jnp.where(other_heavy, 0, other - origin)
-    return less_mean(t, other)
+    def weigh(self, *values: Array) -> list[Array]:
+        """Subtract from values their weighted mean and multiply them by the weights: symmetric, and sums to 0."""
+        centred = self._less_mean(self._from_heaviest(self._seen(list(values))))
+        change = [weight * value for weight, value in zip(self.parts, centred, strict=True)]
+        # In reverse mode this comes first, and centres values before the weights round them.
+        rest = self._sum(change) / self._total()
+        return self._seen([value - weight * rest for weight, value in zip(self.parts, change, strict=True)])
+
+    def _seen(self, values: list[Array]) -> list[Array]:
+        return [jnp.where(self.valid, values[0], 0), *values[1:]]
+
+    def _sum(self, values: Sequence[Array]) -> Array:
+        return sum(values[1:], start=self.axes.sum(values[0]))
+
+    def _total(self) -> Array:
+        total = self._sum(self.parts)
+        return jnp.where(total == 0, 1, total)
+
+    def _less_mean(self, values: list[Array]) -> list[Array]:
+        mean = self._sum([weight * value for weight, value in zip(self.parts, values, strict=True)]) / self._total()
+        return [value - mean for value in values]
+
+    def _from_heaviest(self, values: list[Array]) -> list[Array]:
+        scale = 1.6 / self._total()
+        heavy = [jnp.floor(weight * scale) for weight in self.parts]  # 1 for more than 5/8 of the weight, or 0
+        origin = self._sum([one * value for one, value in zip(heavy, values, strict=True)])
+        return [(1 - one) * (value - origin) for one, value in zip(heavy, values, strict=True)]
 
 
 def along_axis(name: str, evaluate: Callable[..., Array]) -> Callable[..., Array]:

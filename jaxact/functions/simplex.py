@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, widen
 from jaxact.core.numerics import expm1_less_slope, product
-from jaxact.core.rowwise import Axes, along_axis, centred, difference
+from jaxact.core.rowwise import Axes, Weights, along_axis, difference
 
 __all__ = ["entmax", "entmax15", "sparsemax"]
 
@@ -105,11 +105,7 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
             if live:
                 q = alpha - 1
                 t = t + expm1_less_slope(q * jnp.log(p)) / (q * q) * t_alpha
-            t, _ = centred(axes, weights, support, t)
-            change = weights * t
-            # These sum to 0. In reverse mode this line comes first, and centres t before the weights round it.
-            change -= weights * (axes.sum(change) / jnp.maximum(axes.sum(weights), 1e-30))
-            return change.astype(y.dtype)
+            return Weights(axes, support, (weights,)).weigh(t)[0].astype(y.dtype)
 
         return y, tangent(y, primals[2], t, t_alpha if live else None)
 

@@ -17,26 +17,27 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.exponentials import count_and_rest, exponent, exponential, largest, seen
-from jaxact.core.rowwise import Axes, AxisName, along_axis, centred, one_a_row
+from jaxact.core.rowwise import Axes, AxisName, Weights, along_axis, one_a_row
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
 def _shares(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
-) -> tuple[Array, Array | None]:
-    """The probabilities, and the sink's share of each row."""
+) -> tuple[Array, ...]:
+    """The probabilities and, if there is a sink, its share of each row."""
     x = seen(x, where)
     m = largest(axes, x, sink)
     e = exponential(*exponent(x, m, temperature))
     e_sink = None if sink is None else exponential(*exponent(sink, m, temperature))
     count, others = count_and_rest(axes, e, e_sink)
     total = jnp.where(count + others == 0, 1, count + others)
-    return (e / total).astype(x.dtype), None if e_sink is None else e_sink / total
+    y = (e / total).astype(x.dtype)
+    return (y,) if e_sink is None else (y, e_sink / total)
 
 
-def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array | None]:
-    """The tangents of x / temperature and sink / temperature, up to one number a row, which changes nothing."""
+def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, ...]:
+    """The tangents of x / temperature and, if any, of the sink, up to one number a row, which changes nothing."""
     x, where, temperature, sink = primals
     t, _, t_temperature, t_sink = tangents
     live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
@@ -49,25 +50,24 @@ def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, .
             result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature  # pyright: ignore[reportOperatorIssue]
         return result if temperature is None else result / temperature
 
-    return tangent(x, t), None if sink is None else tangent(sink, t_sink)
+    return (tangent(x, t),) if sink is None else (tangent(x, t), tangent(sink, t_sink))
 
 
-def _kernel(name: str) -> Callable[..., tuple[Array, Array | None]]:
+def _kernel(name: str) -> Callable[..., tuple[Array, ...]]:
     """Softmax with its derivative, under the name by which programs know it."""
 
-    def shares(axes: Axes, *primals: Any) -> tuple[Array, Array | None]:
+    def shares(axes: Axes, *primals: Any) -> tuple[Array, ...]:
         return _shares(axes, *primals)
 
     def differentiate(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         shares = kernel(axes, *primals)
 
         @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y, and with a sink one number a row
-        def tangent(y: Array, y_sink: Array | None, t: Array, t_sink: Array | None) -> tuple[Array, Array | None]:
-            weights = widen(y)
-            t, t_sink = centred(axes, weights, y > 0, t, y_sink, t_sink)
-            return (weights * t).astype(y.dtype), None if y_sink is None or t_sink is None else y_sink * t_sink
+        def tangent(y: Array, y_sink: tuple[Array, ...], t: tuple[Array, ...]) -> tuple[Array, ...]:
+            change, *change_sink = Weights(axes, y > 0, (widen(y), *y_sink)).weigh(*t)
+            return change.astype(y.dtype), *change_sink
 
-        return shares, tangent(*shares, *_logit_tangents(axes, primals, tangents))
+        return shares, tangent(shares[0], shares[1:], _logit_tangents(axes, primals, tangents))
 
     shares.__name__ = shares.__qualname__ = name
     kernel = jax.custom_jvp(shares, nondiff_argnums=(0,))
@@ -189,12 +189,12 @@ def _log_softmax_kernel(
 @functools.partial(_log_softmax_kernel.defjvp, symbolic_zeros=True)
 def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps x
-    def tangent(primals: tuple[Any, ...], t: Array, t_sink: Array | None) -> Array:
+    def tangent(primals: tuple[Any, ...], t: tuple[Array, ...]) -> Array:
         x, where, *parameters = primals
-        y, y_sink = _softmax_kernel(axes, widen(x), where, *parameters)
-        return centred(axes, y, seen(x, where) != -jnp.inf, t, y_sink, t_sink)[0].astype(x.dtype)
+        y = _softmax_kernel(axes, widen(x), where, *parameters)
+        return Weights(axes, seen(x, where) != -jnp.inf, y).centre(*t)[0].astype(x.dtype)
 
-    return _log_softmax_kernel(axes, *primals), tangent(primals, *_logit_tangents(axes, primals, tangents))
+    return _log_softmax_kernel(axes, *primals), tangent(primals, _logit_tangents(axes, primals, tangents))
 
 
 _log_softmax = along_axis(
