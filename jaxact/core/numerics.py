@@ -153,13 +153,6 @@ def above_minus_inf(x: Array) -> Array:
     return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
 
 
-def hypot(a: Array, b: Array) -> Array:
-    """sqrt(a^2 + b^2) of non-negative a and b without overflow or underflow."""
-    large, small = jnp.maximum(a, b), jnp.minimum(a, b)
-    ratio = small / jnp.where(large > 0, large, 1)
-    return jnp.where(jnp.isinf(large), large, large * jnp.sqrt(1 + ratio * ratio))
-
-
 def leading_bits(x: Array, count: int) -> Array:
     """Truncate x to `count` significant bits, so that products of what is left are exact."""
     kind, bits = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)

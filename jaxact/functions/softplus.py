@@ -78,39 +78,33 @@ def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
     return _scaled_softplus(x, beta)
 
 
-# (x + h) / 2 cancels for x << 0 and x * x overflows. In the left half the conjugate b / (2 (h - x)), split into two
-# factors that neither overflow nor underflow; h = hypot(x, sqrt(b)).
-def _squareplus_factors(x: Array, b: Array) -> tuple[Array, Array, Array]:
-    root = jnp.sqrt(b)
-    h = numerics.hypot(jnp.abs(x), root)
-    safe = jnp.where(h > 0, h, 1)  # h = 0 where x = b = 0: both factors become 1, which makes the slope 1/2
-    return (
-        h,
-        jnp.where(h > 0, root / safe, 1),
-        jnp.where(h > 0, root / jnp.where(h > 0, h + jnp.abs(x), 1), 1),
-    )
+# (x + h) / 2, h = sqrt(x^2 + b), cancels for x << 0; there it is b / (2 (h + |x|)).
+def _squareplus_root(x: Array, b: Array) -> Array:
+    """h, but not 0. In units of sqrt(b), a square that would overflow is capped where it is all of h."""
+    size, unit, tiny = jnp.abs(x), jnp.sqrt(b), float(jnp.finfo(x.dtype).tiny)
+    capped = jnp.minimum(size / jnp.maximum(unit, tiny), 2.0**40)
+    return jnp.maximum(jnp.maximum(size, unit * jnp.sqrt(1 + capped * capped)), tiny)
 
 
 def _squareplus_value(x: Array, b: Any = 4.0) -> Array:
-    _, _, factor = _squareplus_factors(x, b)
-    left = jnp.sqrt(b) * factor / 2
-    return jnp.maximum(x, 0) + left
+    h = _squareplus_root(x, b)
+    return jnp.maximum(x, 0) + b / (h / 4 + jnp.abs(x) / 4) / 8
 
 
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    _, cosine, factor = _squareplus_factors(x, b)
-    left = cosine * factor / 2
+    h, root = _squareplus_root(x, b), jnp.sqrt(b)
+    left = (root / h) * (root / (h / 4 + jnp.abs(x) / 4)) / 8
+    left = jnp.where((b > 0) | (x != 0), left, 0.5)
     return jnp.where(x > 0, 1 - left, left)
 
 
 def _squareplus_curvature(x: Array, b: Array) -> Array:
-    h, cosine, _ = _squareplus_factors(x, b)
-    return jnp.square(cosine) / (2 * h)
+    h = _squareplus_root(x, b)
+    return jnp.square(jnp.sqrt(b) / h) / (2 * h)
 
 
 def _squareplus_b_slope(x: Array, b: Array) -> Array:
-    h, _, _ = _squareplus_factors(x, b)
-    return 1 / (4 * h)
+    return 1 / (4 * _squareplus_root(x, b))
 
 
 _squareplus = pointwise(
