@@ -21,9 +21,9 @@ def _silu_value(x: Array) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
+    e = jnp.exp(-jnp.abs(x))  # of x as it is, so that XLA finds the value's
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
-    e = jnp.exp(-jnp.abs(x))
-    return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) / jnp.square(1 + e)
+    return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) * jnp.square(1 / (1 + e))
 
 
 def _silu_curvature(x: Array) -> Array:
@@ -146,8 +146,8 @@ def _mish_value(x: Array) -> Array:
 
 
 def _mish_slope(x: Array) -> Array:
-    x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
-    e = jnp.exp(-jnp.abs(x))
+    e = jnp.exp(-jnp.abs(x))  # as in SiLU
+    x = jnp.clip(x, -1000, 1000)
     left = e * (4 * (x + 1) + e * (4 * x + 6 + e * (4 + e)))
     right = 1 + e * (4 + e * ((4 * x + 6) + e * (4 * (x + 1))))
     return jnp.where(x > 0, right, left) / jnp.square(jnp.where(x > 0, 1 + e * (2 + 2 * e), 2 + e * (2 + e)))
