@@ -34,6 +34,7 @@ def pointwise(
     *parameter_slopes: Formula,
     curvature: Formula | None = None,
     keep: Formula = keep_input,
+    rounds: bool = True,
 ) -> Callable[..., Array]:
     """Make an elementwise function of `(x, *parameters)` whose derivatives are given, not traced.
 
@@ -47,18 +48,21 @@ def pointwise(
       *parameter_slopes: d value / d parameter as `(x, *parameters)`, one for each parameter.
       curvature: d slope / dx as `(x, *parameters)`, where autodiff of `slope` would lose digits or make a NaN.
       keep: of `(x, y, *parameters)`, the one array that the backward pass keeps.
+      rounds: False where value and slope only choose, and so need no more precision than x has: in 16 bits a compiler
+        for GPUs makes that a part of the matrix product before it, and with a cast does not.
 
     Returns:
       A function of `(x, *parameters)`. Parameters are traced (a new value compiles nothing), broadcast against x, and
       cast to x's working precision; the result has x's dtype.
     """
+    working = widen if rounds else lambda x: x
     exact_slope = slope if curvature is None else _with_curvature(slope, curvature)
     declared = list(inspect.signature(value).parameters.values())[1:]
     parameter_names = [p.name for p in declared]
     defaults = tuple(p.default for p in declared)
 
     def evaluate(x: Array, *parameters: Array) -> Array:
-        wide = widen(x)
+        wide = working(x)
         return _cast(value(wide, *_like(wide, parameters)), x.dtype)
 
     def differentiate(primals: tuple[Array, ...], tangents: tuple[Array | SymbolicZero, ...]) -> tuple[Array, Array]:
@@ -74,8 +78,8 @@ def pointwise(
             total = 0
             for i, t in zip(live, live_tangents, strict=True):
                 formula, at = (exact_slope, kept) if i == 0 else (parameter_slopes[i - 1], x)
-                t = _cast(t, working_dtype(y.dtype))
-                total += t * formula(widen(at), *_like(t, parameters))
+                t = _cast(t, working_dtype(y.dtype) if rounds else y.dtype)
+                total += t * formula(working(at), *_like(t, parameters))
             return _cast(jnp.broadcast_to(total, y.shape), y.dtype)
 
         return y, tangent(

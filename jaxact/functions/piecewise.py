@@ -15,6 +15,7 @@ _relu6 = pointwise(
     value=lambda x: jnp.clip(x, 0, 6),
     slope=lambda y: jnp.where((y > 0) & (y < 6), 1, jnp.zeros_like(y)),
     keep=keep_output,
+    rounds=False,
 )
 
 

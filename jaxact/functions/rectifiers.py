@@ -25,7 +25,7 @@ __all__ = [
     "thresholded_relu",
 ]
 
-_identity = pointwise("identity", value=lambda x: x, slope=jnp.ones_like)
+_identity = pointwise("identity", value=lambda x: x, slope=jnp.ones_like, rounds=False)
 
 
 @activation(
@@ -66,6 +66,7 @@ _relu = pointwise(
     value=lambda x: jnp.maximum(x, 0),
     slope=lambda y: jnp.where(y > 0, 1, jnp.zeros_like(y)),
     keep=keep_output,
+    rounds=False,
 )
 
 
