@@ -76,21 +76,33 @@ def softmax(x: Values) -> Values:
 
 
 def entmax(x: Values, alpha: float) -> Values:
-    """(u + q s)^(1 / q) where that is positive, by bisection of log u; q = alpha - 1 and s = x - max(x)."""
-    q = alpha - 1
-    s = q * (x - x.max())
-    near = s[s > -1]
-    low, high = x.dtype.type(near.size) ** -q / 2, x.dtype.type(1)
-    while (middle := np.sqrt(low * high)) not in (low, high):
-        low, high = (low, middle) if np.sum(np.maximum(near + middle, 0) ** (1 / q)) > 1 else (middle, high)
-    return np.maximum(s + low, 0) ** (1 / q)
+    """(z^q + q (x - b))^(1 / q) from the smallest share z and its logit b on, by bisection of log z; q = alpha - 1.
+
+    From the largest logit on it would be (u + q (x - max(x)))^(1 / q), where at alpha 12 no float64 u sums to 1.
+    """
+    q = x.dtype.type(alpha) - 1
+    near = x[q * (x - x.max()) > -1]
+
+    def shares(x: Values, base: Any, z: Any) -> Values:
+        return np.where(x == base, z, np.maximum(z**q + q * (x - base), 0) ** (1 / q))  # z^q may underflow
+
+    bases = np.unique(near)
+    first, last = 0, bases.size - 1
+    while first < last:
+        at = (first + last) // 2
+        first, last = (first, at) if np.sum(shares(near, bases[at], 0 * q)) < 1 else (at + 1, last)
+    base = bases[last]
+    low, high = x.dtype.type(1e-300), x.dtype.type(1)
+    while (middle := np.sqrt(low) * np.sqrt(high)) not in (low, high):
+        low, high = (low, middle) if np.sum(shares(near, base, middle)) > 1 else (middle, high)
+    return np.where(x >= base, shares(np.maximum(x, base), base, low), 0)
 
 
-def _without(weights: Values) -> Values:
-    """The sum of all other weights, for weights that sum to 1: what 1 - w loses where one has nearly all."""
-    result = 1 - weights
-    heaviest = np.argmax(weights)
-    result[heaviest] = _total(np.delete(weights, heaviest))
+def _without(values: Values) -> Values:
+    """The sum of all others, for values of 0 or more: what sum - value loses where one has nearly all."""
+    result = _total(values) - values
+    largest = np.argmax(values)
+    result[largest] = _total(np.delete(values, largest))
     return result
 
 
@@ -119,15 +131,16 @@ def of_shares(x: Values, p: Values, alpha: float, t: Values) -> tuple[Expected, 
     d = np.where(on, np.where(on, p, 1) ** (2 - alpha), 0)
     w = d / _total(d)
     others = _without(w)
-    around = _total(w * size)
-    value = Expected(p, d * (size * others + around - w * size))
+    value = Expected(p, d * (size * others + _without(w * size)))
     a = _centred(w, np.where(on, t, 0))
     # d (t - sum(w t)) changes with x_k by d_i (b_i (i = k) - w_k (b_i + b_k - sum(w b))), where b = a d'(p).
     b = np.where(on, (2 - alpha) * np.where(on, p, 1) ** (1 - alpha) * a, 0)
-    mean = _total(w * b)
-    own = size * np.abs(b - w * (2 * b - mean))
-    in_x = _sums_of_distances(w * size, mean - b, b) - w * size * np.abs(2 * b - mean) + own
-    in_t = np.abs(t) * others + _total(w * np.abs(t)) - w * np.abs(t)
+    less = np.where(on, _centred(w, b), 0)
+    in_x = _sums_of_distances(w * size, less, -b) - w * size * np.abs(b + less)
+    heaviest = np.argmax(w)
+    in_x[heaviest] = _total(np.delete(w * size * np.abs(b[heaviest] + less), heaviest))
+    in_x += size * np.abs(b * others - w * less)
+    in_t = np.abs(t) * others + _without(w * np.abs(t))
     return value, Expected(d * a, d * (in_x + in_t))
 
 

@@ -112,6 +112,14 @@ def test_documentation(row):
     assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
 
 
+@pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+def test_nan_stays_nan(case):
+    """In its own entry, or its whole row; no other row is touched."""
+    y = np.asarray(case(np.array([[0.5, np.nan, -1, 2], [0.1, 0.2, 0.3, 0.5]], np.float32)))
+    assert np.isnan(y[0] if case.row.kind == "axis" else y[0, 1]).all()
+    assert not np.isnan(y[1]).any()
+
+
 @pytest.mark.parametrize("row", list(catalog.rows()), ids=lambda row: row.name)
 def test_every_parameter_is_varied(row):
     """A row with numeric parameters has variants, so that the tests see more than the defaults."""

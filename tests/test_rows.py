@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from tests import row_unit
 from tests.error_unit import BOUNDS, units
 
 ALPHAS = {"softmax": (1.0,), "softmin": (1.0,), "log_softmax": (1.0,), "sparsemax": (2.0,), "entmax15": (1.5,)}
-ALPHAS["entmax"] = (1.0625, 1.75, 1.90625, 3.0)
+ALPHAS["entmax"] = (1.0625, 1.75, 1.90625, 3.0, 12.0)
 """What each function is entmax of, in float32 numbers; entmax itself is given one a row."""
 
 # What is kept for the derivative is y, which 16 bits round: half an ulp of y is up to a whole one of the derivative,
@@ -41,33 +42,52 @@ def _expected(name, x, mask, alpha, t):
     return value, slope, slope
 
 
-@pytest.mark.parametrize(("name", "dtype", "n"), CASES)
-def test_within_the_unit(name, dtype, n):
+def _hold(name, dtype, n, tangents, slope_bound=None):
+    """Each row with each alpha within the bounds; the slope's is DESIGN's where none is given."""
     rows, masks = (np.concatenate([a] * len(ALPHAS[name])) for a in row_unit.rows(n, dtype))
     alphas = np.repeat(ALPHAS[name], len(rows) // len(ALPHAS[name]))
-    t = row_unit.tangents(rows.shape, dtype)
+    t = tangents(rows.shape, dtype)
     function = getattr(jaxact, name)
     if name == "entmax":
         function = functools.partial(function, alpha=np.asarray(alphas[:, None], np.float32))
-    value, *slopes = BOUNDS[dtype][0], *[BOUNDS[dtype][1]] * 2
-    if rows.dtype.itemsize == 2 and name not in ("log_softmax", "sparsemax"):  # theirs is from x, and from the support
-        slopes = [FROM_ROUNDED] * 2
-    if dtype == "float16" and n == 100_000:  # shares under its smallest number are lost, also to the mean of t
-        slopes = [np.inf] * 2
     with jax.enable_x64(dtype == "float64"):
         results = map(np.asarray, _results(function, rows, masks, t))
     wide = np.longdouble if dtype == "float64" else np.float64
     for i, got in enumerate(zip(*results, strict=True)):
         assert all(y.dtype == rows.dtype for y in got)
-        x, tangent = rows[i].astype(wide), t[i].astype(wide)
-        expected = _expected(name, x, masks[i], alphas[i], tangent)
-        for order, result, wanted, bound in zip((0, "jvp", "vjp"), got, expected, (value, *slopes), strict=True):
+        expected = _expected(name, rows[i].astype(wide), masks[i], alphas[i], t[i].astype(wide))
+        # Entmax's weights are y^(2 - alpha): its power multiplies the rounding of y.
+        slope = BOUNDS[dtype][1] if slope_bound is None else max(slope_bound, alphas[i] - 2)
+        for order, result, wanted, bound in zip(
+            (0, "jvp", "vjp"), got, expected, (BOUNDS[dtype][0], slope, slope), strict=True
+        ):
             error = units(result, wanted.reference, wanted.sensitivity)
             worst = np.argmax(error)
             assert error[worst] <= bound, (
                 f"{name}, alpha {alphas[i]}, derivative {order}, row {i}, entry {worst}: {error[worst]:.2f} units, over"
                 f" {bound}: got {result[worst]}, expected {wanted.reference[worst]}"
             )
+
+
+@pytest.mark.parametrize(("name", "dtype", "n"), CASES)
+def test_within_the_unit(name, dtype, n):
+    slope_bound = None
+    if np.dtype(jnp.dtype(dtype)).itemsize == 2 and name not in ("log_softmax", "sparsemax"):
+        slope_bound = FROM_ROUNDED  # theirs is from x, and from the support
+    if dtype == "float16" and n == 100_000:  # shares under its smallest number are lost, also to the mean of t
+        slope_bound = np.inf
+    _hold(name, dtype, n, row_unit.tangents, slope_bound)
+
+
+def _alike(shape, dtype):
+    return (np.random.default_rng(2).normal(size=shape) / 100 - 7).astype(dtype)
+
+
+@pytest.mark.parametrize("n", [3, 100])
+@pytest.mark.parametrize("name", ALPHAS)
+def test_tangents_that_are_nearly_alike(name, n):
+    """What their mean leaves of them is a hundredth, in forward and in reverse mode."""
+    _hold(name, "float32", n, _alike)
 
 
 def test_entmax_of_few_entries():
@@ -81,3 +101,47 @@ def test_entmax_of_few_entries():
     for i, got in enumerate(gradient):
         wanted = _expected("entmax", x[i].astype(float), masks[i], alpha, t[i].astype(float))[2]
         assert units(got, wanted.reference, wanted.sensitivity).max() <= BOUNDS["float32"][1], f"row {i}"
+
+
+@pytest.mark.parametrize("alpha", [4.0, 8.0, 12.0, 24.0, 64.0])
+def test_entmax_of_large_alpha(alpha):
+    """To its sum and the unit, but for two effects of rounding shares once, which the unit does not count.
+
+    A share next to 0 is what the others leave, to an eps; and weights of y^(2 - alpha) multiply the rounding of y.
+    """
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(300, 4)) * 10 ** rng.uniform(-3, 0.5, (300, 1))
+    x[::3] = np.round(x[::3], 2)
+    x = x.astype(np.float32)
+    t = row_unit.tangents(x.shape, np.float32)
+    masks = np.ones(x.shape, bool)
+    function = functools.partial(jaxact.entmax, alpha=np.full((len(x), 1), alpha, np.float32))
+    results = [np.asarray(y, np.float64) for y in _results(function, x, masks, t)]
+    np.testing.assert_allclose(results[0].sum(-1), 1, rtol=0, atol=2**-23)
+    assert not any(np.isnan(y).any() for y in results)
+    for i, (y, *slopes) in enumerate(zip(*results, strict=True)):
+        value, slope, _ = _expected("entmax", x[i].astype(float), masks[i], alpha, t[i].astype(float))
+        error = units(y.astype(np.float32), value.reference, value.sensitivity)
+        assert np.all((error <= BOUNDS["float32"][0]) | (np.abs(y - value.reference) <= 2**-23)), f"row {i}"
+        p, limit = value.reference, BOUNDS["float32"][1]
+        rounding = np.max(np.abs(y - p)[p > 0] / p[p > 0]) * 2**23
+        for got in slopes if np.abs(slope.reference).max() < 1e38 else ():  # where one overflows, small ones are 0
+            error = units(got.astype(np.float32), slope.reference, slope.sensitivity).max()
+            assert error <= limit + 2 * (alpha - 2) * rounding, f"row {i}: {error:.2f} units"
+
+
+@pytest.mark.parametrize("alpha", [24.0, 64.0])
+def test_entmax_of_many_ties(alpha):
+    """u = n^-(alpha - 1) and the weights n^(alpha - 2) are far outside float32; equal shares do not depend on alpha."""
+    n = 100_000
+    t = np.cos(np.arange(n, dtype=np.float32))
+    x = np.where(np.arange(n) % 5 < 4, 2, 1.5).astype(np.float32)
+    y, push = jax.linearize(jaxact.entmax, x, alpha)
+    in_x, in_alpha = jax.linear_transpose(push, x, alpha)(t)
+    np.testing.assert_allclose(y, np.where(x == 2, 1.25 / n, 0), rtol=2**-23)
+    assert in_alpha == 0
+    assert not np.isnan(push(t, 1.0)).any()
+    for got in (in_x, push(t, 0.0)):
+        assert not np.isnan(got).any()
+        assert np.isinf(got).any()
+        np.testing.assert_array_equal(got[x < 2], 0)

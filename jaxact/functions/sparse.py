@@ -105,7 +105,7 @@ def _gaussian_topk_formula(axes: Axes, x: Array, where: None, sparsity: Array) -
     variance = axes.sum(jnp.square(centred / scale)) / count
     deviation = jnp.where(variance > 0, scale * jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
     above = centred - deviation * ndtri(sparsity)
-    return jnp.where(above > 0, above, 0)
+    return jnp.where(above <= 0, 0, above)  # keeps NaN
 
 
 _gaussian_topk = _keep_input("gaussian_topk", _gaussian_topk_formula)
