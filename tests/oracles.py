@@ -1,4 +1,4 @@
-"""What every activation should give, written from the textbook; imports nothing of jaxact.
+"""What every elementwise activation should give, written from the textbook; imports nothing of jaxact.
 
 Each function is here twice. `definition` is the formula as it stands in a book, evaluated by mpmath with as many digits
 as its cancellation costs, derivatives by central differences with a step of 2^-60: right to 30 digits and slow.
@@ -584,66 +584,3 @@ POINTWISE: Mapping[str, Pointwise] = {
         _mish_curvature,
     ),
 }
-
-
-def glu(x: Values, axis: int = -1) -> Values:
-    """The first half times sigmoid of the second."""
-    a, b = np.split(x, 2, axis)
-    return a * special.expit(b)
-
-
-def glu_gradient(x: Values, cotangent: Values, axis: int = -1) -> Values:
-    """cotangent times d glu / dx."""
-    a, b = np.split(x, 2, axis)
-    return np.concatenate([cotangent * special.expit(b), cotangent * a * _bump(b)], axis)
-
-
-def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None = None) -> Values:
-    """log of the sum of exp(x) over the unmasked entries, keeping the axes; -inf where there are none."""
-    x = np.where(where, x, -np.inf)
-    largest = np.max(x, axis=axis, keepdims=True)
-    shift = np.where(np.isfinite(largest), largest, 0)
-    with np.errstate(divide="ignore", over="ignore"):
-        return shift + np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True))
-
-
-def _shifted(x: Values, where: Any, axis: Any, temperature: float) -> Values:
-    """x / temperature less the row's maximum; -inf where masked, and beside an infinite logit, which becomes 0."""
-    x = np.where(where, x, -np.inf) / temperature
-    infinite = x == np.inf
-    x = np.where(np.any(infinite, axis=axis, keepdims=True), np.where(infinite, 0.0, -np.inf), x)
-    largest = np.max(x, axis=axis, keepdims=True)
-    return x - np.where(np.isfinite(largest), largest, 0)
-
-
-def softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """exp(x / temperature) over its sum; a row without entries is zeros, and infinite logits share the row."""
-    e = np.exp(_shifted(x, where, axis, temperature))
-    total = np.sum(e, axis=axis, keepdims=True)
-    return e / np.where(total > 0, total, 1)
-
-
-def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """The logarithm of softmax: the shifted row less log1p of what the sum of exponentials is over 1."""
-    z = _shifted(x, where, axis, temperature)
-    others = np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)
-    ties = np.sum(z == 0, axis=axis, keepdims=True)
-    return z - np.log1p(np.maximum(ties - 1, 0) + others)
-
-
-def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
-    """cotangent times d softmax / dx at temperature 1, for rows y that sum to 1.
-
-    y_i sum_j y_j (c_i - c_j): the pairwise form, quadratic in the row's length, in which nothing cancels.
-    """
-    axes = np.atleast_1d(axis)
-    target = range(-len(axes), 0)
-    rows, c = (np.moveaxis(a, axes, target).reshape(-1, np.prod([y.shape[i] for i in axes])) for a in (y, cotangent))
-    g = rows * np.einsum("rj,rij->ri", rows, c[:, :, None] - c[:, None, :])
-    return np.moveaxis(g.reshape(np.moveaxis(y, axes, target).shape), target, axes)
-
-
-def log_softmax_gradient(log_y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
-    """cotangent times d log_softmax / dx at temperature 1, where log_y is log_softmax; -inf has no gradient."""
-    c = np.where(np.isneginf(log_y), 0, cotangent)
-    return np.where(np.isneginf(log_y), 0, c - np.exp(log_y) * np.sum(c, axis=axis, keepdims=True))

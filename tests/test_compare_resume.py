@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ SETTINGS = Comparison(
 
 def into(directory: Path, **changes: object) -> Comparison:
     return dataclasses.replace(SETTINGS, directory=str(directory), **changes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """The report's pictures, at which no test looks here, take a second of every run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"")
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 import jaxact
-from tests import oracles
+from tests import row_oracles
 
 _SHAPES = st.sampled_from([(1,), (3, 4), (2, 1, 3)])  # few: each compiles
 _LOGITS = st.floats(-50, 50, width=32) | st.sampled_from([-np.inf, -1e38, 1e38, 0.0])
@@ -33,13 +33,13 @@ def test_values_and_gradients(name, rows):
     """Against float64: values to 5 of the error unit (logits spread over up to 104 count), and 0 where masked."""
     x, axis, mask = rows
     function = lambda x: getattr(jaxact, name)(x, axis, mask)  # noqa: E731
-    expected = getattr(oracles, name)(x.astype(np.float64), mask, axis)
+    expected = getattr(row_oracles, name)(x.astype(np.float64), mask, axis)
     y = function(x)
     chex.assert_trees_all_close(y, expected.astype(np.float32), rtol=5 * 2**-23 * 104 / 8, atol=1e-37)
     cotangent = np.cos(np.arange(x.size, dtype=np.float32)).reshape(x.shape)
     gradient = jax.vjp(function, x)[1](jnp.asarray(cotangent))[0]
     chex.assert_tree_all_finite(gradient)
-    expected_gradient = getattr(oracles, f"{name}_gradient")(expected, cotangent, axis)
+    expected_gradient = getattr(row_oracles, f"{name}_gradient")(expected, cotangent, axis)
     chex.assert_trees_all_close(gradient, expected_gradient, rtol=1e-5, atol=2e-6)
     left_out = ~mask | np.isneginf(x)
     assert np.all(np.asarray(gradient)[left_out] == 0)
@@ -49,11 +49,11 @@ def test_values_and_gradients(name, rows):
 @hypothesis.given(_rows())
 def test_logsumexp(rows):
     x, axis, mask = rows
-    expected = oracles.logsumexp(x.astype(np.float64), mask, axis)
+    expected = row_oracles.logsumexp(x.astype(np.float64), mask, axis)
     y = jaxact.logsumexp(x, axis, keepdims=True, where=mask)
     chex.assert_trees_all_close(y, expected.astype(np.float32), rtol=1e-6, atol=1e-6)
     gradient = jax.grad(lambda x: jnp.sum(jaxact.logsumexp(x, axis, where=mask)))(x)
-    probabilities = oracles.softmax(x.astype(np.float64), mask, axis)
+    probabilities = row_oracles.softmax(x.astype(np.float64), mask, axis)
     chex.assert_trees_all_close(gradient, probabilities.astype(np.float32), rtol=1e-5, atol=1e-37)
 
 
@@ -62,8 +62,8 @@ def test_glu(x, axis):
     axis = axis if axis != 1 else -2
     y, pull = jax.vjp(lambda x: jaxact.glu(x, axis), x)
     wide = x.astype(np.float64)
-    chex.assert_trees_all_close(y, oracles.glu(wide, axis).astype(np.float32), rtol=1e-6, atol=1e-35)
-    expected = oracles.glu_gradient(wide, np.ones(y.shape), axis)
+    chex.assert_trees_all_close(y, row_oracles.glu(wide, axis).astype(np.float32), rtol=1e-6, atol=1e-35)
+    expected = row_oracles.glu_gradient(wide, np.ones(y.shape), axis)
     chex.assert_trees_all_close(pull(jnp.ones_like(y))[0], expected.astype(np.float32), rtol=2e-6, atol=1e-35)
 
 
@@ -139,11 +139,11 @@ def test_the_tail_of_a_one_hot_cotangent(name):
     """The small entries of a gradient are right too: y (t - sum(y t)) cancels there."""
     for row in ((0.0, -20.0), (-20.0, 0.0), (0.0, -40.0, -60.0), (5.0, 4.0, -30.0)):
         x = np.array(row, np.float32)
-        y = oracles.softmax(x.astype(np.float64))
+        y = row_oracles.softmax(x.astype(np.float64))
         for i in range(x.size):
             one_hot = np.eye(x.size, dtype=np.float32)[i]
             gradient = jax.vjp(getattr(jaxact, name), x)[1](jnp.asarray(one_hot))[0]
-            expected = oracles.softmax_gradient(y, one_hot)
+            expected = row_oracles.softmax_gradient(y, one_hot)
             if name == "log_softmax":  # 1 - y_i is the sum of the others
                 expected = np.where(one_hot == 1, np.sum(y * (1 - one_hot)), -y)
             np.testing.assert_allclose(gradient, expected, rtol=2e-6, atol=1e-37, err_msg=f"{row}, {i}")
@@ -155,7 +155,7 @@ def test_the_tail_of_a_one_hot_cotangent(name):
 def test_temperature(name):
     """Softmax of x / T, its derivative in T, and one temperature a row."""
     x = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
-    function, oracle = getattr(jaxact, name), getattr(oracles, name)
+    function, oracle = getattr(jaxact, name), getattr(row_oracles, name)
     for temperature in (0.1, 1.0, 7.0):
         t = float(np.float32(temperature))
         expected = oracle(x.astype(np.float64), temperature=t)
@@ -186,7 +186,7 @@ def test_several_axes_are_one_long_axis(name):
 def test_16_bits_are_rounded_once(name, dtype):
     """Within 1 ulp of the float64 result of the same 16-bit logits."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(16, 1000)) * 3, dtype)
-    expected = getattr(oracles, name)(np.asarray(x, np.float64))
+    expected = getattr(row_oracles, name)(np.asarray(x, np.float64))
     y = np.asarray(getattr(jaxact, name)(x))
     ulp = float(jnp.finfo(dtype).eps) * np.exp2(np.floor(np.log2(np.abs(expected))))
     normal = np.abs(expected) >= float(jnp.finfo(dtype).tiny)

@@ -111,16 +111,16 @@ _LEAKS = """
 import gc, jax, jax.numpy as jnp
 from tests.cases import DEFAULTS
 x = jax.random.normal(jax.random.key(0), (3, 4))
-gc.freeze()
 with jax.checking_leaks():
     for case in DEFAULTS:
+        gc.freeze()
         jax.jit(jax.grad(lambda x: jnp.sum(case(x)))).trace(x)
 print(len(DEFAULTS))
 """
 
 
 def test_no_tracer_leaks():
-    """In a process of its own, frozen: the check collects garbage after every trace, among all that is alive."""
+    """In a process of its own, frozen: the check collects garbage at every trace, among all that came before it."""
     assert _run(_LEAKS) == [str(len(DEFAULTS))]
 
 

@@ -1,5 +1,6 @@
 """The gallery: one page, for offline too, with every activation's chart, facts and accuracy, and a picture of all."""
 
+import functools
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -52,10 +53,16 @@ def _page(rows: Sequence[Row], curves: Mapping[str, Curve], accuracy: Accuracy) 
         title="Activation functions" if len(rows) > 1 else rows[0].name,
         head=_HEAD.format(about=_about(accuracy), links=links) if len(rows) > 1 else "",
         main=sections if len(rows) > 1 else cards[rows[0].name],
-        bundle=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        bundle=_bundle(),
         spec=_script(charts.template().to_dict() | {"background": "transparent"}),
         data=_script({row.name: charts.points(curves[row.name]) for row in rows}),
     )
+
+
+@functools.cache
+def _bundle() -> str:
+    """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _script(value: Any) -> str:
