@@ -79,15 +79,13 @@ def test_within_the_unit(name, dtype, n):
     _hold(name, dtype, n, row_unit.tangents, slope_bound)
 
 
-def _alike(shape, dtype):
-    return (np.random.default_rng(2).normal(size=shape) / 100 - 7).astype(dtype)
-
-
 @pytest.mark.parametrize("n", [3, 100])
-@pytest.mark.parametrize("name", ALPHAS)
+@pytest.mark.parametrize("name", [name for name in ALPHAS if name != "entmax"])  # which is as slow as all of these
 def test_tangents_that_are_nearly_alike(name, n):
-    """What their mean leaves of them is a hundredth, in forward and in reverse mode."""
-    _hold(name, "float32", n, _alike)
+    """What their mean leaves of them is a thousandth, in forward and in reverse mode."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        _hold(name, "float32", n, lambda shape, dtype, rng=rng: (rng.normal(size=shape) / 100 - 7).astype(dtype))
 
 
 def test_entmax_of_few_entries():
