@@ -270,7 +270,7 @@ def _gumbel(logits: ArrayLike, key: Array, tau: ArrayLike, hard: bool, axis: int
     axes = Axes(canonical_axes("gumbel_softmax", axis, logits.ndim))
     x = widen(logits)
     temperature = one_a_row("gumbel_softmax", "tau", tau, x, axes)
-    y, _ = _gumbel_kernel(axes, x + jax.random.gumbel(key, x.shape, x.dtype), None, temperature, None)
+    y = _gumbel_kernel(axes, x + jax.random.gumbel(key, x.shape, x.dtype), None, temperature, None)[0]
     return (_one_hot(*axes.numbers, y) if hard else y).astype(logits.dtype)
 
 
