@@ -248,7 +248,7 @@ def write(results: Mapping[str, Any]) -> None:
         text.append(f"`import jax` takes {seconds[0]:.2f} s, `import jaxact` {seconds[1]:.2f} s.\n")
     (RESULTS / "speed.md").write_text("\n".join(text))
     points = [
-        {"function": key[4], "pass": f"{key[1]}, {key[2]}", "over": key[5], "ratio": value["ratio"]}
+        {"JAX": key[0], "function": key[4], "pass": f"{key[1]}, {key[2]}", "over": key[5], "ratio": value["ratio"]}
         for key, value in measured.items()
         if len(key) == 6 and key[5] in ("jax.nn", "torch") and key[3] in ("65536", "rows of 1024")
     ]
@@ -258,6 +258,7 @@ def write(results: Mapping[str, Any]) -> None:
         .encode(
             alt.X("ratio:Q", title="jaxact's time over theirs", scale=alt.Scale(type="log")),
             alt.Y("function:N", title=None),
+            alt.Shape("JAX:N"),
             alt.Color("over:N", title="theirs"),
         )
         .properties(width=260)
