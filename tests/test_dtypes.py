@@ -31,6 +31,15 @@ def test_float_types_stay(case):
             assert jax.eval_shape(lambda x, p: case(x, **p), x, wide).dtype == dtype
 
 
+@pytest.mark.parametrize(
+    "case", [c for c in DEFAULTS if c.name in ("identity", "relu", "relu6")], ids=lambda case: case.name
+)
+def test_what_only_chooses_casts_nothing(case):
+    """A cast would keep it out of the matrix product before it on an H100."""
+    x = jnp.ones(4, "bfloat16")
+    assert "f32" not in str(jax.make_jaxpr(lambda x, t: jax.vjp(case, x)[1](t))(x, x))
+
+
 @every
 def test_bool_and_int_become_the_default_float(case):
     """jax.nn keeps or refuses some of them; here every function does the same."""

@@ -1,11 +1,13 @@
 """The charts of a run. Colours, scales and order are the same in all of them."""
 
+import functools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
+import vl_convert
 
 from jaxact.compare.comparison import Comparison
 from jaxact.compare.theory import Prediction
@@ -35,6 +37,12 @@ _DATA = alt.NamedData("lines")
 """Stands for a chart's data, which Altair would copy in each of its steps."""
 _Drawn = tuple[alt.TopLevelMixin, Lines]
 """A chart and its data."""
+
+
+@functools.cache
+def bundle() -> str:
+    """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """What shows a run: one page that works offline, and the pictures."""
 
-import functools
 import html
 import json
 import math
@@ -52,7 +51,7 @@ def _page(result: Result, made: list[charts.Titled]) -> str:
         last_tick=math.ceil(comparison.steps / comparison.log_every) * comparison.log_every,
         log_every=comparison.log_every,
         sections=sections,
-        bundle=_bundle(),
+        bundle=charts.bundle(),
         specs=json.dumps(specifications).replace("</", "<\\/"),
         steps=comparison.steps,
     )
@@ -62,12 +61,6 @@ def _html_table(rows: list[dict[str, str]]) -> str:
     header = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{html.escape(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
     return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
-
-
-@functools.cache
-def _bundle() -> str:
-    """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 _TEMPLATE = """<!DOCTYPE html>

@@ -1,6 +1,5 @@
 """The gallery: one page, for offline too, with every activation's chart, facts and accuracy, and a picture of all."""
 
-import functools
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-import vl_convert
 
+from jaxact.compare.charts import bundle
 from jaxact.core.catalog import Row
 from jaxact.core.files import replace
 from jaxact.gallery import charts
@@ -53,16 +52,10 @@ def _page(rows: Sequence[Row], curves: Mapping[str, Curve], accuracy: Accuracy) 
         title="Activation functions" if len(rows) > 1 else rows[0].name,
         head=_HEAD.format(about=_about(accuracy), links=links) if len(rows) > 1 else "",
         main=sections if len(rows) > 1 else cards[rows[0].name],
-        bundle=_bundle(),
+        bundle=bundle(),
         spec=_script(charts.template().to_dict() | {"background": "transparent"}),
         data=_script({row.name: charts.points(curves[row.name]) for row in rows}),
     )
-
-
-@functools.cache
-def _bundle() -> str:
-    """Vega-Embed and all that it needs, as one script; it takes 2 s to put together."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _script(value: Any) -> str:
