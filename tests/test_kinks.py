@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxact
 from tests.cases import DEFAULTS
 
 _KINKED = [case for case in DEFAULTS if case.row.kinks]
@@ -31,3 +32,11 @@ def test_kinks_are_those_of_jax_nn(case):
 @pytest.mark.parametrize("case", [case for case in DEFAULTS if 0.0 in case.row.kinks], ids=lambda case: case.name)
 def test_negative_zero_is_zero(case):
     assert jax.grad(case)(-0.0) == jax.grad(case)(0.0)
+
+
+def test_squareplus_of_nothing_is_relu():
+    """At b = 0 its curve becomes a kink, where the slope is the mean of both sides."""
+    squareplus = jax.vmap(jax.value_and_grad(lambda x: jaxact.squareplus(x, 0.0)))
+    chex.assert_trees_all_equal(
+        squareplus(jnp.array([-2.0, 0.0, 2.0])), (jnp.array([0.0, 0.0, 2.0]), jnp.array([0, 0.5, 1.0]))
+    )

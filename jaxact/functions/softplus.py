@@ -80,8 +80,11 @@ def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
 
 # (x + h) / 2, h = sqrt(x^2 + b), cancels for x << 0; there it is b / (2 (h + |x|)).
 def _squareplus_root(x: Array, b: Array) -> Array:
-    """h, but not 0. In units of sqrt(b), a square that would overflow is capped where it is all of h."""
-    size, unit, tiny = jnp.abs(x), jnp.sqrt(b), float(jnp.finfo(x.dtype).tiny)
+    """h, but no less than what a quarter of is a normal number, since XLA flushes others to 0.
+
+    In units of sqrt(b), a square that would overflow is capped where it is all of h.
+    """
+    size, unit, tiny = jnp.abs(x), jnp.sqrt(b), 4 * float(jnp.finfo(x.dtype).tiny)
     capped = jnp.minimum(size / jnp.maximum(unit, tiny), 2.0**40)
     return jnp.maximum(jnp.maximum(size, unit * jnp.sqrt(1 + capped * capped)), tiny)
 
