@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxact.core.checks import widen
-from jaxact.core.rowwise import Axes, difference, quotient
+from jaxact.core.numerics import difference, quotient
+from jaxact.core.rowwise import Axes
 
 
 def exponent(x: Array, maximum: Array, temperature: Array | None) -> tuple[Array, Array | None]:

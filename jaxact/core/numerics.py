@@ -4,6 +4,8 @@ Each is right to about 2 ulp, at +-inf too: they are written in e = exp(-|x|), w
 never as 1 - f, which cancels.
 """
 
+import decimal
+import functools
 import math
 from collections.abc import Sequence
 
@@ -254,6 +256,54 @@ def product(a: Array, b: Array | float) -> tuple[Array, Array]:
     a_high, b_high = leading_bits(a, half), leading_bits(factor, half)
     low = ((a_high * b_high - high) + a_high * (factor - b_high)) + (a - a_high) * factor
     return high, low + rest * a
+
+
+def difference(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return a - b as its rounding and the exact rest (0 where that overflows); inf - inf counts as 0."""
+    high = jnp.where(a == b, 0, a - b)
+    part = high - a
+    rest = (a - (high - part)) - (b + part)
+    return high, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
+
+
+def quotient(high: Array, low: Array, divisor: Array) -> tuple[Array, Array]:
+    """Return (high + low) / divisor as its rounding and the rest, for |low| << |high|."""
+    q = high / divisor
+    p, rest = product(q, divisor)
+    rest = (((high - p) - rest) + low) / divisor
+    return q, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
+
+
+@functools.cache
+def _logarithms(dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """log(k / 64) for k from 64 to 128, as its rounding and the rest."""
+    with decimal.localcontext(prec=50):
+        exact = [(decimal.Decimal(k) / 64).ln() for k in range(64, 129)]
+        high = np.asarray(exact, dtype)
+        return high, np.asarray([a - decimal.Decimal(float(b)) for a, b in zip(exact, high, strict=True)], dtype)
+
+
+def log_pair(x: Array) -> tuple[Array, Array]:
+    """log(x) of normal numbers as its rounding and the rest, together good to 2^-44 in float32.
+
+    x = 2^e (1 + s) / r with r a multiple of 1/64, whose logarithm is in a table, and |s| <= 1/128.
+    """
+    m, e = jnp.frexp(x)
+    k, e = jnp.round(64 / m), e.astype(x.dtype)
+    logs, rests = _logarithms(x.dtype.name)
+    at = k.astype(jnp.int32) - 64
+    s, s_rest = product(m, k / 64)
+    s -= 1
+    square, square_rest = product(s, s)
+    cube = (
+        s * square * horner([(-1) ** (n + 1) / n for n in reversed(range(3, 7 if x.dtype == jnp.float32 else 14))], s)
+    )
+    high, low = product(e, logs[-1])
+    rest = low + e * rests[-1] - jnp.asarray(rests)[at] + (s_rest * (1 - s * (1 - s)) - square_rest / 2 + cube)
+    for term in (jnp.asarray(logs)[at], -s, square / 2):
+        high, low = difference(high, term)
+        rest += low
+    return difference(high, -rest)
 
 
 def decay(size: Array, rest: Array) -> Array:

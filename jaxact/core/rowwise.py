@@ -1,4 +1,4 @@
-"""How a function along an axis is made: exact differences, sums over a row, and the check of its arguments."""
+"""How a function along an axis is made: sums and means over a row, and the check of its arguments."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,6 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core.checks import as_array, as_float, canonical_axes, working_dtype
-from jaxact.core.numerics import product
 
 AxisName = str | Sequence[str]
 
@@ -31,28 +30,11 @@ class Axes(NamedTuple):
         return lax.pmax(largest, self.names) if self.names else largest
 
 
-def difference(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return a - b as its rounding and the exact rest (0 where that overflows); inf - inf counts as 0."""
-    high = jnp.where(a == b, 0, a - b)
-    part = high - a
-    rest = (a - (high - part)) - (b + part)
-    return high, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
-
-
-def quotient(high: Array, low: Array, divisor: Array) -> tuple[Array, Array]:
-    """Return (high + low) / divisor as its rounding and the rest, for |low| << |high|."""
-    q = high / divisor
-    p, rest = product(q, divisor)
-    rest = (((high - p) - rest) + low) / divisor
-    return q, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
-
-
 class Weights(NamedTuple):
     """Weights along a row, of which the mean is taken; they need not sum to 1, and all 0 counts as a mean of 0.
 
-    A value less its mean cancels where one entry has nearly all of the weight, so it is measured from that entry, whose
-    own difference is then a sum of small ones, here and in the transpose. Where all values are alike, the error of a
-    long sum shows, so what is left of the mean is subtracted too.
+    The mean is subtracted twice: where one entry has nearly all of the weight, or all values are alike, the rounding of
+    the mean shows in what is left.
     """
 
     axes: Axes
@@ -63,11 +45,11 @@ class Weights(NamedTuple):
 
     def centre(self, *values: Array) -> list[Array]:
         """Subtract from values their weighted mean."""
-        return self._seen(self._less_mean(self._from_heaviest(self._less_mean(self._seen(list(values))))))
+        return self._seen(self._less_mean(self._less_mean(self._seen(list(values)))))
 
     def weigh(self, *values: Array) -> list[Array]:
         """Subtract from values their weighted mean and multiply them by the weights: symmetric, and sums to 0."""
-        centred = self._less_mean(self._from_heaviest(self._seen(list(values))))
+        centred = self._less_mean(self._seen(list(values)))
         change = [weight * value for weight, value in zip(self.parts, centred, strict=True)]
         # In reverse mode this comes first, and centres values before the weights round them.
         rest = self._sum(change) / self._total()
@@ -86,12 +68,6 @@ class Weights(NamedTuple):
     def _less_mean(self, values: list[Array]) -> list[Array]:
         mean = self._sum([weight * value for weight, value in zip(self.parts, values, strict=True)]) / self._total()
         return [value - mean for value in values]
-
-    def _from_heaviest(self, values: list[Array]) -> list[Array]:
-        scale = 1.6 / self._total()
-        heavy = [jnp.floor(weight * scale) for weight in self.parts]  # 1 for more than 5/8 of the weight, or 0
-        origin = self._sum([one * value for one, value in zip(heavy, values, strict=True)])
-        return [(1 - one) * (value - origin) for one, value in zip(heavy, values, strict=True)]
 
 
 def along_axis(name: str, evaluate: Callable[..., Array]) -> Callable[..., Array]:

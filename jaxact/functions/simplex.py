@@ -20,8 +20,8 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, widen
 from jaxact.core.exponentials import seen
-from jaxact.core.numerics import expm1_less_slope, product
-from jaxact.core.rowwise import Axes, Weights, along_axis, difference
+from jaxact.core.numerics import difference, expm1_less_slope, log_pair, product
+from jaxact.core.rowwise import Axes, Weights, along_axis
 
 __all__ = ["entmax", "entmax15", "sparsemax"]
 
@@ -94,6 +94,16 @@ def _above(x: Array, base: Array, z: Array, q: Array) -> tuple[Array, Array]:
     return total, w_rest - (total - w)
 
 
+def _rest_of_root(w: Array, rest: Array, q: Array, p: Array) -> Array:
+    """(w + rest)^(1 / q) - p, where p is that root to a few ulp."""
+    valid = (w > 0) & (p > 0)
+    (log, log_rest), (root, root_rest) = (log_pair(jnp.where(valid, v, 1)) for v in (w, p))
+    high, low = product(root, q)
+    gap, gap_rest = difference(log, high)
+    change = ((gap - low) + gap_rest) + (log_rest - q * root_rest)
+    return jnp.where(valid, p * (change + rest / jnp.where(valid, w, 1)) / q, 0)
+
+
 def _from_the_smallest(axes: Axes, x: Array, top: Array, q: Array) -> tuple[Array, Array]:
     """Solve sum(p) = 1 for the smallest share z, where q > 1, and return its logit b and z.
 
@@ -114,7 +124,8 @@ def _from_the_smallest(axes: Axes, x: Array, top: Array, q: Array) -> tuple[Arra
         at = jnp.where(search, 0, z)
         w, w_rest = _above(x, base, at, q)
         p = jnp.where(x > base, _root(w, w_rest, q), jnp.where(x == base, at, 0))
-        excess = _excess(axes, p)
+        # What rounding took from the other shares is up to 100 ulp of a small z.
+        excess = _excess(axes, p) + axes.sum(jnp.where(x > base, _rest_of_root(w, w_rest, q, p), 0))
         slopes = jnp.power(at, q) / jnp.where(x > base, w, 1) * (p / jnp.maximum(at, jnp.finfo(x.dtype).tiny))
         slope = axes.sum(jnp.where(x > base, slopes, jnp.where(x == base, 1, 0)))
         newton = jnp.maximum(at - excess / jnp.maximum(slope, 1), 0)
@@ -183,6 +194,13 @@ def _scaled(axes: Axes, p: Array, smallest: Array, alpha: Array) -> tuple[Array,
     return jnp.maximum(p, floor) / divisor, before, after * jnp.where(whole > 2 * half, 1, rest)
 
 
+def _from_the_heaviest(axes: Axes, weights: Array, t: Array) -> Array:
+    """Measure t from an entry with more than 5/8 of the weight, which may be 1e38 times the next: there it is 0."""
+    total = axes.sum(weights)
+    heavy = jnp.floor(weights * (1.6 / jnp.where(total == 0, 1, total)))  # 1 or 0
+    return (1 - heavy) * (t - axes.sum(heavy * t))
+
+
 def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
     """Entmax with its derivative, for a fixed alpha or an array."""
 
@@ -212,6 +230,8 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
             else:
                 weights = jnp.sqrt(p) if fixed == 1.5 else jnp.ones_like(p)
             weights = jnp.where(support, weights, 0)
+            if fixed is None:
+                t = _from_the_heaviest(axes, weights, jnp.where(support, t, 0))
             return (Weights(axes, support, (weights,)).weigh(t)[0] * after).astype(y.dtype)
 
         return y, tangent(y, primals[2], t, t_alpha if live else None)
@@ -306,9 +326,8 @@ def entmax(
     theorem. The backward pass keeps y alone. -inf logits and entries left out by `where` give 0 with gradient 0. +inf
     logits share their row equally. 16-bit input is computed in float32.
 
-    For every alpha the shares sum to 1 to their rounding, which is all that a share next to 0 has as its error. The
-    rounding of y counts |alpha - 2| times in the derivative; what of that is beyond the largest number is +-inf, and
-    smaller ones of the same row may then be 0.
+    For every alpha the shares sum to 1 to their rounding. The rounding of y counts |alpha - 2| times in the derivative;
+    what of that is beyond the largest number is +-inf, and smaller ones of the same row may then be 0.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.

@@ -16,8 +16,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, check_parameter, widen
-from jaxact.core.numerics import expm1, finite
-from jaxact.core.rowwise import Axes, along_axis, difference
+from jaxact.core.numerics import difference, expm1, finite
+from jaxact.core.rowwise import Axes, along_axis
 
 __all__ = ["gaussian_topk", "softpick"]
 
