@@ -2,7 +2,7 @@
 
     python -m benchmarks.residuals                    compiled for this machine's CPU
     python -m benchmarks.residuals --platform v5e     compiled for a TPU v5e, with neither device here (h100 likewise);
-                                                      needs the extra `aot`
+                                                      needs the extra `aot`; unrolled, a minute or more a function
 
 The programs are gradients over layers, 64 scanned or 8 unrolled:
 
@@ -15,7 +15,7 @@ Memory is the compiler's own count of temporary bytes, less that of the same pro
 for the gated. Kernels are the fusions and other computing instructions of the optimised program, less those of the same
 program, in the forward pass and in what the gradient adds to it. What is there for one layer at a time is in both, and
 so by a 64th or an 8th of it in what a layer keeps. Writes benchmarks/results/residuals.json, into which
-each run merges what it measured, and residuals.md and residuals.svg, which are made from it.
+each function is merged once it is measured, and residuals.md and residuals.svg, which are made from it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import altair as alt
@@ -39,6 +39,7 @@ from benchmarks.report import RESULTS, environment, merge, table
 from jaxact.core import catalog
 
 LAYERS = {"scanned": 64, "unrolled": 8}
+DTYPES = ["float32", "bfloat16"]
 ROWS, WIDTH, HIDDEN = 2048, 1024, 4096  # more than a TPU holds beside its cores, which it would not count
 FEWER = 4  # times fewer rows, where hidden layers are scanned: 64 of them have to fit beside their weights
 KERNEL = r"^\s+(?:ROOT )?%?\S+ = \S+ (?:fusion|custom-call|dot|convolution)\("
@@ -154,18 +155,19 @@ def block_of(row: catalog.Row) -> str | None:
     return {"gated": "gated", "axis": "attention" if row.name == "softmax" else None}.get(row.kind)
 
 
-def measure(platform: str, names: list[str], dtype: str, form: str) -> dict[str, Any]:
+def measure(platform: str, names: list[str], dtype: str, form: str) -> Iterator[dict[str, Any]]:
     """Compile every function: "platform/dtype/form/block/function/provider" -> arrays kept and kernels added."""
-    target, results = device(platform), {}
+    target = device(platform)
     chosen = [(row, block) for row in catalog.rows() if (block := block_of(row)) and (not names or row.name in names)]
     base = {b: cost(b, NOTHING[b], dtype, form, target) for b in {b for _, b in chosen}}
     for row, block in chosen:
+        results = {}
         for provider, function in providers(row).items():
             found = cost(block, function, dtype, form, target)
             kept, forward, backward = (a - b for a, b in zip(found, base[block], strict=True))
             facts = {"arrays": round(kept, 3), "forward": forward, "backward": backward}
             results[f"{platform}/{dtype}/{form}/{block}/{row.name}/{provider}"] = facts
-    return results
+        yield results
 
 
 def transformer(platform: str) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def transformer(platform: str) -> dict[str, Any]:
         value, gradient = jax.value_and_grad(loss)(weights)
         return jax.tree.map(lambda w, g: (w - 1e-3 * g).astype(w.dtype), weights, gradient), value
 
-    for dtype in ("float32", "bfloat16"):
+    for dtype in DTYPES:
         of = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))  # noqa: B023, E731
         weights = {
             "qkv": of(layers, width, 3 * width),
@@ -265,6 +267,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="*", help="names from the catalog; default all, and a transformer")
     parser.add_argument("--platform", choices=["cpu", "h100", "v5e"], default="cpu")
+    parser.add_argument("--form", choices=LAYERS, nargs="+", default=list(LAYERS))
+    parser.add_argument("--dtype", choices=DTYPES, nargs="+", default=DTYPES)
     arguments = parser.parse_args()
     jax.config.update("jax_platforms", "cpu")
     if arguments.platform == "v5e":
@@ -272,12 +276,12 @@ def main() -> None:
     if arguments.platform == "h100":
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
     setting = environment("libtpu", "jax-cuda13-plugin") | {"device": device(arguments.platform).device_kind}
-    results = {f"environment, {arguments.platform}": setting}
-    for form in ("scanned", "unrolled"):
-        for dtype in ("float32", "bfloat16"):
-            results |= measure(arguments.platform, arguments.functions, dtype, form)
-            write(merge("residuals", results))
-            print(arguments.platform, dtype, form, flush=True)
+    merge("residuals", {f"environment, {arguments.platform}": setting})
+    for form in arguments.form:
+        for dtype in arguments.dtype:
+            for results in measure(arguments.platform, arguments.functions, dtype, form):
+                write(merge("residuals", results))
+                print(*results, sep="\n", flush=True)
     if not arguments.functions:
         write(merge("residuals", transformer(arguments.platform)))
 
