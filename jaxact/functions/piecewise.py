@@ -96,11 +96,17 @@ def hard_sigmoid(x: ArrayLike) -> Array:
     return _hard_sigmoid(x)
 
 
+def _slope_in_quarters(x: Array) -> Array:
+    """4 f'(x) in a byte, by comparisons: made of a converted float, value and derivative take twice the time on a CPU."""
+    size = jnp.abs(x)
+    return jnp.where(size < 1, jnp.int8(2), jnp.where(size == 1, jnp.int8(1), jnp.int8(0)))
+
+
 _sparse_sigmoid = pointwise(
     "sparse_sigmoid",
     lambda x: jnp.clip((x + 1) / 2, 0, 1),
-    lambda inside: jnp.where(inside > 0, 0.5, jnp.where(inside == 0, 0.25, 0.0)),
-    keep=lambda x, y: jnp.sign(1 - jnp.abs(x)).astype(jnp.int8),
+    lambda quarters: jnp.where(quarters > 1, 0.5, jnp.where(quarters > 0, 0.25, 0.0)),
+    keep=lambda x, y: _slope_in_quarters(x),
 )
 
 
