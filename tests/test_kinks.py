@@ -34,6 +34,17 @@ def test_negative_zero_is_zero(case):
     assert jax.grad(case)(-0.0) == jax.grad(case)(0.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "flat"),
+    [("relu", -1), ("relu6", 9), ("hard_tanh", 9), ("hard_shrink", 0), ("soft_shrink", 0), ("threshold", -1)],
+)
+def test_nothing_comes_back_from_where_it_is_flat(name, flat):
+    """Not even of what is infinite or NaN, which times 0 would be NaN."""
+    case = next(case for case in DEFAULTS if case.row.name == name)
+    _, pull = jax.vjp(case, jnp.full(3, float(flat)))
+    chex.assert_trees_all_equal(pull(jnp.array([jnp.inf, -jnp.inf, jnp.nan])), (jnp.zeros(3),))
+
+
 def test_squareplus_of_nothing_is_relu():
     """At b = 0 its curve becomes a kink, where the slope is the mean of both sides."""
     squareplus = jax.vmap(jax.value_and_grad(lambda x: jaxact.squareplus(x, 0.0)))

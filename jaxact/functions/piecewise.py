@@ -13,7 +13,7 @@ __all__ = ["hard_sigmoid", "hard_tanh", "relu6", "sparse_sigmoid"]
 _relu6 = pointwise(
     "relu6",
     value=lambda x: jnp.clip(x, 0, 6),
-    slope=lambda y: jnp.where((y > 0) & (y < 6), 1, jnp.zeros_like(y)),
+    slope=lambda y: (y > 0) & (y < 6),
     keep=keep_output,
     rounds=False,
 )
@@ -97,7 +97,7 @@ def hard_sigmoid(x: ArrayLike) -> Array:
 
 
 def _slope_in_quarters(x: Array) -> Array:
-    """4 f'(x) in a byte, by comparisons: made of a converted float, value and derivative take twice the time on a CPU."""
+    """4 f'(x) in a byte, by comparisons: converting floats to bytes would double the time on a CPU."""
     size = jnp.abs(x)
     return jnp.where(size < 1, jnp.int8(2), jnp.where(size == 1, jnp.int8(1), jnp.int8(0)))
 
@@ -145,14 +145,17 @@ def sparse_sigmoid(x: ArrayLike) -> Array:
     return _sparse_sigmoid(x)
 
 
-# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: a mask, a byte an entry, tells them apart.
+# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: a mask, a byte an entry, tells them apart. It is
+# that of the parameters as they are; the value is the same with parameters rounded to x's type, between which and them
+# there is no x.
 _hard_tanh = pointwise(
     "hard_tanh",
-    lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
-    lambda inside, min_val, max_val: jnp.where(inside, 1.0, 0.0),
-    lambda x, min_val, max_val: jnp.where(x < min_val, jnp.ones_like(x), 0),
-    lambda x, min_val, max_val: jnp.where(x > max_val, jnp.ones_like(x), 0),
+    lambda x, min_val=-1.0, max_val=1.0: jnp.where(x > max_val, max_val, jnp.where(x < min_val, min_val, x)),
+    lambda inside, min_val, max_val: inside,
+    lambda x, min_val, max_val: x < min_val,
+    lambda x, min_val, max_val: x > max_val,
     keep=lambda x, y, min_val, max_val: (widen(x) >= min_val) & (widen(x) <= max_val),
+    rounds=False,
 )
 
 
@@ -165,7 +168,7 @@ _hard_tanh = pointwise(
     kinks={-1.0: 1.0, 1.0: 1.0},
     smoothness=0,
     odd=True,
-    variants=({"min_val": -0.5, "max_val": 3.0},),
+    variants=({"min_val": -0.3, "max_val": 3.0},),
     keeps=0.25,
     elsewhere={"torch": {"hardtanh": {}, "Hardtanh": {}}, "keras": {"hard_tanh": {}}},
 )

@@ -64,7 +64,7 @@ linear = identity
 _relu = pointwise(
     "relu",
     value=lambda x: jnp.maximum(x, 0),
-    slope=lambda y: jnp.where(y > 0, 1, jnp.zeros_like(y)),
+    slope=lambda y: y > 0,
     keep=keep_output,
     rounds=False,
 )

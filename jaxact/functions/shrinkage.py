@@ -16,7 +16,7 @@ __all__ = ["hard_shrink", "soft_shrink", "tanh_shrink", "threshold"]
 _hard_shrink = pointwise(
     "hard_shrink",
     lambda x, lambd=0.5: jnp.where(jnp.abs(x) <= lambd, 0, x),
-    lambda passed, lambd: jnp.where(passed, 1.0, 0.0),
+    lambda passed, lambd: passed,
     lambda x, lambd: jnp.zeros_like(x),
     keep=lambda x, y, lambd: y != 0,
 )
@@ -63,7 +63,7 @@ def hard_shrink(x: ArrayLike, lambd: ArrayLike = 0.5) -> Array:
 _soft_shrink = pointwise(
     "soft_shrink",
     lambda x, lambd=0.5: jnp.where(x > lambd, x - lambd, jnp.where(x < -lambd, x + lambd, jnp.where(x == x, 0, x))),
-    lambda y, lambd: jnp.where(y == 0, 0.0, 1.0),
+    lambda y, lambd: y != 0,
     lambda x, lambd: jnp.where(jnp.abs(x) > lambd, -jnp.sign(x), 0),
     keep=keep_output,
 )
@@ -146,9 +146,9 @@ def tanh_shrink(x: ArrayLike) -> Array:
 _threshold = pointwise(
     "threshold",
     lambda x, threshold, value: jnp.where(x > threshold, x, jnp.where(x <= threshold, value, x)),
-    lambda passed, threshold, value: jnp.where(passed, 1.0, 0.0),
+    lambda passed, threshold, value: passed,
     lambda x, threshold, value: jnp.zeros_like(x),
-    lambda x, threshold, value: jnp.where(x > threshold, jnp.zeros_like(x), 1),
+    lambda x, threshold, value: ~(x > threshold),
     keep=lambda x, y, threshold, value: widen(x) > threshold,
 )
 
