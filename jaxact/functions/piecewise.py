@@ -99,7 +99,7 @@ def hard_sigmoid(x: ArrayLike) -> Array:
 def _slope_in_quarters(x: Array) -> Array:
     """4 f'(x) in a byte, by comparisons: converting floats to bytes would double the time on a CPU."""
     size = jnp.abs(x)
-    return jnp.where(size < 1, jnp.int8(2), jnp.where(size == 1, jnp.int8(1), jnp.int8(0)))
+    return (size < 1).astype(jnp.int8) + (size <= 1).astype(jnp.int8)
 
 
 _sparse_sigmoid = pointwise(
@@ -150,7 +150,7 @@ def sparse_sigmoid(x: ArrayLike) -> Array:
 # there is no x.
 _hard_tanh = pointwise(
     "hard_tanh",
-    lambda x, min_val=-1.0, max_val=1.0: jnp.where(x > max_val, max_val, jnp.where(x < min_val, min_val, x)),
+    lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
     lambda inside, min_val, max_val: inside,
     lambda x, min_val, max_val: x < min_val,
     lambda x, min_val, max_val: x > max_val,
