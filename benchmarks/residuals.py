@@ -156,7 +156,7 @@ def block_of(row: catalog.Row) -> str | None:
 
 
 def measure(platform: str, names: list[str], dtype: str, form: str) -> Iterator[dict[str, Any]]:
-    """Compile every function: "platform/dtype/form/block/function/provider" -> arrays kept and kernels added."""
+    """Compile function after function: "platform/dtype/form/block/function/provider" -> arrays and kernels added."""
     target = device(platform)
     chosen = [(row, block) for row in catalog.rows() if (block := block_of(row)) and (not names or row.name in names)]
     base = {b: cost(b, NOTHING[b], dtype, form, target) for b in {b for _, b in chosen}}
@@ -276,12 +276,13 @@ def main() -> None:
     if arguments.platform == "h100":
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
     setting = environment("libtpu", "jax-cuda13-plugin") | {"device": device(arguments.platform).device_kind}
-    merge("residuals", {f"environment, {arguments.platform}": setting})
+    whole = merge("residuals", {f"environment, {arguments.platform}": setting})
     for form in arguments.form:
         for dtype in arguments.dtype:
             for results in measure(arguments.platform, arguments.functions, dtype, form):
-                write(merge("residuals", results))
+                whole = merge("residuals", results)
                 print(*results, sep="\n", flush=True)
+            write(whole)
     if not arguments.functions:
         write(merge("residuals", transformer(arguments.platform)))
 

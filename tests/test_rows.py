@@ -63,15 +63,15 @@ def _hold(name, dtype, n, tangents):
         row = name, rows[i].astype(wide), masks[i], alphas[i], t[i].astype(wide)
         where = f"{name}, alpha {alphas[i]}, row {i}"
         value, *expected = _expected(*row)
-        _within(value_bound, [y], [value], where)
+        _within(value_bound, [y], [value], f"{where}, value")
         if rows.dtype.itemsize > 2 or name in ("log_softmax", "sparsemax"):  # theirs is from x, and from the support
-            _within(slope_bound, slopes, expected, where)
+            _within(slope_bound, slopes, expected, f"{where}, derivative")
             continue
-        _within(slope_bound, slopes, _expected(*row, y.astype(wide))[1:], where)
+        _within(slope_bound, slopes, _expected(*row, y.astype(wide))[1:], f"{where}, derivative of y")
         # Of 100,000 shares, those under float16's smallest number are lost, also to the mean of t. Entmax's weights are
         # y^(2 - alpha), a power that multiplies the rounding of y.
         if (dtype, n) != ("float16", 100_000):
-            _within(max(FROM_ROUNDED, alphas[i] - 2), slopes, expected, where)
+            _within(max(FROM_ROUNDED, alphas[i] - 2), slopes, expected, f"{where}, derivative of x")
 
 
 def _within(bound, got, expected, where):
@@ -118,7 +118,7 @@ def test_entmax_of_large_alpha():
     x[::3] = np.round(x[::3], 2)
     alphas = np.repeat(np.float32([3, 4, 8, 12, 24, 64]), len(x))
     x = np.concatenate([x.astype(np.float32)] * 6)
-    t = row_unit.tangents(x.shape, np.float32)
+    t = np.concatenate([row_unit.tangents((300, 4), np.float32)] * 6)
     masks = np.ones(x.shape, bool)
     function = functools.partial(jaxact.entmax, alpha=alphas[:, None])
     results = [np.asarray(y, np.float64) for y in _results(function, x, masks, t)]
@@ -128,10 +128,14 @@ def test_entmax_of_large_alpha():
         value, slope, _ = _expected("entmax", x[i].astype(float), masks[i], alpha, t[i].astype(float))
         error = units(y.astype(np.float32), value.reference, value.sensitivity).max()
         assert error <= BOUNDS["float32"][0], f"alpha {alpha}, row {i}: {error:.2f} units"
-        np.testing.assert_array_equal(y > 0, value.reference > 0)  # else the derivative jumps
+        p = value.reference
+        np.testing.assert_array_equal(y > 0, p > 0)  # else the derivative jumps
+        rounding = np.max(np.abs(y - p)[p > 0] / p[p > 0]) * 2**23
         for got in slopes if np.abs(slope.reference).max() < 1e38 else ():  # where one overflows, small ones are 0
             error = units(got.astype(np.float32), slope.reference, slope.sensitivity).max()
-            assert error <= BOUNDS["float32"][1] + (alpha - 2), f"alpha {alpha}, row {i}: {error:.2f} units"
+            assert error <= BOUNDS["float32"][1] + (alpha - 2) * min(1, 2 * rounding), (
+                f"alpha {alpha}, row {i}: {error:.2f} units"
+            )
 
 
 @pytest.mark.parametrize("alpha", [24.0, 64.0])

@@ -284,9 +284,10 @@ def _logarithms(dtype: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_pair(x: Array) -> tuple[Array, Array]:
-    """log(x) of normal numbers as its rounding and the rest, together good to 2^-44 in float32.
+    """log(x) of normal numbers as its rounding and the rest: together to 2^-44, beyond 0.4 to 2 to 2^-42 of it.
 
-    x = 2^e (1 + s) / r with r a multiple of 1/64, whose logarithm is in a table, and |s| <= 1/128.
+    That is float32's; float64's is to more. x = 2^e (1 + s) / r with r a multiple of 1/64, whose logarithm is in a
+    table, and |s| <= 1/128.
     """
     m, e = jnp.frexp(x)
     k, e = jnp.round(64 / m), e.astype(x.dtype)

@@ -45,8 +45,9 @@ def pointwise(
       name: the public name. It shows in jaxprs, HLO and profiles, and `jaxact.flow.observe` finds the function by it.
       value: `value(x, *parameters)`, whose signature gives the parameters' names and, where there are any, defaults.
       slope: d value / dx as `slope(kept, *parameters)`, where kept is what `keep` chose. Where it is 1 or 0 it may be
-        bool: then a tangent is chosen and not multiplied, which in bf16 takes up to three times as long on a CPU.
-      *parameter_slopes: d value / d parameter as `(x, *parameters)`, one for each parameter.
+        bool: then a tangent is chosen and not multiplied, which in bf16 takes up to three times as long on a CPU, and
+        makes NaN of what is infinite where the slope is 0.
+      *parameter_slopes: d value / d parameter as `(x, *parameters)`, one for each parameter; bool likewise.
       curvature: d slope / dx as `(x, *parameters)`, where autodiff of `slope` would lose digits or make a NaN.
       keep: of `(x, y, *parameters)`, the one array that the backward pass keeps.
       rounds: False where value and slope only choose, and so need no more precision than x has: in 16 bits a compiler

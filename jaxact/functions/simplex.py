@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, widen
 from jaxact.core.exponentials import seen
-from jaxact.core.numerics import difference, expm1_less_slope, log_pair, product
+from jaxact.core.numerics import difference, expm1_less_slope, log_pair, product, quotient
 from jaxact.core.rowwise import Axes, Weights, along_axis
 
 __all__ = ["entmax", "entmax15", "sparsemax"]
@@ -169,7 +169,7 @@ def _entmax(axes: Axes, x: Array, where: Array | None, alpha: _Alpha) -> Array:
 
 
 def _scaled(axes: Axes, p: Array, smallest: Array, alpha: Array) -> tuple[Array, Array, Array]:
-    """Return r and factors a and b such that a b r^(2 - alpha) = p^(2 - alpha), or does for the derivative.
+    """Return weights w and factors a and b such that a b w = p^(2 - alpha), or does for the derivative.
 
     A greatest power 2^32 times the next (in float64 2^256) is no less the mean than one that overflows. Where the next
     may overflow too, it becomes 1; a goes before the subtraction of the mean, which would be inf - inf, and b after it,
@@ -191,7 +191,9 @@ def _scaled(axes: Axes, p: Array, smallest: Array, alpha: Array) -> tuple[Array,
     before, after, scale = (lax.stop_gradient(jnp.ldexp(one, e.astype(jnp.int32))) for e in (first, last, up))
     high, low = product(alpha - 2, up)
     rest = jnp.power(divisor * scale, 2 - alpha) * jnp.exp2((high - whole) + low)
-    return jnp.maximum(p, floor) / divisor, before, after * jnp.where(whole > 2 * half, 1, rest)
+    ratio, low = quotient(jnp.maximum(p, floor), jnp.zeros_like(p), divisor)
+    rounding = lax.stop_gradient(1 + (2 - alpha) * (low / ratio))  # of the ratio, which the power multiplies
+    return jnp.power(ratio, 2 - alpha) * rounding, before, after * jnp.where(whole > 2 * half, 1, rest)
 
 
 def _from_the_heaviest(axes: Axes, weights: Array, t: Array) -> Array:
@@ -220,8 +222,7 @@ def _kernel(name: str, fixed: float | None = None) -> Callable[..., Array]:
             after = 1
             if fixed is None:
                 smallest = -axes.max(jnp.where(support, -p, -1))
-                ratio, before, after = _scaled(axes, p, smallest, alpha)
-                weights = jnp.power(ratio, 2 - alpha)
+                weights, before, after = _scaled(axes, p, smallest, alpha)
                 t = t * before
                 if live:  # less the smallest share's, it is 0 where all shares are equal
                     q = alpha - 1
