@@ -11,8 +11,11 @@ The slope of a function f with one minimum (x*, y*), from y = f(x) and the side 
 r = sqrt(-log(y / y*)), in which it is smooth from the minimum to where y underflows; on the right s R(s),
 s = sqrt(y - y*), up to where it is 1. Each R is fitted by Lawson's iteration: least squares, reweighted by the error.
 On the right its polynomials are in s less a centre, around which their terms cancel least.
+
+exp(r) = 1 + r + r^2 P(r) and 2^r = 1 + r P(r), P by least squares over Chebyshev nodes.
 """
 
+import math
 from collections.abc import Callable
 
 import mpmath
@@ -161,6 +164,19 @@ def inverses() -> None:
                 print(f"    ({', '.join(f'{c:.10g}' for c in polynomial)}),")
 
 
+def exponentials() -> None:
+    """Print the polynomials for exp(r), |r| <= log(2) / 2, and 2^r, |r| <= 1/2, and their largest relative error."""
+    for name, rate, known in (("exp(r)", 1.0, [1.0, 1.0]), ("2^r", math.log(2), [1.0])):
+        r = math.log(2) / 2 / rate * np.cos(np.pi * (np.arange(1000) + 0.5) / 1000)
+        powers = r[:, None] ** np.arange(7)
+        start = len(known)
+        left = np.expm1(rate * r) - powers[:, 1:start] @ known[1:]
+        weight = np.exp(-rate * r)
+        free = np.linalg.lstsq(powers[:, start:] * weight[:, None], left * weight)[0]
+        error = np.max(np.abs(powers[:, start:] @ free - left) * weight)
+        print(f"{name} = ({', '.join(f'{c:.9g}' for c in [*free[::-1], *known])}), error {error:.2g}")
+
+
 def main() -> None:
     """Print the coefficients and the largest error of each form: highest power first, for `rational` lowest first."""
     for name, f, end in (
@@ -192,6 +208,7 @@ def main() -> None:
                 f"  {name} = ({', '.join(mp.nstr(c, digits) for c in p)})", "positive" if min(p) > 0 else "NOT POSITIVE"
             )
     print("root =", mp.nstr(gelu_minimum(), 40))
+    exponentials()
     inverses()
 
 

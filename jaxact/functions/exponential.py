@@ -17,9 +17,9 @@ __all__ = ["celu", "elu", "exponential", "selu", "xielu"]
 _elu = pointwise(
     "elu",
     lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0))),
-    lambda x, alpha: jnp.where(x > 0, jnp.ones_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
+    lambda x, alpha: jnp.where(x > 0, jnp.ones_like(x), alpha * numerics.exp(jnp.minimum(x, 0))),
     lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), numerics.expm1(jnp.minimum(x, 0))),
-    curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), alpha * jnp.exp(jnp.minimum(x, 0))),
+    curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), alpha * numerics.exp(jnp.minimum(x, 0))),
 )
 
 
@@ -107,8 +107,10 @@ _SELU_SCALE = 1.0507009873554805
 _selu = pointwise(
     "selu",
     lambda x: jnp.where(x > 0, _SELU_SCALE * x, _SELU_SCALE * _SELU_ALPHA * numerics.expm1(jnp.minimum(x, 0))),
-    lambda x: _SELU_SCALE * jnp.where(x > 0, jnp.ones_like(x), _SELU_ALPHA * jnp.exp(jnp.minimum(x, 0))),
-    curvature=lambda x: jnp.where(x > 0, jnp.zeros_like(x), _SELU_SCALE * _SELU_ALPHA * jnp.exp(jnp.minimum(x, 0))),
+    lambda x: _SELU_SCALE * jnp.where(x > 0, jnp.ones_like(x), _SELU_ALPHA * numerics.exp(jnp.minimum(x, 0))),
+    curvature=lambda x: jnp.where(
+        x > 0, jnp.zeros_like(x), _SELU_SCALE * _SELU_ALPHA * numerics.exp(jnp.minimum(x, 0))
+    ),
 )
 
 
@@ -185,7 +187,7 @@ def exponential(x: ArrayLike) -> Array:
 # The slope has a zero where alpha_n exp(x) = alpha_n - beta; the product and the difference are kept with their rests.
 def _xielu_slope(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     left = jnp.minimum(x, 0)
-    high, low = numerics.product(jnp.exp(left), alpha_n)
+    high, low = numerics.product(numerics.exp(left), alpha_n)
     difference = beta - alpha_n
     rest = -alpha_n - (difference - beta)
     return jnp.where(x > 0, 2 * alpha_p * x + beta, (high + difference) + (low + rest))
@@ -198,7 +200,7 @@ def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0
     # At the root on the left alpha_n exp(x) is small: what it cancels against is kept with its rest.
     high, low = numerics.product(jnp.maximum(left, -1e30), difference)
     rest = low + (-alpha_n - (difference - beta)) * left
-    far = ((high - alpha_n) + alpha_n * jnp.exp(left)) + jnp.where(left > -1e6, rest, 0)
+    far = ((high - alpha_n) + alpha_n * numerics.exp(left)) + jnp.where(left > -1e6, rest, 0)
     far = jnp.where(left < -1e6, difference * left - alpha_n, far)
     near = alpha_n * numerics.expm1(left) + difference * left
     right = jnp.maximum(x, 0)
@@ -212,7 +214,9 @@ _xielu = pointwise(
     lambda x, alpha_p, alpha_n, beta: jnp.square(jnp.maximum(x, 0)),
     lambda x, alpha_p, alpha_n, beta: numerics.expm1_less_x(jnp.minimum(x, 0)),
     lambda x, alpha_p, alpha_n, beta: x,
-    curvature=lambda x, alpha_p, alpha_n, beta: jnp.where(x > 0, 2 * alpha_p, alpha_n * jnp.exp(jnp.minimum(x, 0))),
+    curvature=lambda x, alpha_p, alpha_n, beta: jnp.where(
+        x > 0, 2 * alpha_p, alpha_n * numerics.exp(jnp.minimum(x, 0))
+    ),
 )
 
 

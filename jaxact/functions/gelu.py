@@ -35,59 +35,55 @@ def _gelu_exact_curvature(x: Array) -> Array:
 _gelu_exact = pointwise("gelu", _gelu_exact_value, _gelu_exact_slope, curvature=_gelu_exact_curvature)
 
 # The tanh form is x sigmoid(z), z = A x + B x^3, which does not cancel where 1 + tanh does. Rounding z costs |z| ulp,
-# 14 of them at x = -2.8, so z comes as a sum: with h the leading bits of x, A h and B h^3 are exact but for the small
-# rests of A and B, and z(x) - z(h) is small.
+# 14 of them at x = -2.8, so exp(-z) is a power of two whose exponent is a sum: with h and p the leading bits of x and
+# of z / (x log 2), h p is exact, and what is left of z is small.
 _GELU_A = 2 * math.sqrt(2 / math.pi)
 _GELU_B = 0.044715 * _GELU_A
+_PER_DOUBLING = 1 / math.log(2)
+_SHORT_A = 147 / 64  # of A / log 2, so that subtracting p is exact
 
 
 def _gelu_exponent(t: Array) -> tuple[Array, Array]:
-    """Return z(t) for t >= 0 as a sum of two, to a quarter ulp in float32."""
-    bits, total = (6, 24) if t.dtype == jnp.float32 else (13, 53)
-    a, b = _leading_bits_of(_GELU_A, total - bits), _leading_bits_of(_GELU_B, total - 3 * bits)
+    """Return z(t) / log 2 for |t| <= 22 as a sum of two, to half an ulp of float32 at t = 3."""
+    bits = 12 if t.dtype == jnp.float32 else 26
+    a, b = _GELU_A * _PER_DOUBLING, _GELU_B * _PER_DOUBLING
     h = numerics.leading_bits(t, bits)
-    square = h * h
-    first, second = a * h, b * (h * square)
-    high = first + second
-    rounded = high - first
-    low = (first - (high - rounded)) + (second - rounded)
-    rest = (_GELU_A - a) * h + (_GELU_B - b) * (h * square)
-    return high, low + (rest + (t - h) * (_GELU_A + _GELU_B * (t * (t + h) + square)))
+    d, square = t - h, h * h
+    p = numerics.leading_bits(a + b * square, bits)
+    rest = (b * square + (_SHORT_A - p)) + (b * (d * (t + h)) + (a - _SHORT_A))
+    return h * p, t * rest + d * p
 
 
-def _leading_bits_of(constant: float, count: int) -> float:
-    fraction, exponent = math.frexp(constant)
-    return math.ldexp(math.floor(math.ldexp(fraction, count)), exponent - count)
+def _gelu_tanh_parts(x: Array) -> tuple[Array, Array, Array]:
+    """Return exp(-z(x)), x, and where it is further left: the result is 0 there, or so little that XLA may flush it."""
+    end = 10 if x.dtype == jnp.float32 else 21.1
+    near = jnp.clip(x, -end, end)
+    return numerics.exp2(*_gelu_exponent(-near)), near, x < -end
 
 
 def _gelu_tanh_value(x: Array) -> Array:
-    high, low = _gelu_exponent(jnp.minimum(jnp.abs(x), 22))  # exp(-z) is 0 there
-    e = numerics.exp_of_sum(-high, -low)
-    return jnp.where(x > 0, x, jnp.maximum(x, -22) * e) / (1 + e)
+    e, _, beyond = _gelu_tanh_parts(x)
+    return jnp.where(beyond, 0, x) / (1 + e)
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
-    t = jnp.minimum(jnp.abs(x), 22)
-    high, low = _gelu_exponent(t)
-    e = numerics.exp_of_sum(-high, -low)
-    cubic = 2 * _GELU_B * (t * t * t)  # t z'(t) = z + 2 B t^3
-    left = e * (((1 - high) + e) - (low + cubic))  # 1 - z is exact near the minimum, x = -0.752
-    right = 1 + e * (1 + (high + (low + cubic)))
-    return jnp.where(x > 0, right, left) / jnp.square(1 + e)
+    e, x, beyond = _gelu_tanh_parts(x)
+    s = 1 / (1 + e)
+    rest = x * ((_GELU_A - 2) + 3 * _GELU_B * (x * x))  # x z'(x) = 2 x + rest; 1 + 2 x is exact at the minimum, -0.752
+    return jnp.where(beyond, 0, s * (s + e * s * ((1 + 2 * x) + rest)))
 
 
 def _gelu_tanh_curvature(x: Array) -> Array:
     t = jnp.minimum(jnp.abs(x), 22)
-    high, low = _gelu_exponent(t)
-    scaled = numerics.exp_of_sum(16 - high, -low)  # exp(-z) underflows where its product with t z'^2 does not yet
-    e = scaled * _EXP_MINUS_16
+    high, low = _gelu_exponent(-t)
+    root = numerics.exp2(high / 2, low / 2)  # exp(-z) underflows where its product with t z'^2 does not yet
+    e = root * root
     square = t * t
     slope = _GELU_A + 3 * _GELU_B * square
     numerator = (2 * slope + 6 * _GELU_B * square) * (1 + e) - t * slope * slope * (1 - e)
-    return scaled * numerator * _EXP_MINUS_16 / (1 + e) ** 3
+    return root * numerator * root / (1 + e) ** 3
 
 
-_EXP_MINUS_16 = math.exp(-16)
 _gelu_tanh = pointwise("gelu", _gelu_tanh_value, _gelu_tanh_slope, curvature=_gelu_tanh_curvature)
 
 

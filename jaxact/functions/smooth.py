@@ -21,14 +21,14 @@ def _silu_value(x: Array) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
-    e = jnp.exp(-jnp.abs(x))  # of x as it is, so that XLA finds the value's
+    e = numerics.exp(-jnp.abs(x))  # of x as it is, so that XLA finds the value's
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
     return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) * jnp.square(1 / (1 + e))
 
 
 def _silu_curvature(x: Array) -> Array:
     size = jnp.minimum(jnp.abs(x), 1000)
-    return _curvature(size, jnp.exp(-size))
+    return _curvature(size, numerics.exp(-size))
 
 
 def _curvature(size: Array, e: Array) -> Array:
@@ -138,7 +138,7 @@ hard_swish = hard_silu
 # 2 e^2) on the right: one exponential, no cancellation. The numerators of f' and f'' are polynomials in e and x; at
 # the minimum, x = -1.192, the terms of f' are small enough that their rounding stays under 3 units.
 def _mish_value(x: Array) -> Array:
-    e = jnp.exp(-jnp.abs(x))
+    e = numerics.exp(-jnp.abs(x))
     n = e * (e + 2)
     right = 1 + 2 * e
     ratio = jnp.where(x > 0, right, n) / jnp.where(x > 0, right + 2 * e * e, n + 2)
@@ -146,7 +146,7 @@ def _mish_value(x: Array) -> Array:
 
 
 def _mish_slope(x: Array) -> Array:
-    e = jnp.exp(-jnp.abs(x))  # as in SiLU
+    e = numerics.exp(-jnp.abs(x))  # as in SiLU
     x = jnp.clip(x, -1000, 1000)
     left = e * (4 * (x + 1) + e * (4 * x + 6 + e * (4 + e)))
     right = 1 + e * (4 + e * ((4 * x + 6) + e * (4 * (x + 1))))
@@ -155,7 +155,7 @@ def _mish_slope(x: Array) -> Array:
 
 def _mish_curvature(x: Array) -> Array:
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
-    e = jnp.exp(-jnp.abs(x))
+    e = numerics.exp(-jnp.abs(x))
     left = 4 + 2 * x + e * ((8 + 2 * x) + e * ((6 - 3 * x) + e * (2 - 2 * x)))
     right = e * ((2 - 2 * x) + e * ((6 - 3 * x) + e * ((8 + 2 * x) + e * (4 + 2 * x))))
     return 4 * e * jnp.where(x > 0, right, left) / jnp.where(x > 0, 1 + e * (2 + 2 * e), 2 + e * (2 + e)) ** 3
@@ -202,7 +202,7 @@ def _scaled_silu_value(x: Array, beta: Any = 1.0) -> Array:
 
 def _scaled_silu_slope(x: Array, beta: Array | float) -> Array:
     size, low = numerics.scaled(x, beta)
-    e = numerics.decay(size, low)
+    e = numerics.exp(-size, -low)
     near = e - low
     rest = (e - near) - low  # or it is 0 beside its root
     return jnp.where(x * beta > 0, 1 + (e + size * e), e * (((1 - size) + near) + rest)) / jnp.square(1 + e)
@@ -215,7 +215,7 @@ def _scaled_silu_curvature(x: Array, beta: Array | float) -> Array:
 def _scaled_silu_beta_slope(x: Array, beta: Array) -> Array:
     # x^2 e is a normal number long after e is not, so e is the square of exp(-|beta x| / 2).
     size, low = numerics.scaled(x, beta)
-    root = numerics.decay(size / 2, low / 2)
+    root = numerics.exp(size / -2, low / -2)
     return jnp.square(numerics.finite(x) * root) / jnp.square(1 + root * root)
 
 
@@ -266,9 +266,9 @@ def quick_gelu(x: ArrayLike) -> Array:
 def _gompertz(x: Array, shift: float = 0.0) -> tuple[Array, Array]:
     """Return u and exp(shift - u) for x clipped to [-8, 1000]."""
     high, low = numerics.exp_pair(jnp.clip(-x, 0, 8))
-    left = numerics.exp_of_sum(shift - high, -low)
-    u = jnp.exp(-jnp.clip(x, 0, 1000))
-    return jnp.where(x < 0, high, u), jnp.where(x < 0, left, jnp.exp(shift - u))
+    left = numerics.exp(shift - high, -low)
+    u = numerics.exp(-jnp.clip(x, 0, 1000))
+    return jnp.where(x < 0, high, u), jnp.where(x < 0, left, numerics.exp(shift - u))
 
 
 def _golu_value(x: Array) -> Array:

@@ -35,7 +35,7 @@ def _scaled_curvature(x: Array, beta: Array) -> Array:
 def _scaled_beta_slope(x: Array, beta: Array) -> Array:
     # e / beta^2 may be a normal number where e is not, so it is the square of exp(-|beta x| / 2) / beta.
     size, low = numerics.scaled(x, beta)
-    root = numerics.decay(size / 2, low / 2)
+    root = numerics.exp(size / -2, low / -2)
     e = jnp.maximum(jnp.square(root), 1e-30)
     return -jnp.square(root / beta) * (size / (1 + e) + numerics.log1p(e) / e)
 
@@ -188,20 +188,20 @@ def sparse_plus(x: ArrayLike) -> Array:
 
 # sqrt(softplus(x)) is exp(x / 2) to 1e-17 under -40, and normal long after exp(x) is not.
 def _sqrt_softplus_value(x: Array) -> Array:
-    return jnp.where(x < -40, jnp.exp(x / 2), jnp.sqrt(numerics.softplus(jnp.maximum(x, -40))))
+    return jnp.where(x < -40, numerics.exp(x / 2), jnp.sqrt(numerics.softplus(jnp.maximum(x, -40))))
 
 
 def _sqrt_softplus_slope(x: Array) -> Array:
     right = jnp.maximum(x, -40)
-    return jnp.where(x < -40, jnp.exp(x / 2), numerics.sigmoid(right) / jnp.sqrt(numerics.softplus(right))) / 2
+    return jnp.where(x < -40, numerics.exp(x / 2), numerics.sigmoid(right) / jnp.sqrt(numerics.softplus(right))) / 2
 
 
 def _sqrt_softplus_curvature(x: Array) -> Array:
     # sigmoid(x) / (2 sqrt(s)) times sigmoid(-x) - sigmoid(x) / (2 s), s = softplus(x), over one denominator.
     right = numerics.finite(jnp.maximum(x, -40))
-    s, e = numerics.softplus(right), jnp.exp(-jnp.abs(right))
+    s, e = numerics.softplus(right), numerics.exp(-jnp.abs(right))
     difference = jnp.where(x > 0, 2 * e * s - 1, 2 * s - e) / (2 * s * (1 + e))
-    return jnp.where(x < -40, jnp.exp(x / 2) / 4, numerics.sigmoid(right) / (2 * jnp.sqrt(s)) * difference)
+    return jnp.where(x < -40, numerics.exp(x / 2) / 4, numerics.sigmoid(right) / (2 * jnp.sqrt(s)) * difference)
 
 
 _sqrt_softplus = pointwise(
