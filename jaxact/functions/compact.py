@@ -201,7 +201,7 @@ class _Rule(NamedTuple):
     bit: Callable[[Array], Array] | None
     """Of x, one bit an entry, if that is kept."""
     slope: Callable[..., Array]
-    """Of the output, the bits, and the spacing of the output's numbers around 1."""
+    """Of the output, the bits, and the spacing of the output's numbers around 1; bool if it is 0 or 1."""
 
 
 def _by_minimum(minimum: _Minimum, scale: float) -> _Rule:
@@ -219,7 +219,10 @@ def _by_slopes(f: Function, low: float, high: float) -> _Rule:
         _, slope = jax.jvp(f, (x,), (jnp.ones_like(x),))
         return jnp.abs(slope - high) < jnp.abs(slope - low)
 
-    return _Rule(output=False, bit=is_high, slope=lambda t, bits, _: jnp.where(bits, high, jnp.full_like(t, low)))
+    def slope(t: Array, bits: Array, spacing: float) -> Array:
+        return bits if (low, high) == (0, 1) else jnp.where(bits, high, jnp.full_like(t, low))
+
+    return _Rule(output=False, bit=is_high, slope=slope)
 
 
 def _rule(f: Function, name: str, settings: Mapping[str, Any]) -> _Rule:
@@ -305,7 +308,8 @@ def _compact(name: str, settings: tuple[tuple[str, Any], ...]) -> Function:
                 None if bits is None else _unpack(bits, t),
                 float(jnp.finfo(t.dtype).eps),
             )
-            return (wide * slope).astype(t.dtype)
+            # As in core/pointwise.py: what is flat gives 0 for an infinite tangent too.
+            return (jnp.where(slope, wide, 0) if slope.dtype == bool else wide * slope).astype(t.dtype)
 
         return y, tangent(y if rule.output else None, None if rule.bit is None else _pack(rule.bit(widen(x))), t)
 
