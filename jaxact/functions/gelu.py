@@ -55,7 +55,10 @@ def _gelu_exponent(t: Array) -> tuple[Array, Array]:
 
 
 def _gelu_tanh_parts(x: Array) -> tuple[Array, Array, Array]:
-    """Return exp(-z(x)), x, and where it is further left: the result is 0 there, or so little that XLA may flush it."""
+    """Return exp(-z(x)), x, and where it is further left: the result is 0 there, or so little that XLA may flush it.
+
+    It is multiplied by that mask: the zeros of a `where` would be an array that a scan carries.
+    """
     end = 10 if x.dtype == jnp.float32 else 21.1
     near = jnp.clip(x, -end, end)
     return numerics.exp2(*_gelu_exponent(-near)), near, x < -end
@@ -63,14 +66,14 @@ def _gelu_tanh_parts(x: Array) -> tuple[Array, Array, Array]:
 
 def _gelu_tanh_value(x: Array) -> Array:
     e, _, beyond = _gelu_tanh_parts(x)
-    return jnp.where(beyond, 0, x) / (1 + e)
+    return jnp.maximum(x, -1e3) * ~beyond / (1 + e)
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
     e, x, beyond = _gelu_tanh_parts(x)
     s = 1 / (1 + e)
     rest = x * ((_GELU_A - 2) + 3 * _GELU_B * (x * x))  # x z'(x) = 2 x + rest; 1 + 2 x is exact at the minimum, -0.752
-    return jnp.where(beyond, 0, s * (s + e * s * ((1 + 2 * x) + rest)))
+    return ~beyond * s * (s + e * s * ((1 + 2 * x) + rest))
 
 
 def _gelu_tanh_curvature(x: Array) -> Array:

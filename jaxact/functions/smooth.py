@@ -21,7 +21,7 @@ def _silu_value(x: Array) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
-    e = numerics.exp(-jnp.abs(x))  # of x as it is, so that XLA finds the value's
+    e = numerics.exp(-jnp.abs(x))
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
     return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) * jnp.square(1 / (1 + e))
 
@@ -146,8 +146,8 @@ def _mish_value(x: Array) -> Array:
 
 
 def _mish_slope(x: Array) -> Array:
-    e = numerics.exp(-jnp.abs(x))  # as in SiLU
-    x = jnp.clip(x, -1000, 1000)
+    e = numerics.exp(-jnp.abs(x))
+    x = jnp.clip(x, -1000, 1000)  # as in SiLU
     left = e * (4 * (x + 1) + e * (4 * x + 6 + e * (4 + e)))
     right = 1 + e * (4 + e * ((4 * x + 6) + e * (4 * (x + 1))))
     return jnp.where(x > 0, right, left) / jnp.square(jnp.where(x > 0, 1 + e * (2 + 2 * e), 2 + e * (2 + e)))
