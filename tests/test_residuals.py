@@ -56,6 +56,19 @@ def test_compact_keeps_a_bit_at_most(function):
     assert kept(jaxact.compact(function)) <= 1 / 32 + 0.01
 
 
+@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "sigmoid", "tanh", "softplus", "elu", "selu"])
+def test_a_scan_carries_no_constants(name):
+    """jnp.where(condition, 1, x) makes an array of ones, which a scan's gradient takes out of the loop and carries."""
+
+    def carried(function):
+        step = lambda h, w: (h + function(h @ w), None)  # noqa: E731
+        loss = lambda w, h: jnp.sum(jax.lax.scan(step, h, w)[0])  # noqa: E731
+        equations = jax.make_jaxpr(jax.grad(loss))(jnp.ones((3, 8, 8)), jnp.ones((4, 8))).eqns
+        return sum(v.aval.shape == (4, 8) for e in equations if e.primitive.name != "scan" for v in e.outvars)
+
+    assert carried(getattr(jaxact, name)) == carried(jaxact.identity)
+
+
 def test_the_bounds_of_the_design():
     for row, most in (("relu", 0), ("leaky_relu", 0), ("relu6", 0.25), ("hard_tanh", 0.25), ("gelu", 1), ("mish", 1)):
         assert jaxact.info(row).keeps <= most
