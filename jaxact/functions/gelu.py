@@ -77,7 +77,7 @@ def _gelu_tanh_slope(x: Array) -> Array:
 
 
 def _gelu_tanh_curvature(x: Array) -> Array:
-    t = jnp.minimum(jnp.abs(x), 22)
+    t = jnp.minimum(jnp.abs(x), 12 if x.dtype == jnp.float32 else 22)  # exp(-z) is 0 there
     high, low = _gelu_exponent(-t)
     root = numerics.exp2(high / 2, low / 2)  # exp(-z) underflows where its product with t z'^2 does not yet
     e = root * root

@@ -79,25 +79,28 @@ def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
 
 
 # (x + h) / 2, h = sqrt(x^2 + b), cancels for x << 0; there it is b / (2 (h + |x|)).
-def _squareplus_root(x: Array, b: Array) -> Array:
-    """h, but no less than what a quarter of is a normal number, since XLA flushes others to 0.
+def _squareplus_unit(x: Array, b: Array) -> Array:
+    """sqrt(b), but no less than what a quarter of is a normal number, since XLA flushes others to 0."""
+    return jnp.maximum(jnp.sqrt(b), 4 * float(jnp.finfo(x.dtype).tiny))
 
-    In units of sqrt(b), a square that would overflow is capped where it is all of h.
-    """
-    size, unit, tiny = jnp.abs(x), jnp.sqrt(b), 4 * float(jnp.finfo(x.dtype).tiny)
-    capped = jnp.minimum(size / jnp.maximum(unit, tiny), 2.0**40)
-    return jnp.maximum(jnp.maximum(size, unit * jnp.sqrt(1 + capped * capped)), tiny)
+
+def _squareplus_root(x: Array, b: Array) -> Array:
+    """h, in units of sqrt(b): a square that would overflow is capped where it is all of h."""
+    size, unit = jnp.abs(x), _squareplus_unit(x, b)
+    capped = jnp.minimum(size / unit, 2.0**40)
+    return jnp.maximum(size, unit * jnp.sqrt(1 + capped * capped))
 
 
 def _squareplus_value(x: Array, b: Any = 4.0) -> Array:
     h = _squareplus_root(x, b)
-    return jnp.maximum(x, 0) + b / (h / 4 + jnp.abs(x) / 4) / 8
+    return jnp.maximum(x, 0) + (b / 8) / (h / 4 + jnp.abs(x) / 4)
 
 
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    h, root = _squareplus_root(x, b), jnp.sqrt(b)
-    left = (root / h) * (root / (h / 4 + jnp.abs(x) / 4)) / 8
-    left = jnp.where((b > 0) | (x != 0), left, 0.5)
+    # b / (2 h (h + |x|)) on the left, in the same units: at the cap their product is inf and the slope 0.
+    size = jnp.minimum(jnp.abs(x) / _squareplus_unit(x, b), 2.0 ** (float(jnp.finfo(x.dtype).maxexp) / 2 - 0.25))
+    h = jnp.sqrt(1 + size * size)
+    left = jnp.where(b > 0, 0.5 / (h * (h + size)), 0.5 * (x == 0))
     return jnp.where(x > 0, 1 - left, left)
 
 
