@@ -36,14 +36,15 @@ def test_far_left_it_is_zero():
     x = jnp.array([-jnp.inf, -1e30, -200.0, -88.0])
     np.testing.assert_array_equal(numerics.exp(x), 0)
     np.testing.assert_array_equal(numerics.exp(x, jnp.zeros_like(x)), 0)
+    np.testing.assert_array_equal(numerics.exp2(jnp.array([-1e5, -127.0]), jnp.zeros(2)), 0)
 
 
 def test_what_must_be_exact_is():
     """1 at 0, which rows of ties and functions that are the identity on one side rely on; and NaN stays."""
     assert numerics.exp(jnp.zeros(())) == numerics.exp2(jnp.zeros(()), jnp.zeros(())) == 1
     assert jnp.isnan(numerics.exp(jnp.full((), jnp.nan)))
-    n = jnp.arange(-126.0, 127)
-    np.testing.assert_array_equal(numerics.exp2(n, jnp.zeros_like(n)), np.exp2(np.arange(-126.0, 127)))
+    n = jnp.arange(-126.0, 128)
+    np.testing.assert_array_equal(numerics.exp2(n, jnp.zeros_like(n)), np.exp2(np.arange(-126.0, 128)))
 
 
 def test_a_weak_type_stays_weak():

@@ -38,10 +38,10 @@ def exp(x: Array, rest: Array | None = None) -> Array:
 
 
 def exp2(x: Array, rest: Array) -> Array:
-    """2 to the power x + rest, for sums of at most 126 either way (in float64 1022), likewise."""
+    """2 to the power x + rest, for finite sums up to 127 (in float64 1023), likewise."""
     if x.dtype != jnp.float32:
         return _corrected(jnp.exp2(x + rest), x, rest, math.log(2))
-    n = jnp.round(x + rest)
+    n = jnp.maximum(jnp.round(x + rest), -127)
     return horner(_EXP2, (x - n) + rest) * _power_of_two(n)
 
 

@@ -54,30 +54,21 @@ def _gelu_exponent(t: Array) -> tuple[Array, Array]:
     return h * p, t * rest + d * p
 
 
-def _gelu_tanh_parts(x: Array) -> tuple[Array, Array, Array]:
-    """Return exp(-z(x)), x, and where it is further left: the result is 0 there, or so little that XLA may flush it.
-
-    It is multiplied by that mask: the zeros of a `where` would be an array that a scan carries.
-    """
-    end = 10 if x.dtype == jnp.float32 else 21.1
-    near = jnp.clip(x, -end, end)
-    return numerics.exp2(*_gelu_exponent(-near)), near, x < -end
-
-
 def _gelu_tanh_value(x: Array) -> Array:
-    e, _, beyond = _gelu_tanh_parts(x)
-    return jnp.maximum(x, -1e3) * ~beyond / (1 + e)
+    end = 10 if x.dtype == jnp.float32 else 21.1  # further left the result is 0, or so little that XLA may flush it
+    e = numerics.exp2(*_gelu_exponent(jnp.clip(-x, -end, end)))
+    return jnp.maximum(x, -1e3) * (x >= -end) / (1 + e)  # not where, whose zeros are an array, which a scan carries
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
-    e, x, beyond = _gelu_tanh_parts(x)
-    s = 1 / (1 + e)
-    rest = x * ((_GELU_A - 2) + 3 * _GELU_B * (x * x))  # x z'(x) = 2 x + rest; 1 + 2 x is exact at the minimum, -0.752
-    return ~beyond * s * (s + e * s * ((1 + 2 * x) + rest))
+    x = jnp.clip(x, -22, 22)  # exp(-z) is 0 there
+    e = numerics.exp2(*_gelu_exponent(-jnp.abs(x)))
+    scaled = (1 + 2 * x) + x * ((_GELU_A - 2) + 3 * _GELU_B * (x * x))  # 1 + x z'(x), exact near the minimum, -0.752
+    return jnp.where(x > 0, 1 + e * scaled, e * (scaled + e)) / jnp.square(1 + e)
 
 
 def _gelu_tanh_curvature(x: Array) -> Array:
-    t = jnp.minimum(jnp.abs(x), 12 if x.dtype == jnp.float32 else 22)  # exp(-z) is 0 there
+    t = jnp.minimum(jnp.abs(x), 22)
     high, low = _gelu_exponent(-t)
     root = numerics.exp2(high / 2, low / 2)  # exp(-z) underflows where its product with t z'^2 does not yet
     e = root * root
