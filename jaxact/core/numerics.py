@@ -63,7 +63,7 @@ def _power_of_two(n: Array) -> Array:
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
     e = exp(-jnp.abs(x))
-    return jnp.maximum(e, x >= 0) / (1 + e)  # e <= 1; the ones of a `where` are an array, which a scan carries
+    return jnp.maximum(e, jnp.sign(x)) / (1 + e)  # e <= 1; the ones of a `where` are an array, which a scan carries
 
 
 def sigmoid_slope(x: Array) -> Array:

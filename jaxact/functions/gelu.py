@@ -57,7 +57,8 @@ def _gelu_exponent(t: Array) -> tuple[Array, Array]:
 def _gelu_tanh_value(x: Array) -> Array:
     end = 10 if x.dtype == jnp.float32 else 21.1  # further left the result is 0, or so little that XLA may flush it
     e = numerics.exp2(*_gelu_exponent(jnp.clip(-x, -end, end)))
-    return jnp.maximum(x, -1e3) * (x >= -end) / (1 + e)  # not where, whose zeros are an array, which a scan carries
+    # Multiplied, since the zeros of a `where` are an array, which a scan carries.
+    return jnp.maximum(x, -1e3) * (x >= -end).astype(x.dtype) / (1 + e)
 
 
 def _gelu_tanh_slope(x: Array) -> Array:

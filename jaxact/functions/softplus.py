@@ -100,7 +100,7 @@ def _squareplus_slope(x: Array, b: Array) -> Array:
     # b / (2 h (h + |x|)) on the left, in the same units: at the cap their product is inf and the slope 0.
     size = jnp.minimum(jnp.abs(x) / _squareplus_unit(x, b), 2.0 ** (float(jnp.finfo(x.dtype).maxexp) / 2 - 0.25))
     h = jnp.sqrt(1 + size * size)
-    left = jnp.where(b > 0, 0.5 / (h * (h + size)), 0.5 * (x == 0))
+    left = jnp.where(b > 0, 0.5 / (h * (h + size)), 0.5 * (x == 0).astype(x.dtype))
     return jnp.where(x > 0, 1 - left, left)
 
 
