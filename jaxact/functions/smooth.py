@@ -23,7 +23,7 @@ def _silu_value(x: Array) -> Array:
 def _silu_slope(x: Array) -> Array:
     e = numerics.exp(-jnp.abs(x))
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
-    return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) * jnp.square(1 / (1 + e))
+    return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) / jnp.square(1 + e)
 
 
 def _silu_curvature(x: Array) -> Array:
