@@ -40,7 +40,7 @@ def test_far_left_it_is_zero():
 
 
 def test_what_must_be_exact_is():
-    """1 at 0, which rows of ties and functions that are the identity on one side rely on; and NaN stays."""
+    """1 at 0, on which the slope of an ELU at its joint rests, and powers of two; NaN stays."""
     assert numerics.exp(jnp.zeros(())) == numerics.exp2(jnp.zeros(()), jnp.zeros(())) == 1
     assert jnp.isnan(numerics.exp(jnp.full((), jnp.nan)))
     n = jnp.arange(-126.0, 128)

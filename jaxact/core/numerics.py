@@ -17,6 +17,7 @@ from jax import Array, lax
 # Computed by `python -m benchmarks.coefficients`.
 _EXP = (0.00137514079, 0.00836891634, 0.0416695331, 0.166665185, 0.499999886, 1.0, 1.0)
 _EXP2 = (0.000153707048, 0.00133998483, 0.00961837325, 0.0555032904, 0.240226485, 0.693147206, 1.0)
+_LOG_2 = (0.693359375, -2.1219444005469057e-4)  # 355 / 512, of which a whole n makes an exact product, and the rest
 
 
 def exp(x: Array, rest: Array | None = None) -> Array:
@@ -33,8 +34,8 @@ def exp(x: Array, rest: Array | None = None) -> Array:
         return jnp.exp(x) if rest is None else _corrected(jnp.exp(x + rest), x, rest)
     total = jnp.maximum(x if rest is None else x + rest, -88)
     n = jnp.round(total * (1 / math.log(2)))
-    r = (total if rest is None else x) - n * 0.693359375  # log 2 = 355 / 512 - 2.1e-4, and n 355 / 512 is exact
-    return horner(_EXP, (r if rest is None else r + rest) + n * 2.1219444005469057e-4) * _power_of_two(n)
+    r = (total if rest is None else x) - n * _LOG_2[0]
+    return horner(_EXP, (r if rest is None else r + rest) - n * _LOG_2[1]) * _power_of_two(n)
 
 
 def exp2(x: Array, rest: Array) -> Array:
@@ -103,7 +104,7 @@ def expm1(x: Array) -> Array:
 def exp_pair(x: Array) -> tuple[Array, Array]:
     """exp(x) for 0 <= x <= 80 as a sum of its rounding and the rest: 2^n (1 + m), m = exp(x - n log 2) - 1."""
     n = jnp.round(x * (1 / math.log(2)))
-    m = expm1((x - n * 0.693359375) + n * 2.1219444005469057e-4)  # as in exp
+    m = expm1((x - n * _LOG_2[0]) - n * _LOG_2[1])
     power = _power_of_two(n)
     rest = power * m
     high = power + rest  # not (1 + m) - 1, which XLA simplifies to m
