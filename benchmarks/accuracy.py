@@ -8,14 +8,14 @@ into which each run merges what it measured, and accuracy.md, which is made from
 """
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import inspect
-import pathlib
-import sys
 import time
 import types
-from collections.abc import Callable
+import unittest.mock
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.report import RESULTS, environment, merge, table
-from tests import error_unit, oracles
+from tests import error_unit, oracle_forms, oracles
 from tests.cases import POINTWISE, Case
 
 ORDERS = ("value", "first derivative", "second derivative")
@@ -103,8 +103,7 @@ def exhaustive(case: Case) -> list[dict[str, Any]]:
     Returns:
       Facts as `judge` gives them, for each order.
     """
-    oracle = _compiled_oracles().POINTWISE[case.row.name]
-    settings = case.settings("float32")
+    oracle, settings = case.oracle, case.settings("float32")
     functions = [lambda x: case(x)]
     for _ in ORDERS[1:]:
         functions.append(_summed_gradient(functions[-1]))
@@ -165,20 +164,14 @@ def _compared(
     return error[worst], x[worst], wrong.sum(), ((got == 0) & large).sum(), jnp.isnan(got).sum()
 
 
-@functools.cache
-def _compiled_oracles() -> Any:
-    """The oracles' module again, computing with jax.numpy in float64 where it says NumPy and SciPy."""
-    source = pathlib.Path(oracles.__file__).read_text()
-    for theirs, ours in (
-        ("import numpy as np", "import jax.numpy as np"),
-        ("from scipy import", "from jax.scipy import"),
-        ("special.log_expit", "(lambda x: -np.logaddexp(0, -x))"),
-    ):
-        source = source.replace(theirs, ours)
-    module = types.ModuleType("compiled_oracles")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    exec(compile(source, "compiled_oracles", "exec"), module.__dict__)
-    return module
+@contextlib.contextmanager
+def _compilable_oracles() -> Iterator[None]:
+    """Within, the oracles compute with jax.numpy where they say NumPy and SciPy, in float64: they can be traced."""
+    special = types.SimpleNamespace(**vars(jax.scipy.special), log_expit=lambda x: -jnp.logaddexp(0, -x))
+    with contextlib.ExitStack() as stack:
+        for module in (oracles, oracle_forms):
+            stack.enter_context(unittest.mock.patch.multiple(module, np=jnp, special=special))
+        yield
 
 
 def measure(cases: list[Case], dtypes: list[str]) -> dict[str, Any]:
@@ -244,7 +237,7 @@ def main() -> None:
     results: dict[str, Any] = {where: environment("torch")}
     if arguments.exhaustive:
         cases = [c for c in cases if not c.parameters or c.name in arguments.functions]
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), _compilable_oracles():
             for case in cases:
                 for what, facts in zip(ORDERS, exhaustive(case), strict=True):
                     results[f"float32, all/{case.name}/{what}/jaxact"] = facts

@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from tests import oracles, row_oracles
+from tests import oracle_forms, oracles, row_oracles
 from tests.cases import POINTWISE
 
 _RNG = np.random.default_rng(1)
@@ -52,7 +52,7 @@ def test_kinks_are_those_of_jax_nn(name):
         np.testing.assert_allclose(jax.grad(function)(x), oracle.slope(x), rtol=1e-6, err_msg=f"{name} at {x}")
 
 
-@pytest.mark.parametrize("module", [oracles, row_oracles])
+@pytest.mark.parametrize("module", [oracle_forms, oracles, row_oracles])
 def test_oracles_import_nothing_of_jaxact(module):
     source = inspect.getsource(module)
     assert "import jaxact" not in source
