@@ -63,8 +63,14 @@ def _power_of_two(n: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
+    numerator, denominator = sigmoid_fraction(x)
+    return numerator / denominator
+
+
+def sigmoid_fraction(x: Array) -> tuple[Array, Array]:
+    """Return numerator and denominator of sigmoid(x): 1 and 1 + e on the right, e and 1 + e on the left."""
     e = exp(-jnp.abs(x))
-    return jnp.maximum(e, jnp.sign(x)) / (1 + e)  # e <= 1; the ones of a `where` are an array, which a scan carries
+    return jnp.maximum(e, jnp.sign(x)), 1 + e  # e <= 1; the ones of a `where` are an array, which a scan carries
 
 
 def sigmoid_slope(x: Array) -> Array:

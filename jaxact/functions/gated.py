@@ -1,6 +1,8 @@
 """Gated units: one array times an activation of another."""
 
+import functools
 import inspect
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -9,33 +11,56 @@ from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter
+from jaxact.core.numerics import sigmoid_fraction
 from jaxact.core.pointwise import Formula, pointwise
-from jaxact.functions.gelu import gelu
+from jaxact.functions.gelu import gelu, gelu_tanh_fraction
 from jaxact.functions.rectifiers import relu
 from jaxact.functions.sigmoids import sigmoid
-from jaxact.functions.smooth import silu
+from jaxact.functions.smooth import scaled_silu_fraction, silu, silu_fraction
 
 __all__ = ["bilinear", "geglu", "glu", "reglu", "split", "swiglu", "swiglu_clamped", "swiglu_oai", "swiglu_step"]
 
 
-def _gated(name: str, formula: Formula) -> Formula:
-    """Make a pointwise function of a formula whose parts have exact derivatives: activations, products, `jnp.where`.
+def _gated(
+    name: str, formula: Formula, f: Formula, fraction: Callable[..., tuple[Array, Array]] | None = None
+) -> Formula:
+    """Make a pointwise function of `formula(f, ...)`, whose parts have exact derivatives: f, products, `jnp.where`.
 
-    The backward pass keeps the formula's arguments, where autodiff would keep the activation too, and 16-bit arrays
-    are rounded once, at the end.
+    The backward pass keeps the formula's arguments, where autodiff would keep f of the gate too, and 16-bit arrays are
+    rounded once, at the end.
+
+    Args:
+      name: the public name.
+      formula: of f and the unit's arguments.
+      f: the gate's activation.
+      fraction: f's numerator and denominator. The derivative in the value is f of the gate, of which a compiler sees
+        that it is in the unit too, and keeps it: unrolled, an array more. So the unit has it written otherwise.
     """
 
     def derivative(position: int) -> Formula:
         def slope(*arguments: Array) -> Array:
             def along(t: Array) -> Array:
-                return formula(*arguments[:position], t, *arguments[position + 1 :])
+                return formula(f, *arguments[:position], t, *arguments[position + 1 :])
 
             at = arguments[position]
             return jax.jvp(along, (at,), (jnp.ones_like(at),))[1]
 
         return slope
 
-    return pointwise(name, formula, *map(derivative, range(len(inspect.signature(formula).parameters))))
+    value = functools.partial(formula, f if fraction is None else _by_reciprocal(fraction))
+    return pointwise(name, value, *map(derivative, range(len(inspect.signature(value).parameters))))
+
+
+def _by_reciprocal(fraction: Callable[..., tuple[Array, Array]]) -> Formula:
+    def quotient(*arguments: Array) -> Array:
+        numerator, denominator = fraction(*arguments)
+        return numerator * (1 / denominator)
+
+    return quotient
+
+
+def _product(f: Formula, gate: Array, value: Array) -> Array:
+    return f(gate) * value
 
 
 def _pair(who: str, gate: ArrayLike, value: ArrayLike) -> tuple[Array, Array]:
@@ -107,7 +132,7 @@ def _split(who: str, x: ArrayLike, layout: str, axis: int) -> tuple[Array, Array
     return (first, second) if layout == "gate_first" else (second, first)
 
 
-_glu = _gated("glu", lambda value, gate: value * sigmoid(gate))
+_glu = _gated("glu", _product, sigmoid, sigmoid_fraction)
 
 
 @activation(
@@ -137,10 +162,10 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     [1.5]
     """
     gate, value = _split("glu", as_float("glu", as_array("glu", x)), "gate_last", axis)
-    return _glu(value, gate)
+    return _glu(gate, value)
 
 
-_swiglu = _gated("swiglu", lambda gate, value: silu(gate) * value)
+_swiglu = _gated("swiglu", _product, silu, silu_fraction)
 
 
 @activation(module="SwiGLU", kind="gated", keeps=2.0)
@@ -169,8 +194,8 @@ def swiglu(gate: ArrayLike, value: ArrayLike) -> Array:
     return _swiglu(*_pair("swiglu", gate, value))
 
 
-_geglu_tanh = _gated("geglu", lambda gate, value: gelu(gate) * value)
-_geglu_exact = _gated("geglu", lambda gate, value: gelu(gate, approximate=False) * value)
+_geglu_tanh = _gated("geglu", _product, gelu, gelu_tanh_fraction)
+_geglu_exact = _gated("geglu", _product, functools.partial(gelu, approximate=False))
 
 
 @activation(module="GEGLU", kind="gated", keeps=2.0, variants=({"approximate": False},))
@@ -199,7 +224,7 @@ def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
     return (_geglu_tanh if approximate else _geglu_exact)(*_pair("geglu", gate, value))
 
 
-_reglu = _gated("reglu", lambda gate, value: relu(gate) * value)
+_reglu = _gated("reglu", _product, relu)
 
 
 @activation(module="ReGLU", kind="gated", keeps=2.0, smoothness=0)
@@ -227,7 +252,7 @@ def reglu(gate: ArrayLike, value: ArrayLike) -> Array:
     return _reglu(*_pair("reglu", gate, value))
 
 
-_bilinear = _gated("bilinear", lambda gate, value: gate * value)
+_bilinear = _gated("bilinear", _product, lambda gate: gate)
 
 
 @activation(module="BilinearGLU", kind="gated", keeps=2.0)
@@ -256,7 +281,10 @@ def bilinear(gate: ArrayLike, value: ArrayLike) -> Array:
 
 
 _swiglu_clamped = _gated(
-    "swiglu_clamped", lambda gate, value, limit: silu(_at_most(gate, limit)) * _within(value, limit)
+    "swiglu_clamped",
+    lambda f, gate, value, limit: f(_at_most(gate, limit)) * _within(value, limit),
+    silu,
+    silu_fraction,
 )
 
 
@@ -287,7 +315,12 @@ def swiglu_clamped(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 10.0) -
     return _swiglu_clamped(*_pair("swiglu_clamped", gate, value), limit)
 
 
-_swiglu_step = _gated("swiglu_step", lambda gate, value, limit: _at_most(silu(gate), limit) * _within(value, limit))
+_swiglu_step = _gated(
+    "swiglu_step",
+    lambda f, gate, value, limit: _at_most(f(gate), limit) * _within(value, limit),
+    silu,
+    silu_fraction,
+)
 
 
 @activation(module="SwiGLUStep", kind="gated", keeps=2.0, variants=({"limit": 2.0},), smoothness=0)
@@ -312,7 +345,7 @@ def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Ar
     Reference: vLLM, SwigluStepAndMul.
 
     >>> print(jaxact.swiglu_step(jnp.array([1.0, 100.0]), jnp.array([-100.0, 2.0])).round(3))
-    [-5.117    14.000001]
+    [-5.117 14.   ]
     """
     check_parameter("swiglu_step", "> 0", limit=limit)
     return _swiglu_step(*_pair("swiglu_step", gate, value), limit)
@@ -320,7 +353,9 @@ def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Ar
 
 _swiglu_oai = _gated(
     "swiglu_oai",
-    lambda gate, value, alpha, limit: silu(_at_most(gate, limit), beta=alpha) * (_within(value, limit) + 1),
+    lambda f, gate, value, alpha, limit: f(_at_most(gate, limit), alpha) * (_within(value, limit) + 1),
+    lambda gate, alpha: silu(gate, beta=alpha),
+    scaled_silu_fraction,
 )
 
 

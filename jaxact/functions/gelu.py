@@ -54,11 +54,17 @@ def _gelu_exponent(t: Array) -> tuple[Array, Array]:
     return h * p, t * rest + d * p
 
 
-def _gelu_tanh_value(x: Array) -> Array:
+def gelu_tanh_fraction(x: Array) -> tuple[Array, Array]:
+    """Return numerator and denominator of gelu(x), the tanh form."""
     end = 10 if x.dtype == jnp.float32 else 21.1  # further left the result is 0, or so little that XLA may flush it
     e = numerics.exp2(*_gelu_exponent(jnp.clip(-x, -end, end)))
     # Multiplied, since the zeros of a `where` are an array, which a scan carries.
-    return jnp.maximum(x, -1e3) * (x >= -end).astype(x.dtype) / (1 + e)
+    return jnp.maximum(x, -1e3) * (x >= -end).astype(x.dtype), 1 + e
+
+
+def _gelu_tanh_value(x: Array) -> Array:
+    numerator, denominator = gelu_tanh_fraction(x)
+    return numerator / denominator
 
 
 def _gelu_tanh_slope(x: Array) -> Array:

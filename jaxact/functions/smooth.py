@@ -16,8 +16,15 @@ __all__ = ["golu", "hard_silu", "hard_swish", "mish", "quick_gelu", "silu", "swi
 
 # With e = exp(-|x|), f'(x) is e (1 + x + e) / (1 + e)^2 on the left and (1 + e + x e) / (1 + e)^2 on the right. At the
 # minimum, x = -1.278, 1 + x is exact and the error is e's alone, where s(x) (1 + x s(-x)) is off by 10 units.
+def silu_fraction(x: Array) -> tuple[Array, Array]:
+    """Return numerator and denominator of silu(x)."""
+    numerator, denominator = numerics.sigmoid_fraction(x)
+    return numerics.above_minus_inf(x) * numerator, denominator
+
+
 def _silu_value(x: Array) -> Array:
-    return numerics.above_minus_inf(x) * numerics.sigmoid(x)
+    numerator, denominator = silu_fraction(x)
+    return numerator / denominator
 
 
 def _silu_slope(x: Array) -> Array:
@@ -195,9 +202,15 @@ def mish(x: ArrayLike) -> Array:
     return _mish(x)
 
 
-def _scaled_silu_value(x: Array, beta: Any = 1.0) -> Array:
+def scaled_silu_fraction(x: Array, beta: Array | float) -> tuple[Array, Array]:
+    """Return numerator and denominator of silu(x, beta=beta)."""
     _, e = numerics.scaled_decay(x, beta)
-    return jnp.where(x * beta >= 0, x, numerics.finite(x) * e) / (1 + e)
+    return jnp.where(x * beta >= 0, x, numerics.finite(x) * e), 1 + e
+
+
+def _scaled_silu_value(x: Array, beta: Any = 1.0) -> Array:
+    numerator, denominator = scaled_silu_fraction(x, beta)
+    return numerator / denominator
 
 
 def _scaled_silu_slope(x: Array, beta: Array | float) -> Array:
