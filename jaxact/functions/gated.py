@@ -345,7 +345,7 @@ def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Ar
     Reference: vLLM, SwigluStepAndMul.
 
     >>> print(jaxact.swiglu_step(jnp.array([1.0, 100.0]), jnp.array([-100.0, 2.0])).round(3))
-    [-5.117 14.   ]
+    [-5.117    14.000001]
     """
     check_parameter("swiglu_step", "> 0", limit=limit)
     return _swiglu_step(*_pair("swiglu_step", gate, value), limit)
