@@ -165,7 +165,7 @@ def _compared(
 
 
 @contextlib.contextmanager
-def _compilable_oracles() -> Iterator[None]:
+def compilable_oracles() -> Iterator[None]:
     """Within, the oracles compute with jax.numpy where they say NumPy and SciPy, in float64: they can be traced."""
     special = types.SimpleNamespace(**vars(jax.scipy.special), log_expit=lambda x: -jnp.logaddexp(0, -x))
     with contextlib.ExitStack() as stack:
@@ -237,7 +237,7 @@ def main() -> None:
     results: dict[str, Any] = {where: environment("torch")}
     if arguments.exhaustive:
         cases = [c for c in cases if not c.parameters or c.name in arguments.functions]
-        with jax.enable_x64(True), _compilable_oracles():
+        with jax.enable_x64(True), compilable_oracles():
             for case in cases:
                 for what, facts in zip(ORDERS, exhaustive(case), strict=True):
                     results[f"float32, all/{case.name}/{what}/jaxact"] = facts

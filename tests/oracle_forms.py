@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import errstate
 from numpy.typing import NDArray
 from scipy import special
 
@@ -138,7 +139,7 @@ def or_mean(form: Form, mean: Form = lambda x, **_: 0.0) -> Form:
     """The form, and at +-inf, where it has no limit, its mean over a period; NaN where an angle overflows float32."""
 
     def extended(x: Values, **parameters: Any) -> Values:
-        with np.errstate(invalid="ignore"):
+        with errstate(invalid="ignore"):
             result = np.where(np.isinf(x), mean(x, **parameters), form(np.where(np.isinf(x), 0.0, x), **parameters))
             rate = max(1.0, *(abs(value) for value in parameters.values()))
             return np.where((rate * np.abs(x) > 2.0**125) & (np.abs(x) < 2.0**128), np.nan, result)

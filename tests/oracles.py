@@ -5,7 +5,8 @@ as its cancellation costs, derivatives by central differences with a step of 2^-
 `value`, `slope` and `curvature` are float64 NumPy forms for millions of points; tests/test_oracles.py holds them to
 the definition within 1e-12 of the error unit. At a kink, slopes follow jax.nn's convention.
 
-To add an activation: one entry in `POINTWISE`.
+To add an activation: one entry in `POINTWISE`. It calls functions of NumPy and SciPy and is never given one itself (a
+lambda of np.tanh, not np.tanh), so that benchmarks/accuracy.py can put jax.numpy in their place.
 """
 
 import dataclasses
@@ -97,6 +98,15 @@ def _pointwise(
     )
 
 
+_LEAKY = _pointwise(
+    forms.leaky_definition,
+    forms.leaky,
+    forms.leaky_slope,
+    forms.zeros,
+    joints=(0.0,),
+    negative_slope=lambda x, **_: forms.left(x),
+)
+
 POINTWISE: Mapping[str, Pointwise] = {
     "identity": _pointwise(lambda m, x: x, lambda x: x, lambda x: np.ones_like(x), forms.zeros),
     "relu": _pointwise(
@@ -113,22 +123,8 @@ POINTWISE: Mapping[str, Pointwise] = {
         forms.zeros,
         joints=(0.0, 6.0),
     ),
-    "leaky_relu": _pointwise(
-        forms.leaky_definition,
-        forms.leaky,
-        forms.leaky_slope,
-        forms.zeros,
-        joints=(0.0,),
-        negative_slope=lambda x, **_: forms.left(x),
-    ),
-    "prelu": _pointwise(
-        forms.leaky_definition,
-        forms.leaky,
-        forms.leaky_slope,
-        forms.zeros,
-        joints=(0.0,),
-        negative_slope=lambda x, **_: forms.left(x),
-    ),
+    "leaky_relu": _LEAKY,
+    "prelu": _LEAKY,
     "elu": _pointwise(
         lambda m, x, alpha=1: x if x > 0 else alpha * (m.exp(x) - 1),
         lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(forms.left(x))),

@@ -1,6 +1,5 @@
 """Gated units of a gate and a value: values, derivatives, layouts, what the backward pass keeps, and wrong input."""
 
-import functools
 import re
 
 import jax
@@ -12,6 +11,7 @@ from scipy import special
 import jaxact
 from jaxact.core import catalog
 from tests.error_unit import units
+from tests.memory import kept
 
 _SILU = (
     lambda x: x * special.expit(x),
@@ -247,30 +247,10 @@ def test_two_arrays_of_any_float_type(row):
         jaxact.get(row.name)(half)
 
 
-@functools.cache
-def _memory(gated, layers, batch=64, width=64, hidden=256):
-    """Temporary memory of the gradient of h + gated(h W1, h W2) W3 over layers, in arrays of the hidden size."""
-
-    def loss(weights, h):
-        step = lambda h, w: (h + gated(h @ w[0], h @ w[1]) @ w[2], None)  # noqa: E731
-        return jnp.sum(jax.lax.scan(step, h, weights)[0] ** 2)
-
-    into = jax.ShapeDtypeStruct((layers, width, hidden), jnp.float32)
-    back = jax.ShapeDtypeStruct((layers, hidden, width), jnp.float32)
-    h = jax.ShapeDtypeStruct((batch, width), jnp.float32)
-    program = jax.jit(jax.grad(loss)).lower((into, into, back), h).compile()
-    return program.memory_analysis().temp_size_in_bytes / (batch * hidden * 4)
-
-
-def _kept(gated):
-    """Arrays that one layer more keeps because of `gated`; a sum keeps none."""
-    return (_memory(gated, 256) - _memory(jnp.add, 256)) / 256
-
-
 @pytest.mark.parametrize("row", _TWO_ARRAYS, ids=lambda row: row.name)
 def test_backward_pass_keeps_gate_and_value(row):
-    assert _kept(row.function) == pytest.approx(row.keeps, abs=0.05)
+    assert kept(row.function, 2) == pytest.approx(row.keeps, abs=0.05)
 
 
 def test_the_measure_sees_a_third_array():
-    assert _kept(lambda gate, value: jax.nn.silu(gate) * value) > 2.5
+    assert kept(lambda gate, value: jax.nn.silu(gate) * value, 2) > 2.5

@@ -1,5 +1,6 @@
 """The float64 oracles against the textbook definitions, and their kinks against jax.nn's."""
 
+import functools
 import inspect
 
 import jax
@@ -7,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from benchmarks import accuracy
 from tests import oracle_forms, oracles, row_oracles
 from tests.cases import POINTWISE
 
@@ -58,3 +60,14 @@ def test_oracles_import_nothing_of_jaxact(module):
     assert "import jaxact" not in source
     assert "from jaxact" not in source
     assert "import jax" not in source
+
+
+@pytest.mark.parametrize("case", POINTWISE, ids=lambda case: case.name)
+def test_jax_can_trace_what_benchmarks_compile(case):
+    """With jax.numpy in NumPy's place the forms are the same, which `benchmarks.accuracy --exhaustive` rests on."""
+    x = _RNG.normal(size=64) * 4
+    for order in range(3):
+        form = functools.partial(case.oracle.derivative(order), **case.settings("float32"))
+        with jax.enable_x64(True), accuracy.compilable_oracles():
+            traced = jax.jit(form)(x)
+        np.testing.assert_allclose(traced, form(x), rtol=1e-10, atol=1e-300)

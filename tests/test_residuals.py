@@ -1,42 +1,14 @@
 """How many arrays the backward pass keeps: measured on the compiled program's memory, not on a jaxpr."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxact
 from tests.cases import DEFAULTS
+from tests.memory import kept
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
-_LAYERS, _BATCH, _WIDTH, _HIDDEN = 256, 64, 64, 256
-
-
-@functools.cache
-def temporary(function):
-    """Bytes of temporary memory of the gradient of h + f(h W1) W2 scanned over layers; nothing is run."""
-
-    def loss(weights, h):
-        step = lambda h, w: (h + function(h @ w[0]) @ w[1], None)  # noqa: E731
-        return jnp.sum(jax.lax.scan(step, h, weights)[0] ** 2)
-
-    weights = (
-        jax.ShapeDtypeStruct((_LAYERS, _WIDTH, _HIDDEN), jnp.float32),
-        jax.ShapeDtypeStruct((_LAYERS, _HIDDEN, _WIDTH), jnp.float32),
-    )
-    h = jax.ShapeDtypeStruct((_BATCH, _WIDTH), jnp.float32)
-    return jax.jit(jax.grad(loss)).lower(weights, h).compile().memory_analysis().temp_size_in_bytes
-
-
-def kept(function):
-    """Arrays of the hidden size that a layer keeps because of `function`.
-
-    It is what one more layer adds, less that for f = identity, which keeps nothing: its output, which W2's gradient
-    needs, is h W1. What a layer needs only while it runs is there once, and so is 1/256 of that.
-    """
-    return (temporary(function) - temporary(jaxact.identity)) / (_LAYERS * _BATCH * _HIDDEN * 4)
 
 
 @pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind == "pointwise"], ids=lambda case: case.name)

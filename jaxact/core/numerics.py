@@ -68,7 +68,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def sigmoid_fraction(x: Array) -> tuple[Array, Array]:
-    """Return numerator and denominator of sigmoid(x): 1 and 1 + e on the right, e and 1 + e on the left."""
+    """Return numerator and denominator of sigmoid(x): with e = exp(-|x|), 1 or e (on the left), and 1 + e."""
     e = exp(-jnp.abs(x))
     return jnp.maximum(e, jnp.sign(x)), 1 + e  # e <= 1; the ones of a `where` are an array, which a scan carries
 

@@ -21,9 +21,10 @@ from jaxact.functions.smooth import scaled_silu_fraction, silu, silu_fraction
 __all__ = ["bilinear", "geglu", "glu", "reglu", "split", "swiglu", "swiglu_clamped", "swiglu_oai", "swiglu_step"]
 
 
-def _gated(
-    name: str, formula: Formula, f: Formula, fraction: Callable[..., tuple[Array, Array]] | None = None
-) -> Formula:
+_Fraction = Callable[..., tuple[Array, Array]]
+
+
+def _gated(name: str, formula: Formula, f: Formula, fraction: _Fraction | None = None) -> Formula:
     """Make a pointwise function of `formula(f, ...)`, whose parts have exact derivatives: f, products, `jnp.where`.
 
     The backward pass keeps the formula's arguments, where autodiff would keep f of the gate too, and 16-bit arrays are
@@ -51,7 +52,7 @@ def _gated(
     return pointwise(name, value, *map(derivative, range(len(inspect.signature(value).parameters))))
 
 
-def _by_reciprocal(fraction: Callable[..., tuple[Array, Array]]) -> Formula:
+def _by_reciprocal(fraction: _Fraction) -> Formula:
     def quotient(*arguments: Array) -> Array:
         numerator, denominator = fraction(*arguments)
         return numerator * (1 / denominator)

@@ -14,8 +14,6 @@ from jaxact.core.pointwise import pointwise
 __all__ = ["golu", "hard_silu", "hard_swish", "mish", "quick_gelu", "silu", "swish"]
 
 
-# With e = exp(-|x|), f'(x) is e (1 + x + e) / (1 + e)^2 on the left and (1 + e + x e) / (1 + e)^2 on the right. At the
-# minimum, x = -1.278, 1 + x is exact and the error is e's alone, where s(x) (1 + x s(-x)) is off by 10 units.
 def silu_fraction(x: Array) -> tuple[Array, Array]:
     """Return numerator and denominator of silu(x)."""
     numerator, denominator = numerics.sigmoid_fraction(x)
@@ -27,6 +25,8 @@ def _silu_value(x: Array) -> Array:
     return numerator / denominator
 
 
+# With e = exp(-|x|), f'(x) is e (1 + x + e) / (1 + e)^2 on the left and (1 + e + x e) / (1 + e)^2 on the right. At the
+# minimum, x = -1.278, 1 + x is exact and the error is e's alone, where s(x) (1 + x s(-x)) is off by 10 units.
 def _silu_slope(x: Array) -> Array:
     e = numerics.exp(-jnp.abs(x))
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
