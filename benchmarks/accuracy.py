@@ -4,7 +4,8 @@
     python -m benchmarks.accuracy --exhaustive relu    every one of the 2^32 float32 inputs, as well
 
 The unit is DESIGN's: an ulp of max(|reference|, |x d reference / dx| / 8). Writes benchmarks/results/accuracy.json,
-into which each run merges what it measured, and accuracy.md, which is made from it. The oracles are those of the tests.
+into which each run merges what it measured, and accuracy.md, which is made from it. The oracles are those of
+jaxact/verify.
 """
 
 import argparse
@@ -24,8 +25,9 @@ import numpy as np
 from jax import lax
 
 from benchmarks.report import RESULTS, environment, merge, table
-from tests import error_unit, oracle_forms, oracles
-from tests.cases import POINTWISE, Case
+from jaxact.verify import unit
+from jaxact.verify.cases import POINTWISE, Case
+from jaxact.verify.oracles import elementwise, elementwise_forms, pointwise
 
 ORDERS = ("value", "first derivative", "second derivative")
 CHUNK, BLOCK = 2**24, 2**14
@@ -76,14 +78,14 @@ def _torch_derivative(name: str, x: np.ndarray, order: int) -> np.ndarray | None
 
 
 def judge(case: Case, got: np.ndarray, dtype: str, order: int) -> dict[str, Any]:
-    """Compare the results at `error_unit.inputs` with the oracle's."""
-    x = error_unit.inputs(dtype, case.oracle.joints)
-    reference, sensitivity = error_unit._reference(case.name, dtype, order, None)
+    """Compare the results at `unit.inputs` with the oracle's."""
+    x = unit.inputs(dtype, case.oracle.joints)
+    reference, sensitivity = unit._reference(case.name, dtype, order, None)
     defined = ~np.isnan(reference)
     x, got, reference, sensitivity = x[defined], got[defined], reference[defined], sensitivity[defined]
     nan = np.isnan(got.astype(np.float64))
-    error = np.where(nan, 0, error_unit.units(got, reference, sensitivity))
-    large = np.abs(reference) >= error_unit.smallest(dtype)
+    error = np.where(nan, 0, unit.units(got, reference, sensitivity))
+    large = np.abs(reference) >= unit.smallest(dtype)
     worst = int(np.argmax(np.where(np.isfinite(error), error, -1)))
     with np.errstate(over="ignore"):
         rounded = reference.astype(got.dtype)
@@ -148,8 +150,8 @@ def exhaustive(case: Case) -> list[dict[str, Any]]:
 def _compared(
     x: jax.Array, got: jax.Array, reference: jax.Array, sensitivity: jax.Array, skipped: jax.Array | None
 ) -> tuple[jax.Array, ...]:
-    """`error_unit.units` and counts, compiled: worst error and where, misrounded, wrong zeros, NaNs."""
-    small, limit = error_unit.smallest("float32"), float(jnp.finfo(jnp.float32).max)
+    """`unit.units` and counts, compiled: worst error and where, misrounded, wrong zeros, NaNs."""
+    small, limit = unit.smallest("float32"), float(jnp.finfo(jnp.float32).max)
     sensitivity = jnp.where(jnp.isfinite(sensitivity), sensitivity, 0)
     size = jnp.clip(jnp.maximum(jnp.abs(reference), jnp.abs(sensitivity) / 8), small, limit)
     power_of_two = lax.bitcast_convert_type(lax.bitcast_convert_type(size, jnp.int64) >> 52 << 52, jnp.float64)
@@ -169,8 +171,8 @@ def compilable_oracles() -> Iterator[None]:
     """Within, the oracles compute with jax.numpy where they say NumPy and SciPy, in float64: they can be traced."""
     special = types.SimpleNamespace(**vars(jax.scipy.special), log_expit=lambda x: -jnp.logaddexp(0, -x))
     with contextlib.ExitStack() as stack:
-        for module in (oracles, oracle_forms):
-            stack.enter_context(unittest.mock.patch.multiple(module, np=jnp, special=special))
+        for module in (elementwise, elementwise_forms, pointwise):
+            stack.enter_context(unittest.mock.patch.multiple(module, np=jnp, special=special, create=True))
         yield
 
 
@@ -180,7 +182,7 @@ def measure(cases: list[Case], dtypes: list[str]) -> dict[str, Any]:
     for dtype in dtypes:
         with jax.enable_x64(dtype == "float64"):
             for case in cases:
-                x = error_unit.inputs(dtype, case.oracle.joints)
+                x = unit.inputs(dtype, case.oracle.joints)
                 for provider, function in providers(case).items():
                     for order, what in enumerate(ORDERS):
                         if (got := function(x, order)) is not None:

@@ -9,8 +9,8 @@ import pytest
 from scipy import optimize
 
 from jaxact.core import catalog
-from tests.cases import DEFAULTS
-from tests.error_unit import BOUNDS
+from jaxact.verify.cases import DEFAULTS
+from jaxact.verify.unit import BOUNDS
 
 _POINTWISE = [case for case in DEFAULTS if case.row.kind == "pointwise"]
 # Dense where things happen, with the joints of every function here and their neighbours, ascending.

@@ -12,8 +12,8 @@ import pytest
 
 import jaxact
 import jaxact.flow
-from tests.cases import POINTWISE
-from tests.error_unit import inputs, smallest
+from jaxact.verify.cases import POINTWISE
+from jaxact.verify.unit import inputs, smallest
 
 WITH_A_MINIMUM = ("gelu", "silu", "quick_gelu", "mish", "golu")
 FROM_OUTPUT = ("sigmoid", "tanh")

@@ -10,7 +10,7 @@ import pytest
 import jaxact
 from jaxact import propagation
 from jaxact.core import catalog
-from tests.cases import CASES
+from jaxact.verify.cases import CASES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import parameterized
 
-from tests.cases import POINTWISE
-from tests.error_unit import check, inputs
+from jaxact.verify.cases import POINTWISE
+from jaxact.verify.unit import check, inputs
 
 
 def _cases(*dtypes):

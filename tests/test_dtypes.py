@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

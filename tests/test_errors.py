@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

@@ -10,7 +10,7 @@ from scipy import special
 
 import jaxact
 from jaxact.core import catalog
-from tests.error_unit import units
+from jaxact.verify.unit import units
 from tests.memory import kept
 
 _SILU = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 
 _KINKED = [case for case in DEFAULTS if case.row.kinks]
 

@@ -22,7 +22,8 @@ import jaxact.linen
 import jaxact.nnx
 from jaxact.core.catalog import rows
 from jaxact.core.modules import DATA
-from tests import cases, stubs
+from jaxact.verify import cases
+from tests import stubs
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

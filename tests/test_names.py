@@ -10,7 +10,7 @@ import pytest
 
 import jaxact
 from jaxact.core import catalog
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

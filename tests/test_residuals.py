@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxact
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 from tests.memory import kept
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")

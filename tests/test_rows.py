@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxact
-from tests import row_unit
-from tests.error_unit import BOUNDS, units
+from jaxact.verify import row_unit
+from jaxact.verify.unit import BOUNDS, units
 
 ALPHAS = {"softmax": (1.0,), "softmin": (1.0,), "log_softmax": (1.0,), "sparsemax": (2.0,), "entmax15": (1.5,)}
 ALPHAS["entmax"] = (1.0625, 1.75, 1.90625, 3.0, 12.0)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import jaxact
-from tests import row_oracles
+from jaxact.verify.oracles import rows as row_oracles
 
 _SHAPES = st.sampled_from([(1,), (3, 4), (2, 1, 3)])  # few: each compiles
 _LOGITS = st.floats(-50, 50, width=32) | st.sampled_from([-np.inf, -1e38, 1e38, 0.0])

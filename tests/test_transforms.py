@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.cases import CASES, DEFAULTS
+from jaxact.verify.cases import CASES, DEFAULTS
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -109,7 +109,7 @@ def test_strict_modes_trace(case):
 
 _LEAKS = """
 import gc, jax, jax.numpy as jnp
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 x = jax.random.normal(jax.random.key(0), (3, 4))
 with jax.checking_leaks():
     for case in DEFAULTS:
@@ -166,7 +166,7 @@ _EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.con
 _SHARDED = """
 import sys, jax, jax.numpy as jnp, numpy as np
 from jax.sharding import PartitionSpec as P
-from tests.cases import DEFAULTS
+from jaxact.verify.cases import DEFAULTS
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
 cases = DEFAULTS[int(sys.argv[1]) :: 2]

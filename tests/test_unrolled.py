@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from tests.cases import CASES, POINTWISE
+from jaxact.verify.cases import CASES, POINTWISE
 from tests.memory import kept
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")

@@ -1,4 +1,4 @@
-"""What every elementwise activation should give, written from the textbook; imports nothing of jaxact.
+"""What every elementwise activation should give, written from the textbook.
 
 Each function is here twice. `definition` is the formula as it stands in a book, evaluated by mpmath with as many digits
 as its cancellation costs, derivatives by central differences with a step of 2^-60: right to 30 digits and slow.
@@ -9,96 +9,19 @@ To add an activation: one entry in `POINTWISE`. It calls functions of NumPy and 
 lambda of np.tanh, not np.tanh), so that benchmarks/accuracy.py can put jax.numpy in their place.
 """
 
-import dataclasses
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-import mpmath
 import numpy as np
 from scipy import special
 
-from tests import oracle_forms as forms
-from tests.oracle_forms import Form, Values
+from jaxact.verify.oracles import elementwise_forms as forms
+from jaxact.verify.oracles.pointwise import Pointwise, pointwise
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@dataclasses.dataclass(frozen=True)
-class Pointwise:
-    """One elementwise function. All callables take its parameters as keywords, with jax.nn's names and defaults."""
-
-    definition: Callable[..., Any]
-    """`definition(m, x, **parameters)`, m being mpmath.mp."""
-    value: Form
-    slope: Form
-    curvature: Form
-    parameter_slope: Mapping[str, Form] = dataclasses.field(default_factory=dict)
-    """d value / d parameter, by the parameter's name."""
-    joints: tuple[float, ...] = ()
-    """Where its pieces meet: there the second derivative is a convention, which no test fixes."""
-
-    def derivative(self, order: int) -> Form:
-        """Value, slope, curvature or (by a difference of curvatures, to 7 digits) the derivative of curvature."""
-        return (self.value, self.slope, self.curvature, self._jerk)[order]
-
-    def _jerk(self, x: Values, **parameters: Any) -> Values:
-        step = np.where(x == 0, 2.0**-30, np.abs(x) * 2.0**-30)
-        return (self.curvature(x + step, **parameters) - self.curvature(x - step, **parameters)) / (2 * step)
-
-    def exact(self, x: float, order: int = 0, wrt: str | None = None, **parameters: Any) -> mpmath.mpf:
-        """The derivative of `order` (0: the value) at a finite x, in x or in the parameter `wrt`, to 30 digits.
-
-        At a joint only orders 0 and 1 are defined; the slope there is the convention in `slope`.
-        """
-        mp = mpmath.mp
-        if order and x in self.joints:
-            assert order == 1
-            form = self.slope if wrt is None else self.parameter_slope[wrt]
-            return mp.mpf(float(form(np.float64(x), **parameters)))
-        at = mp.mpf(x if wrt is None else parameters[wrt])
-        # Room for the size of f, for a result as small as the smallest float64, and for n steps of 2^-60 each.
-        bits = 1200 + max(0, math.frexp(x)[1])
-        step_bits = 60 - min(0, math.frexp(float(at))[1] if at else -1074)
-        step_bits += 0 if wrt is None else max(0, math.frexp(x)[1])  # a parameter may be a factor of x
-        with mp.workprec(bits + order * step_bits):
-            h = mp.ldexp(1, -step_bits)
-            if wrt is None:
-                f = lambda t: self.definition(mp, t, **parameters)  # noqa: E731
-            else:
-                f = lambda t: self.definition(mp, mp.mpf(x), **{**parameters, wrt: t})  # noqa: E731
-            if order == 0:
-                return +f(at)
-            steps = (mp.mpf(order) / 2 - k for k in range(order + 1))
-            return sum((-1) ** k * mp.binomial(order, k) * f(at + s * h) for k, s in enumerate(steps)) / h**order
-
-
-def _limited(form: Form) -> Form:
-    """Take +-inf as +-1e50: every function here is within half a float32 ulp of its limit there."""
-    return lambda x, **parameters: form(np.clip(np.asarray(x, np.float64), -forms.FAR, forms.FAR), **parameters)
-
-
-def _pointwise(
-    definition: Callable[..., Any],
-    value: Form,
-    slope: Form,
-    curvature: Form,
-    /,
-    joints: tuple[float, ...] = (),
-    **parameter_slope: Form,
-) -> Pointwise:
-    return Pointwise(
-        definition,
-        _limited(value),
-        _limited(slope),
-        _limited(curvature),
-        {name: _limited(form) for name, form in parameter_slope.items()},
-        joints,
-    )
-
-
-_LEAKY = _pointwise(
+_LEAKY = pointwise(
     forms.leaky_definition,
     forms.leaky,
     forms.leaky_slope,
@@ -108,15 +31,15 @@ _LEAKY = _pointwise(
 )
 
 POINTWISE: Mapping[str, Pointwise] = {
-    "identity": _pointwise(lambda m, x: x, lambda x: x, lambda x: np.ones_like(x), forms.zeros),
-    "relu": _pointwise(
+    "identity": pointwise(lambda m, x: x, lambda x: x, lambda x: np.ones_like(x), forms.zeros),
+    "relu": pointwise(
         lambda m, x: max(x, 0),
         lambda x: np.maximum(x, 0),
         lambda x: np.where(x > 0, 1.0, 0.0),
         forms.zeros,
         joints=(0.0,),
     ),
-    "relu6": _pointwise(
+    "relu6": pointwise(
         lambda m, x: min(max(x, 0), 6),
         lambda x: np.clip(x, 0, 6),
         lambda x: np.where((x > 0) & (x < 6), 1.0, 0.0),
@@ -125,7 +48,7 @@ POINTWISE: Mapping[str, Pointwise] = {
     ),
     "leaky_relu": _LEAKY,
     "prelu": _LEAKY,
-    "elu": _pointwise(
+    "elu": pointwise(
         lambda m, x, alpha=1: x if x > 0 else alpha * (m.exp(x) - 1),
         lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(forms.left(x))),
         lambda x, alpha=1.0: np.where(x > 0, 1.0, alpha * np.exp(forms.left(x))),
@@ -133,7 +56,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         joints=(0.0,),
         alpha=lambda x, alpha=1.0: np.expm1(forms.left(x)),
     ),
-    "celu": _pointwise(
+    "celu": pointwise(
         lambda m, x, alpha=1: x if x > 0 else alpha * (m.exp(x / alpha) - 1),
         lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(forms.left(x) / alpha)),
         lambda x, alpha=1.0: np.exp(forms.left(x) / alpha),
@@ -142,46 +65,46 @@ POINTWISE: Mapping[str, Pointwise] = {
         # exp(z) - 1 - z exp(z), which cancels at 0, is minus the incomplete gamma function of order 2.
         alpha=lambda x, alpha=1.0: -special.gammainc(2, -forms.left(x) / alpha),
     ),
-    "selu": _pointwise(
+    "selu": pointwise(
         lambda m, x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * (m.exp(x) - 1)),
         lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(forms.left(x))),
         lambda x: SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA * np.exp(forms.left(x))),
         lambda x: SELU_SCALE * np.where(x > 0, 0.0, SELU_ALPHA * np.exp(forms.left(x))),
         joints=(0.0,),
     ),
-    "sigmoid": _pointwise(
+    "sigmoid": pointwise(
         lambda m, x: 1 / (1 + m.exp(-x)),
         lambda x: special.expit(x),
         forms.bump,
         lambda x: -forms.bump(x) * np.tanh(x / 2),
     ),
-    "log_sigmoid": _pointwise(
+    "log_sigmoid": pointwise(
         lambda m, x: -m.log(1 + m.exp(-x)),
         lambda x: special.log_expit(x),
         lambda x: special.expit(-x),
         lambda x: -forms.bump(x),
     ),
-    "hard_sigmoid": _pointwise(
+    "hard_sigmoid": pointwise(
         lambda m, x: min(max(x + 3, 0), 6) / m.mpf(6),
         lambda x: np.clip(x + 3, 0, 6) / 6,
         lambda x: np.where(np.abs(x) < 3, 1 / 6, 0.0),
         forms.zeros,
         joints=(-3.0, 3.0),
     ),
-    "sparse_sigmoid": _pointwise(
+    "sparse_sigmoid": pointwise(
         lambda m, x: min(max((x + 1) / m.mpf(2), 0), 1),
         lambda x: np.clip((x + 1) / 2, 0, 1),
         lambda x: np.select([np.abs(x) < 1, np.abs(x) == 1], [0.5, 0.25], 0.0),
         forms.zeros,
         joints=(-1.0, 1.0),
     ),
-    "tanh": _pointwise(
+    "tanh": pointwise(
         lambda m, x: m.tanh(x),
         lambda x: np.tanh(x),
         forms.sech2,
         lambda x: -2 * np.tanh(x) * forms.sech2(x),
     ),
-    "hard_tanh": _pointwise(
+    "hard_tanh": pointwise(
         lambda m, x, min_val=-1, max_val=1: min(max(x, min_val), max_val),
         lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
         lambda x, min_val=-1.0, max_val=1.0: np.where((x >= min_val) & (x <= max_val), 1.0, 0.0),
@@ -190,14 +113,14 @@ POINTWISE: Mapping[str, Pointwise] = {
         min_val=lambda x, min_val=-1.0, max_val=1.0: np.where(x < min_val, 1.0, 0.0),
         max_val=lambda x, min_val=-1.0, max_val=1.0: np.where(x > max_val, 1.0, 0.0),
     ),
-    "soft_sign": _pointwise(
+    "soft_sign": pointwise(
         lambda m, x: x / (1 + abs(x)),
         lambda x: x / (1 + np.abs(x)),
         lambda x: 1 / (1 + np.abs(x)) ** 2,
         lambda x: -2 * np.sign(x) / (1 + np.abs(x)) ** 3,
         joints=(0.0,),
     ),
-    "softplus": _pointwise(
+    "softplus": pointwise(
         lambda m, x, beta=1: m.log(1 + m.exp(beta * x)) / beta,
         lambda x, beta=1.0: -special.log_expit(-beta * x) / beta,
         lambda x, beta=1.0: special.expit(beta * x),
@@ -205,54 +128,54 @@ POINTWISE: Mapping[str, Pointwise] = {
         # For z = beta x, minus the entropy of a coin with probability sigmoid(z).
         beta=lambda x, beta=1.0: -forms.coin_entropy(beta * x) / beta**2,
     ),
-    "sparse_plus": _pointwise(
+    "sparse_plus": pointwise(
         lambda m, x: 0 * x if x <= -1 else x if x >= 1 else (x + 1) ** 2 / 4,
         lambda x: np.where(np.abs(x) < 1, (x + 1) ** 2 / 4, np.maximum(x, 0)),
         lambda x: np.clip((x + 1) / 2, 0, 1),
         lambda x: np.where(np.abs(x) < 1, 0.5, 0.0),
         joints=(-1.0, 1.0),
     ),
-    "squareplus": _pointwise(
+    "squareplus": pointwise(
         lambda m, x, b=4: (x + m.sqrt(x * x + b)) / 2,
         forms.squareplus,
         forms.squareplus_slope,
         lambda x, b=4: b / (2 * forms.root(x, b) ** 3),
         b=lambda x, b=4: 1 / (4 * forms.root(x, b)),
     ),
-    "silu": _pointwise(
+    "silu": pointwise(
         lambda m, x, beta=1: x / (1 + m.exp(-beta * x)),
         forms.silu,
         forms.silu_slope,
         forms.silu_curvature,
         beta=lambda x, beta=1.0: np.where(np.abs(x) < 1e30, x, 0) ** 2 * forms.bump(beta * x),
     ),
-    "quick_gelu": _pointwise(
+    "quick_gelu": pointwise(
         lambda m, x: x / (1 + m.exp(-m.mpf("1.702") * x)),
         lambda x: forms.silu(x, 1.702),
         lambda x: forms.silu_slope(x, 1.702),
         lambda x: forms.silu_curvature(x, 1.702),
     ),
-    "golu": _pointwise(
+    "golu": pointwise(
         lambda m, x: x * m.exp(-m.exp(-x)) if x > -100 else m.mpf(0),
         lambda x: x * np.exp(-forms.far_left(x)),
         lambda x: np.exp(-forms.far_left(x)) * (1 + np.minimum(x, 1e3) * forms.far_left(x)),
         lambda x: np.exp(-forms.far_left(x)) * forms.far_left(x) * (2 + np.minimum(x, 1e3) * (forms.far_left(x) - 1)),
     ),
-    "gelu_10": _pointwise(
+    "gelu_10": pointwise(
         lambda m, x: min(forms.gelu_definition(m, x, False), m.mpf(10)),
         lambda x: np.minimum(forms.gelu(x, False), 10),
         lambda x: np.where(x > 10, 0, forms.gelu_slope(x, False)),
         lambda x: np.where(x > 10, 0, forms.gelu_curvature(x, False)),
         joints=(10.0,),
     ),
-    "relu2": _pointwise(
+    "relu2": pointwise(
         lambda m, x: max(x, 0) ** 2,
         lambda x: np.maximum(x, 0) ** 2,
         lambda x: 2 * np.maximum(x, 0),
         lambda x: np.where(x > 0, 2.0, 0.0),
         joints=(0.0,),
     ),
-    "star_relu": _pointwise(
+    "star_relu": pointwise(
         lambda m, x, scale=1, bias=0: scale * max(x, 0) ** 2 + bias,
         lambda x, scale=1.0, bias=0.0: scale * np.maximum(x, 0) ** 2 + bias,
         lambda x, scale=1.0, bias=0.0: 2 * scale * np.maximum(x, 0),
@@ -261,7 +184,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         scale=lambda x, scale=1.0, bias=0.0: np.maximum(x, 0) ** 2,
         bias=lambda x, scale=1.0, bias=0.0: np.ones_like(x),
     ),
-    "thresholded_relu": _pointwise(
+    "thresholded_relu": pointwise(
         lambda m, x, negative_slope=0, max_value=np.inf, threshold=0: (
             min(x, max_value) if x > threshold else negative_slope * (x - threshold)
         ),
@@ -277,7 +200,7 @@ POINTWISE: Mapping[str, Pointwise] = {
             x > threshold, 0.0, -negative_slope
         ),
     ),
-    "hard_shrink": _pointwise(
+    "hard_shrink": pointwise(
         lambda m, x, lambd=0.5: x if abs(x) > lambd else 0 * x,
         lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0.0),
         lambda x, lambd=0.5: np.where(np.abs(x) > lambd, 1.0, 0.0),
@@ -285,7 +208,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         joints=(-2.0, -0.5, 0.0, 0.5, 2.0),
         lambd=forms.zeros,
     ),
-    "soft_shrink": _pointwise(
+    "soft_shrink": pointwise(
         lambda m, x, lambd=0.5: m.sign(x) * max(abs(x) - lambd, 0),
         lambda x, lambd=0.5: np.sign(x) * np.maximum(np.abs(x) - lambd, 0),
         lambda x, lambd=0.5: np.where(np.abs(x) > lambd, 1.0, 0.0),
@@ -293,7 +216,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         joints=(-2.0, -0.5, 0.0, 0.5, 2.0),
         lambd=lambda x, lambd=0.5: np.where(np.abs(x) > lambd, -np.sign(x), 0.0),
     ),
-    "threshold": _pointwise(
+    "threshold": pointwise(
         lambda m, x, threshold=0, value=0: x if x > threshold else m.mpf(value),
         lambda x, threshold=0.0, value=0.0: np.where(x > threshold, x, value),
         lambda x, threshold=0.0, value=0.0: np.where(x > threshold, 1.0, 0.0),
@@ -302,14 +225,14 @@ POINTWISE: Mapping[str, Pointwise] = {
         threshold=forms.zeros,
         value=lambda x, threshold=0.0, value=0.0: np.where(x > threshold, 0.0, 1.0),
     ),
-    "tanh_shrink": _pointwise(
+    "tanh_shrink": pointwise(
         lambda m, x: x - m.tanh(x),
         forms.tanh_shrink,
         lambda x: np.tanh(x) ** 2,
         lambda x: 2 * np.tanh(x) * forms.sech2(x),
     ),
-    "exponential": _pointwise(lambda m, x: m.exp(x), *(3 * [lambda x: np.exp(np.minimum(x, 600))])),
-    "xielu": _pointwise(
+    "exponential": pointwise(lambda m, x: m.exp(x), forms.exp, forms.exp, forms.exp),
+    "xielu": pointwise(
         lambda m, x, alpha_p=0.8, alpha_n=0.8, beta=0.5: (
             alpha_p * x * x + beta * x if x > 0 else alpha_n * (m.exp(x) - 1 - x) + beta * x
         ),
@@ -330,13 +253,13 @@ POINTWISE: Mapping[str, Pointwise] = {
         ),
         beta=lambda x, **_: x,
     ),
-    "sqrt_softplus": _pointwise(
+    "sqrt_softplus": pointwise(
         lambda m, x: m.sqrt(m.log1p(m.exp(x))),
         lambda x: np.where(x < forms.FAR, np.exp(forms.log_softplus(x) / 2), np.inf),
         lambda x: np.where(x < forms.FAR, np.exp(special.log_expit(x) - forms.log_softplus(x) / 2) / 2, 0),
         forms.sqrt_softplus_curvature,
     ),
-    "laplace": _pointwise(
+    "laplace": pointwise(
         lambda m, x, mu=0, sigma=1: m.erfc((mu - x) / (sigma * m.sqrt(2))) / 2,
         lambda x, mu=0.0, sigma=1.0: special.ndtr((x - mu) / sigma),
         lambda x, mu=0.0, sigma=1.0: forms.density((x - mu) / sigma) / sigma,
@@ -344,21 +267,21 @@ POINTWISE: Mapping[str, Pointwise] = {
         mu=lambda x, mu=0.0, sigma=1.0: -forms.density((x - mu) / sigma) / sigma,
         sigma=lambda x, mu=0.0, sigma=1.0: -(x - mu) / sigma**2 * forms.density((x - mu) / sigma),
     ),
-    "soft_cap": _pointwise(
+    "soft_cap": pointwise(
         lambda m, x, cap=1: cap * m.tanh(x / cap),
         lambda x, cap=1.0: cap * np.tanh(x / cap),
         lambda x, cap=1.0: forms.sech2(x / cap),
         lambda x, cap=1.0: -2 * np.tanh(x / cap) * forms.sech2(x / cap) / cap,
         cap=lambda x, cap=1.0: forms.soft_cap_cap_slope(x / cap),
     ),
-    "hard_silu": _pointwise(
+    "hard_silu": pointwise(
         lambda m, x: x * min(max(x + 3, 0), 6) / m.mpf(6),
         lambda x: x * np.clip(x + 3, 0, 6) / 6,
         lambda x: np.select([x <= -3, x >= 3], [0.0, 1.0], (2 * x + 3) / 6),
         lambda x: np.where(np.abs(x) < 3, 1 / 3, 0.0),
         joints=(-3.0, 3.0),
     ),
-    "gelu": _pointwise(forms.gelu_definition, forms.gelu, forms.gelu_slope, forms.gelu_curvature),
+    "gelu": pointwise(forms.gelu_definition, forms.gelu, forms.gelu_slope, forms.gelu_curvature),
     "sine": Pointwise(
         lambda m, x, frequency=30: m.sin(frequency * x),
         forms.or_mean(lambda x, frequency=30.0: forms.turned(x, frequency)[0]),
@@ -393,7 +316,7 @@ POINTWISE: Mapping[str, Pointwise] = {
             ),
         },
     ),
-    "mish": _pointwise(
+    "mish": pointwise(
         lambda m, x: x * m.tanh(m.log(1 + m.exp(x))),
         lambda x: x * forms.mish_parts(x)[0],
         forms.mish_slope,

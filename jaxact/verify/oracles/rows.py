@@ -1,8 +1,9 @@
-"""What functions of a row should give: float64 NumPy forms, with masks and along any axes; imports nothing of jaxact.
+"""What functions of a row should give: float64 NumPy forms, with masks and along any axes.
 
-tests/row_unit.py has those that the error unit is measured against, of one row and with their sensitivities.
+jaxact/verify/row_unit.py has those that the error unit is measured against, of one row and with their sensitivities.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ def glu(x: Values, axis: int = -1) -> Values:
 
 
 def glu_gradient(x: Values, cotangent: Values, axis: int = -1) -> Values:
-    """cotangent times d glu / dx."""
+    """Cotangent times d glu / dx."""
     a, b = np.split(x, 2, axis)
     return np.concatenate([cotangent * special.expit(b), cotangent * a * special.expit(b) * special.expit(-b)], axis)
 
 
 def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None = None) -> Values:
-    """log of the sum of exp(x) over the unmasked entries, keeping the axes; -inf where there are none."""
+    """Log of the sum of exp(x) over the unmasked entries, keeping the axes; -inf where there are none."""
     x = np.where(where, x, -np.inf)
     largest = np.max(x, axis=axis, keepdims=True)
     shift = np.where(np.isfinite(largest), largest, 0)
@@ -34,7 +35,7 @@ def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None =
 
 
 def _shifted(x: Values, where: Any, axis: Any, temperature: float) -> Values:
-    """x / temperature less the row's maximum; -inf where masked, and beside an infinite logit, which becomes 0."""
+    """X / temperature less the row's maximum; -inf where masked, and beside an infinite logit, which becomes 0."""
     x = np.where(where, x, -np.inf) / temperature
     infinite = x == np.inf
     x = np.where(np.any(infinite, axis=axis, keepdims=True), np.where(infinite, 0.0, -np.inf), x)
@@ -58,18 +59,18 @@ def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, 
 
 
 def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
-    """cotangent times d softmax / dx at temperature 1, for rows y that sum to 1.
+    """Cotangent times d softmax / dx at temperature 1, for rows y that sum to 1.
 
     y_i sum_j y_j (c_i - c_j): the pairwise form, quadratic in the row's length, in which nothing cancels.
     """
     axes = np.atleast_1d(axis)
     target = range(-len(axes), 0)
-    rows, c = (np.moveaxis(a, axes, target).reshape(-1, np.prod([y.shape[i] for i in axes])) for a in (y, cotangent))
+    rows, c = (np.moveaxis(a, axes, target).reshape(-1, math.prod(y.shape[i] for i in axes)) for a in (y, cotangent))
     g = rows * np.einsum("rj,rij->ri", rows, c[:, :, None] - c[:, None, :])
     return np.moveaxis(g.reshape(np.moveaxis(y, axes, target).shape), target, axes)
 
 
 def log_softmax_gradient(log_y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
-    """cotangent times d log_softmax / dx at temperature 1, where log_y is log_softmax; -inf has no gradient."""
+    """Cotangent times d log_softmax / dx at temperature 1, where log_y is log_softmax; -inf has no gradient."""
     c = np.where(np.isneginf(log_y), 0, cotangent)
     return np.where(np.isneginf(log_y), 0, c - np.exp(log_y) * np.sum(c, axis=axis, keepdims=True))

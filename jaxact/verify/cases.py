@@ -1,4 +1,4 @@
-"""What the tests are parametrised over: every row of the catalog, with its defaults and its variants."""
+"""What tests and `jaxact verify` run over: every row of the catalog, with its defaults and its variants."""
 
 import dataclasses
 import functools
@@ -11,7 +11,8 @@ from jax import Array
 
 import jaxact  # noqa: F401  (fills the catalog)
 from jaxact.core import catalog
-from tests import oracles
+from jaxact.verify.oracles import elementwise
+from jaxact.verify.oracles.pointwise import Pointwise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Case:
 
     @property
     def name(self) -> str:
+        """The row's name and, in brackets, what differs from its defaults."""
         settings = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.row.name}({settings})" if settings else self.row.name
 
@@ -36,13 +38,14 @@ class Case:
         return len(inspect.signature(self.row.function).parameters) - len(self.row.parameters)
 
     @property
-    def oracle(self) -> oracles.Pointwise:
-        if self.row.name not in oracles.POINTWISE:
+    def oracle(self) -> Pointwise:
+        """What the function should give."""
+        if self.row.name not in elementwise.POINTWISE:
             raise AssertionError(
                 f"{self.row.name} is in the catalog but has no oracle: add its textbook definition and its float64 "
-                "value, slope and curvature to POINTWISE in tests/oracles.py"
+                "value, slope and curvature to POINTWISE in jaxact/verify/oracles/elementwise.py"
             )
-        return oracles.POINTWISE[self.row.name]
+        return elementwise.POINTWISE[self.row.name]
 
     @functools.cached_property
     def numbers(self) -> dict[str, float]:

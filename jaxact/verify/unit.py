@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from tests.cases import POINTWISE, Case
+from jaxact.verify.cases import POINTWISE, Case
 
 BOUNDS = {"float32": (5, 8, 32), "float64": (16, 32, 128), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
 """Units for the value, the first and the second derivative, on XLA's CPU backend."""

@@ -107,7 +107,7 @@ def _without(values: Values) -> Values:
 
 
 def _centred(weights: Values, t: Values) -> Values:
-    """t - sum(weights t), measured from the heaviest entry, so that this one does not cancel."""
+    """T - sum(weights t), measured from the heaviest entry, so that this one does not cancel."""
     t = t - t[np.argmax(weights)]
     return t - _total(weights * t)
 
