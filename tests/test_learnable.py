@@ -1,35 +1,70 @@
-"""Modules with learned parameters: both frameworks alike, finite, differentiable, and able to learn."""
+"""Modules with learned parameters: the three frameworks alike, finite, differentiable, saved and restored."""
 
+import copy
+import io
+import pickle
+
+import equinox
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
-from flax import nnx
+from flax import linen, nnx, serialization
 
 import jaxact
+import jaxact.equinox
 import jaxact.linen
 import jaxact.nnx
-from jaxact.core.modules import blueprints
+from jaxact.modules import learned
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 CHANNELS = 4
-ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,)}
-"""Constructor arguments of those whose first one has no default."""
-NAMES = sorted(b.__name__ for b in blueprints() if b._learned)
+ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,), "PReLU": (CHANNELS,)}
+"""Constructor arguments of those whose first one has no default; and one value a channel."""
+NAMES = sorted(
+    name
+    for name, c in vars(learned).items()
+    if isinstance(c, type) and issubclass(c, learned.Learned) and hasattr(jaxact.nnx, name)
+)
 X = jnp.linspace(-3, 3, 2 * 3 * 5 * CHANNELS).reshape(2, 3, 5, CHANNELS)
+FRAMEWORKS = ["nnx", "linen", "equinox"]
 
 every = pytest.mark.parametrize("name", NAMES)
+each = pytest.mark.parametrize("framework", FRAMEWORKS)
 
 
-def make(package, name):
-    return getattr(package, name)(*ARGUMENTS.get(name, ()))
+def make(framework, name, *arguments, **more):
+    return getattr(getattr(jaxact, framework), name)(*(arguments or ARGUMENTS.get(name, ())), **more)
 
 
-def state(module):
-    """The learned parameters of an nnx module, by name."""
-    return {name: getattr(module, name)[...] for name in module._learned}
+def parts(framework, module, x=X):
+    """A function of parameters and x, and the parameters before training, by name."""
+    names = list(module._start())
+    if framework == "linen":
+        return (lambda p, x: module.apply({"params": p}, x)), dict(module.init(jax.random.key(0), x)["params"])
+    if framework == "nnx":
+        graph, state = nnx.split(module)
+
+        def apply(p, x):
+            placed = copy.copy(state)
+            nnx.replace_by_pure_dict(placed, p)
+            return nnx.merge(graph, placed)(x)
+
+        return apply, dict(nnx.to_pure_dict(state))
+
+    def place(p, x):
+        where = lambda m: [getattr(m, name) for name in names]  # noqa: E731
+        return equinox.tree_at(where, module, [p[name] for name in names])(x)
+
+    return place, {name: getattr(module, name) for name in names}
+
+
+def moved(tree):
+    """As if trained: every number differs from what it starts with."""
+    return jax.tree.map(lambda p: p + 0.1 * jnp.sin(jnp.arange(p.size, dtype=p.dtype) + 1).reshape(p.shape), tree)
 
 
 def test_the_list_is_complete():
@@ -39,26 +74,28 @@ def test_the_list_is_complete():
 @every
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_frameworks_agree(name, dtype):
+    """Values and gradients in x and in the parameters, with parameters that are not the start."""
     x = X.astype(dtype)
-    one, two = make(jaxact.nnx, name), make(jaxact.linen, name)
-    variables = two.init(jax.random.key(0), x)
-    assert jax.tree.structure(variables["params"]) == jax.tree.structure(state(one))
-    y = one(x)
-    assert y.dtype == x.dtype
-    assert bool(jnp.all(jnp.isfinite(y)))
-    np.testing.assert_array_equal(y, two.apply(variables, x))
+    results = []
+    for framework in FRAMEWORKS:
+        apply, start = parts(framework, make(framework, name), x)
+        y, pull = jax.vjp(apply, moved(start), x)
+        assert y.dtype == x.dtype
+        assert bool(jnp.all(jnp.isfinite(y)))
+        results.append((y, pull(jnp.cos(y))))
+    for other in results[1:]:
+        jax.tree.map(np.testing.assert_array_equal, results[0], other)
 
 
 @every
 def test_learns(name):
     """Adam halves the distance to the same module with other parameters."""
-    module = make(jaxact.nnx, name)
-    graph, start = nnx.split(module)
-    moved = jax.tree.map(lambda p: p + 0.2 * jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), start)
-    target = nnx.merge(graph, moved)(X)
+    apply, start = parts("nnx", make("nnx", name))
+    far = jax.tree.map(lambda p: p + 0.2 * jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), start)
+    target = apply(far, X)
 
     def loss(parameters):
-        return jnp.mean(jnp.square(nnx.merge(graph, parameters)(X) - target))
+        return jnp.mean(jnp.square(apply(parameters, X) - target))
 
     optimizer = optax.adam(0.02)
 
@@ -79,14 +116,12 @@ def test_learns(name):
 def test_gradient_by_differences(name):
     """In float64, in the direction of the ones: central differences are right to 1e-7 there."""
     with jax.enable_x64(True):
-        module = make(jaxact.nnx, name)
-        graph, start = nnx.split(module)
-        start = jax.tree.map(lambda p: p.astype(jnp.float64), start)
+        apply, start = parts("nnx", make("nnx", name))
+        start = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), start)
         x = jnp.asarray(np.asarray(X, np.float64))
 
         def loss(shift):
-            moved = jax.tree.map(lambda p: p + shift, start)
-            return jnp.sum(jnp.sin(nnx.merge(graph, moved)(x)))
+            return jnp.sum(jnp.sin(apply(jax.tree.map(lambda p: p + shift, start), x)))
 
         step = 1e-5
         got, above, below = map(float, jax.jit(lambda: (jax.grad(loss)(0.0), loss(step), loss(-step)))())
@@ -95,15 +130,155 @@ def test_gradient_by_differences(name):
 
 def test_constraints():
     """With parameters far down, xIELU still rises on the right, and SnakeBeta, of exponential rates, nowhere falls."""
-    module = jaxact.nnx.XIELU()
-    for name in module._learned:
-        parameter = getattr(module, name)
-        parameter[...] = jnp.full_like(parameter[...], -30.0)
-    far = jnp.array([-50.0, 50.0])
-    assert bool(jnp.all(jnp.isfinite(module(far))))
-    assert float(jax.grad(lambda x: module(x))(50.0)) > 0
-    snake = jaxact.nnx.SnakeBeta()
-    for name in snake._learned:
-        parameter = getattr(snake, name)
-        parameter[...] = jnp.full_like(parameter[...], -3.0)
-    assert float(jnp.min(jax.vmap(jax.grad(lambda x: snake(x)))(jnp.linspace(-9.0, 9.0, 99)))) > -1e-6
+    apply, start = parts("nnx", jaxact.nnx.XIELU())
+    low = jax.tree.map(lambda p: jnp.full_like(p, -30.0), start)
+    assert bool(jnp.all(jnp.isfinite(apply(low, jnp.array([-50.0, 50.0])))))
+    assert float(jax.grad(lambda x: apply(low, x))(50.0)) > 0
+    apply, start = parts("nnx", jaxact.nnx.SnakeBeta())
+    low = jax.tree.map(lambda p: jnp.full_like(p, -3.0), start)
+    assert float(jnp.min(jax.vmap(jax.grad(lambda x: apply(low, x)))(jnp.linspace(-9.0, 9.0, 99)))) > -1e-6
+
+
+@each
+def test_one_value_a_channel(framework):
+    x = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
+    slopes = np.array([0.1, -0.2, 3.0], np.float32)
+    for axis in (1, -2):
+        apply, start = parts(framework, make(framework, "PReLU", 3, 0.5, axis=axis), x)
+        np.testing.assert_array_equal(start["negative_slope"], np.full(3, 0.5, np.float32))
+        got = apply({"negative_slope": jnp.asarray(slopes)}, x)
+        np.testing.assert_array_equal(got, np.where(x >= 0, x, slopes[:, None] * x))
+    apply, start = parts(framework, make(framework, "PReLU", 3, axis=1), x)
+    message = rf"jaxact.{framework}.PReLU: expected 3 channels along axis -1, got x of shape \(2, 5, 4\)"
+    with pytest.raises(ValueError, match=message):
+        parts(framework, make(framework, "PReLU", 3), np.ones((2, 5, 4)))[0](start, np.ones((2, 5, 4)))
+    with pytest.raises(ValueError, match=r"expected axis in \[-3, 3\)"):
+        parts(framework, make(framework, "PReLU", 3, axis=3), x)[0](start, x)
+
+
+@each
+def test_parameters_keep_their_own_type(framework):
+    x = X.astype(jnp.bfloat16)
+    apply, start = parts(framework, make(framework, "PReLU", 4, 0.3), x)
+    assert start["negative_slope"].dtype == jnp.float32
+    got = apply(start, x)
+    assert got.dtype == jnp.bfloat16
+    exact = np.asarray(jaxact.prelu(x.astype(jnp.float32), jnp.float32(0.3)))
+    np.testing.assert_array_equal(got, exact.astype(jnp.bfloat16))
+    apply, start = parts(framework, make(framework, "PReLU", param_dtype=jnp.bfloat16))
+    assert start["negative_slope"].dtype == jnp.bfloat16
+    assert apply(start, X).dtype == jnp.float32
+
+
+# What `flax.serialization` made of PReLU(3) and Swish() of version 0.1.0, with the numbers 1/8, 2/8 and 3/8, and 1/8.
+SAVED = b"\x81\xaenegative_slope\xc7\x19\x01\x93\x91\x03\xa7float32\xc4\x0c\x00\x00\x00>\x00\x00\x80>\x00\x00\xc0>"
+SAVED_RATE = b"\x81\xa4beta\xd8\x01\x93\x90\xa7float32\xc4\x04\x00\x00\x00>"
+
+
+@each
+def test_parameters_of_the_first_version(framework):
+    x = X[..., :3]
+    for name, arguments, saved, function in (
+        ("PReLU", (3,), SAVED, lambda x: jaxact.prelu(x, jnp.array([0.125, 0.25, 0.375]))),
+        ("Swish", (1,), SAVED_RATE, lambda x: jaxact.silu(x, beta=jnp.float32(0.125))),
+    ):
+        apply, start = parts(framework, make(framework, name, *arguments), x)
+        np.testing.assert_array_equal(apply(serialization.from_bytes(start, saved), x), function(x))
+
+
+def test_prelu_takes_flaxs_own_parameters():
+    variables = linen.PReLU(negative_slope_init=0.3).init(jax.random.key(0), X)
+    np.testing.assert_array_equal(jaxact.linen.PReLU().apply(variables, X), linen.PReLU().apply(variables, X))
+
+
+@each
+def test_saved_and_restored(framework, tmp_path):
+    """Through orbax, msgpack or Equinox's own format, and pickle, into a module that starts elsewhere."""
+    for name in NAMES:
+        module = make(framework, name)
+        apply, start = parts(framework, module)
+        trained = moved(start)
+        wanted = apply(trained, X)
+        assert not np.array_equal(apply(start, X), wanted), name
+        if framework == "equinox":
+            names = list(trained)
+            where = lambda m: [getattr(m, n) for n in names]  # noqa: B023, E731
+            file = io.BytesIO()
+            equinox.tree_serialise_leaves(file, equinox.tree_at(where, module, [trained[n] for n in names]))
+            file.seek(0)
+            np.testing.assert_array_equal(equinox.tree_deserialise_leaves(file, module)(X), wanted)
+        np.testing.assert_array_equal(
+            apply(serialization.from_bytes(start, serialization.to_bytes(trained)), X), wanted
+        )
+        twin = pickle.loads(pickle.dumps(module))
+        np.testing.assert_array_equal(parts(framework, twin)[0](trained, X), wanted)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "last", trained)
+    with ocp.StandardCheckpointer() as checkpointer:
+        np.testing.assert_array_equal(apply(checkpointer.restore(tmp_path / "last", start), X), wanted)
+
+
+def test_stacked_and_scanned():
+    """nnx.vmap makes a stack of layers and nnx.scan runs it; nn.scan likewise: each layer with its own slope."""
+    x = jnp.linspace(-2.0, 2.0, 5)
+
+    @nnx.vmap(in_axes=0, out_axes=0)
+    def layers(slope):
+        layer = jaxact.nnx.PReLU()
+        layer.negative_slope[...] = slope
+        return layer
+
+    slopes = jnp.array([0.5, 0.25])
+    run = nnx.scan(lambda x, layer: layer(x), in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
+    expected = jaxact.prelu(jaxact.prelu(x, 0.5), 0.25)
+    np.testing.assert_allclose(run(x, layers(slopes)), expected, rtol=1e-6)
+
+    class Layer(linen.Module):
+        @linen.compact
+        def __call__(self, x, _):
+            return jaxact.linen.PReLU()(x), None
+
+    stack = linen.scan(Layer, variable_axes={"params": 0}, split_rngs={"params": True}, length=2)()
+    variables = stack.init(jax.random.key(0), x, None)
+    assert variables["params"]["PReLU_0"]["negative_slope"].shape == (2,)
+    y, _ = stack.apply({"params": {"PReLU_0": {"negative_slope": slopes}}}, x, None)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+    many = equinox.filter_vmap(lambda slope: jaxact.equinox.PReLU(1, 0.5))(slopes)
+    assert many.negative_slope.shape == (2,)
+
+
+def test_prelu_trains_under_nnx_optimizer():
+    prelu = jaxact.nnx.PReLU(4)
+    model = nnx.Sequential(nnx.Linear(2, 4, rngs=nnx.Rngs(0)), prelu, jaxact.nnx.PReLU())
+    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        loss, gradients = nnx.value_and_grad(lambda model: jnp.mean(model(jnp.array([[1.0, -2.0]])) ** 2))(model)
+        optimizer.update(model, gradients)
+        return loss
+
+    losses = [step(model, optimizer) for _ in range(5)]
+    assert losses[-1] < losses[0]
+    assert not np.array_equal(prelu.negative_slope[...], np.full(4, 0.25, np.float32))
+
+
+@each
+def test_equal_models_compile_once(framework):
+    traces = []
+
+    def call(module, x):
+        traces.append(1)
+        return module(x) if framework != "linen" else module.init_with_output(jax.random.key(0), x)[0]
+
+    jitted = {
+        "nnx": nnx.jit(call),
+        "linen": jax.jit(call, static_argnums=0),
+        "equinox": equinox.filter_jit(call),
+    }[framework]
+    for _ in range(2):
+        jitted(make(framework, "PReLU", 4), X)
+    assert len(traces) == 1
+    jitted(make(framework, "PReLU", 4, axis=3), X)
+    assert len(traces) == 2

@@ -5,6 +5,7 @@ from jaxact.functions.exponential import *
 from jaxact.functions.gated import *
 from jaxact.functions.gelu import *
 from jaxact.functions.logsumexp import *
+from jaxact.functions.normalizing import *
 from jaxact.functions.periodic import *
 from jaxact.functions.piecewise import *
 from jaxact.functions.rational import *

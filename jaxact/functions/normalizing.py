@@ -1,9 +1,7 @@
-"""What stands in for a normalisation in a few models: the modules DyT, Derf and PolyNorm, and their functions."""
+"""What stands in for a normalisation in a few models."""
 
-import dataclasses
 import functools
 import math
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +9,19 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_array, as_float, canonical_axes, widen
-from jaxact.core.modules import learnable
+from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter, widen
 from jaxact.core.pointwise import pointwise
-from jaxact.functions.learnable import Learned
+
+__all__ = ["derf", "dyt", "poly_norm"]
 
 
 def _sech2(x: Array) -> Array:
     return 4 * numerics.sigmoid_slope(2 * x)
 
 
-dyt = pointwise(
+_dyt = pointwise(
     "dyt",
-    lambda x, alpha, gamma, beta: gamma * jnp.tanh(alpha * x) + beta,
+    lambda x, alpha=0.5, gamma=1.0, beta=0.0: gamma * jnp.tanh(alpha * x) + beta,
     lambda x, alpha, gamma, beta: gamma * (alpha * _sech2(alpha * x)),
     lambda x, alpha, gamma, beta: gamma * (numerics.finite(x) * _sech2(alpha * x)),
     lambda x, alpha, gamma, beta: jnp.tanh(alpha * x),
@@ -32,14 +30,41 @@ dyt = pointwise(
 )
 
 
+def dyt(x: ArrayLike, alpha: ArrayLike = 0.5, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0) -> Array:
+    """Dynamic tanh: gamma * tanh(alpha * x) + beta.
+
+    It stands where a normalisation would, with alpha one learned number and gamma and beta one a channel. f'(x) =
+    gamma alpha (1 - tanh(alpha x)^2), and f(+-inf) = +-gamma + beta for a positive alpha. The backward pass keeps x.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      alpha: number, or array that broadcasts against x; traced and differentiable, as are the others.
+      gamma: number, or array that broadcasts against x.
+      beta: number, or array that broadcasts against x.
+
+    Returns:
+      Array of the broadcast shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+      ValueError: the shapes do not broadcast.
+
+    Reference: Zhu et al. 2025, arXiv:2503.10622.
+
+    >>> print(jaxact.dyt(jnp.array([-1.0, 0.0, 1.0])).round(2))
+    [-0.46  0.    0.46]
+    """
+    return _dyt(x, alpha, gamma, beta)
+
+
 def _bell(z: Array) -> Array:
     """The derivative of erf."""
     return 2 / math.sqrt(math.pi) * jnp.exp(-jnp.square(z))
 
 
-derf = pointwise(
+_derf = pointwise(
     "derf",
-    lambda x, alpha, shift, gamma, beta: gamma * lax.erf(alpha * x + shift) + beta,
+    lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * lax.erf(alpha * x + shift) + beta,
     lambda x, alpha, shift, gamma, beta: gamma * (alpha * _bell(alpha * x + shift)),
     lambda x, alpha, shift, gamma, beta: gamma * (numerics.finite(x) * _bell(alpha * x + shift)),
     lambda x, alpha, shift, gamma, beta: gamma * _bell(alpha * x + shift),
@@ -51,10 +76,39 @@ derf = pointwise(
 )
 
 
-@functools.partial(jax.jit, static_argnames="axis")
-def poly_norm(x: Array, weight: Array, bias: Array, eps: float, axis: int) -> Array:
-    """sum_i weight[i - 1] x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3, with the mean along `axis`."""
+def derf(
+    x: ArrayLike, alpha: ArrayLike = 0.5, shift: ArrayLike = 0.0, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0
+) -> Array:
+    """Dynamic erf: gamma * erf(alpha * x + shift) + beta.
 
+    It stands where a normalisation would, with alpha and shift one learned number each and gamma and beta one a
+    channel. f'(x) = 2 / sqrt(pi) gamma alpha exp(-(alpha x + shift)^2), and f(+-inf) = +-gamma + beta for a positive
+    alpha. The backward pass keeps x.
+
+    Args:
+      x: real array of any shape; bool and int become the default float.
+      alpha: number, or array that broadcasts against x; traced and differentiable, as are the others.
+      shift: number, or array that broadcasts against x.
+      gamma: number, or array that broadcasts against x.
+      beta: number, or array that broadcasts against x.
+
+    Returns:
+      Array of the broadcast shape and x's float type.
+
+    Raises:
+      TypeError: x is not a real array.
+      ValueError: the shapes do not broadcast.
+
+    Reference: Chen et al. 2025, arXiv:2512.10938.
+
+    >>> print(jaxact.derf(jnp.array([-1.0, 0.0, 1.0])).round(2))
+    [-0.52  0.    0.52]
+    """
+    return _derf(x, alpha, shift, gamma, beta)
+
+
+@functools.partial(jax.jit, static_argnames="axis")
+def _poly_norm(x: Array, weight: Array, bias: Array, eps: Array, axis: int) -> Array:
     @functools.partial(jax.checkpoint, prevent_cse=False)  # the backward pass keeps x, not its powers
     def evaluate(x: Array, weight: Array, bias: Array) -> Array:
         wide, weight, bias = widen(x), widen(weight), widen(bias)
@@ -70,110 +124,38 @@ def poly_norm(x: Array, weight: Array, bias: Array, eps: float, axis: int) -> Ar
     return evaluate(x, weight, bias)
 
 
-@dataclasses.dataclass(init=False, repr=False, eq=False)
-class _Scaled(Learned):
-    """One alpha, and for each channel a gamma and a beta."""
+def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: ArrayLike = 1e-6, axis: int = -1) -> Array:
+    """Polynomial of normalised powers: sum_i weight[i - 1] x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
 
-    num_features: int
-    alpha_init: float = 0.5
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    def _initial(self) -> dict[str, Array]:
-        return {
-            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
-            "gamma": jnp.ones(self.num_features, self.param_dtype),
-            "beta": jnp.zeros(self.num_features, self.param_dtype),
-        }
-
-
-@learnable
-class DyT(_Scaled):
-    """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
-
-    The learned parameters are called `alpha`, one number, and `gamma` and `beta`, of shape (num_features,); PyTorch's
-    code of the paper calls the latter two weight and bias. The backward pass keeps x.
+    The mean is along `axis`. 16-bit input is computed in float32. The backward pass keeps x.
 
     Args:
-      num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, beta at 0.
-      axis: the axis of the channels.
-      param_dtype: the type of the parameters.
-
-    Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
-
-    Reference: Zhu et al. 2025, arXiv:2503.10622.
-    """
-
-    _learned: ClassVar[tuple[str, ...]] = ("alpha", "gamma", "beta")
-
-    def _evaluate(self, x: ArrayLike, alpha: Array, gamma: Array, beta: Array) -> Array:
-        return dyt(x, *self._lifted(x, self.axis, alpha, gamma, beta))
-
-
-@learnable
-class Derf(_Scaled):
-    """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
-
-    The learned parameters are called `alpha` and `shift`, one number each, and `gamma` and `beta`, of shape
-    (num_features,). The backward pass keeps x.
-
-    Args:
-      num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, shift and beta at 0.
-      axis: the axis of the channels.
-      param_dtype: the type of the parameters.
-
-    Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
-
-    Reference: Chen et al. 2025, arXiv:2512.10938.
-    """
-
-    _learned: ClassVar[tuple[str, ...]] = ("alpha", "shift", "gamma", "beta")
-
-    def _initial(self) -> dict[str, Array]:
-        return {**super()._initial(), "shift": jnp.zeros((), self.param_dtype)}
-
-    def _evaluate(self, x: ArrayLike, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
-        return derf(x, *self._lifted(x, self.axis, alpha, shift, gamma, beta))
-
-
-@learnable
-class PolyNorm(Learned):
-    """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
-
-    The mean is along `axis`. The learned parameters are called `weight`, of shape (3,), lowest power first (the paper's
-    code stores the highest first), and `bias`, one number. 16-bit input is computed in float32. The backward pass keeps
-    x.
-
-    Args:
+      x: real array of rank 1 or more; bool and int become the default float.
+      weight: array of shape (3,), lowest power first (the paper's code stores the highest first); traced and
+        differentiable.
+      bias: number, or array that broadcasts against x; traced and differentiable.
       eps: positive number that keeps the root from 0.
       axis: the axis of the means.
-      param_dtype: the type of the parameters. The weights start at 1/3, the bias at 0.
+
+    Returns:
+      Array of x's shape and float type.
 
     Raises:
-      TypeError: an argument has the wrong type.
-      ValueError: eps is not positive and finite; at the call, x has no such axis.
+      TypeError: x, weight or bias is not a real array, or axis not an int.
+      ValueError: weight has another shape, axis is out of range, or eps is not positive.
 
     Reference: Zhuo et al. 2024, arXiv:2411.03884.
+
+    >>> print(jaxact.poly_norm(jnp.array([1.0, -1.0]), jnp.array([0.5, 0.25, 0.25])).round(3))
+    [ 1.  -0.5]
     """
-
-    eps: float = 1e-6
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    _learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
-    _positive: ClassVar[tuple[str, ...]] = ("eps",)
-
-    def _initial(self) -> dict[str, Array]:
-        return {"weight": jnp.full(3, 1 / 3, self.param_dtype), "bias": jnp.zeros((), self.param_dtype)}
-
-    def _evaluate(self, x: ArrayLike, weight: Array, bias: Array) -> Array:
-        who = self._who.removeprefix("jaxact.")
-        x = as_float(who, as_array(who, x))
-        (axis,) = canonical_axes(who, (self.axis,), x.ndim)
-        return poly_norm(x, weight, bias, self.eps, axis)
+    x = as_float("poly_norm", as_array("poly_norm", x))
+    weight = as_float("poly_norm", as_array("poly_norm", weight, "weight"), "weight")
+    bias = as_float("poly_norm", as_array("poly_norm", bias, "bias"), "bias")
+    if weight.shape != (3,):
+        raise ValueError(
+            f"jaxact.poly_norm: expected weight of shape (3,), got {weight.shape}; give one for x, x^2 and x^3"
+        )
+    check_parameter("poly_norm", "> 0", eps=eps)
+    (axis,) = canonical_axes("poly_norm", axis, x.ndim)
+    return _poly_norm(x, weight, bias, eps, axis)

@@ -285,7 +285,9 @@ _gumbel_softmax = jax.jit(_gumbel, static_argnums=(3, 4))
     range=(0.0, 1.0),
     elsewhere={"torch": {"gumbel_softmax": {}}},
 )
-def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bool = False, axis: int = -1) -> Array:
+def gumbel_softmax(
+    logits: ArrayLike, key: Array | None, tau: ArrayLike = 1.0, hard: bool = False, axis: int = -1
+) -> Array:
     """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
 
     A differentiable sample of the categorical distribution that the logits define; its largest entry is an exact
@@ -294,7 +296,8 @@ def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bo
 
     Args:
       logits: real array of rank 1 or more; bool and int become the default float.
-      key: key of `jax.random`; the same key gives the same sample.
+      key: a key from `jax.random.key`; the same key gives the same sample. Or None at evaluation: then the result is
+        softmax(logits), the expectation of a hard sample.
       tau: temperature, a positive number, or array of one value a row (the row's axis of size 1); traced and
         differentiable. Near 0 samples are nearly one-hot, and gradients large.
       hard: whether to return the one-hot vector of the largest entry.
@@ -314,7 +317,9 @@ def gumbel_softmax(logits: ArrayLike, key: Array, tau: ArrayLike = 1.0, hard: bo
     """
     if isinstance(axis, Sequence):
         raise TypeError(f"jaxact.gumbel_softmax: expected axis to be an int, got {axis!r}; reshape to have one axis")
-    check_key("gumbel_softmax", key)
     check_parameter("gumbel_softmax", "> 0", tau=tau)
     logits = as_array("gumbel_softmax", logits, "logits")
+    if key is None:
+        return softmax(logits, axis)
+    check_key("gumbel_softmax", key)
     return _gumbel_softmax(logits, key, tau, bool(hard), axis)

@@ -1,54 +1,67 @@
-"""Modules with learned parameters: which they are, how they start and how they enter the function; and Softmax2d.
+"""Modules with learned parameters, as far as no framework is needed: arguments, checks, start values and formula.
 
-Those in place of a normalisation are in `jaxact.functions.normalizing`, with their functions.
+A framework's class (in its folder's learned.py) lists the same arguments as its fields, makes a parameter of each value
+in `_start()`, and calls `_evaluate` with x and the parameters.
 """
 
 import dataclasses
 import math
 import numbers
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
+import jaxact
 from jaxact.core import numerics
 from jaxact.core.checks import canonical_axes, widen
-from jaxact.core.modules import Blueprint, learnable
-from jaxact.functions.exponential import xielu
-from jaxact.functions.periodic import snake, snake_beta
-from jaxact.functions.rational import APPROXIMATIONS, rational
-from jaxact.functions.rectifiers import prelu, star_relu
-from jaxact.functions.smooth import silu
-from jaxact.functions.softmax import softmax
+from jaxact.functions.rational import APPROXIMATIONS
 
 
-@dataclasses.dataclass(init=False, repr=False, eq=False)
-class Learned(Blueprint):
-    """A module with learned parameters, checked by their type: ints that count are 1 or more, floats finite."""
+class Learned:
+    """A module with learned parameters of the type `param_dtype`."""
 
-    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+    param_dtype: DTypeLike
 
+    _where: ClassVar[str]
+    """The name that the framework's modules are imported from."""
     _positive: ClassVar[tuple[str, ...]] = ()
     """The arguments that have to be positive."""
 
+    def _start(self) -> dict[str, Array]:
+        """The learned parameters before training, by name."""
+        raise NotImplementedError
+
+    @property
+    def _who(self) -> str:
+        """How errors name this class."""
+        return f"{self._where}.{type(self).__name__}"
+
     def _check(self) -> None:
-        for field in dataclasses.fields(self):
+        """Raise an error if an argument is wrong: ints that count are 1 or more, floats finite."""
+        for field in dataclasses.fields(cast(Any, self)):
             name = field.name
             value: Any = getattr(self, name, None)
             if field.type is int and not isinstance(value, numbers.Integral):
-                raise TypeError(f"expected {name} to be an int, got {value!r}; start values are called ..._init")
+                hint = "start values are called ..._init" if name.startswith("num_") else "name the axis by its number"
+                raise TypeError(f"{self._who}: expected {name} to be an int, got {value!r}; {hint}")
             if field.type is int and name.startswith("num_") and value < 1:
-                raise ValueError(f"expected {name} >= 1, got {value}; 1 means one value for all channels")
+                raise ValueError(f"{self._who}: expected {name} >= 1, got {value}; 1 means one value for all channels")
             if field.type is float and not isinstance(value, numbers.Real):
-                raise TypeError(f"expected {name} to be a number, got {value!r}; {field.default} is usual")
+                raise TypeError(f"{self._who}: expected {name} to be a number, got {value!r}; {field.default} is usual")
             if field.type is float and not math.isfinite(value):
-                raise ValueError(f"expected a finite {name}, got {value!r}; {field.default} is usual")
+                raise ValueError(f"{self._who}: expected a finite {name}, got {value!r}; {field.default} is usual")
             if name in self._positive and not float(value) > 0:
-                raise ValueError(f"expected {name} > 0, got {value!r}; {field.default} is usual")
-        if not jnp.issubdtype(jnp.dtype(self.param_dtype), jnp.floating):
+                raise ValueError(f"{self._who}: expected {name} > 0, got {value!r}; {field.default} is usual")
+        try:
+            dtype = jnp.dtype(self.param_dtype)
+        except TypeError:
+            dtype = None
+        if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
             raise TypeError(
-                f"expected param_dtype to be a float type, got {self.param_dtype!r}; jax.numpy.float32 is usual"
+                f"{self._who}: expected param_dtype to be a float type, got {self.param_dtype!r}; jax.numpy.float32 is "
+                "usual"
             )
 
     def _lifted(self, x: ArrayLike, axis: int, *parameters: Array) -> list[Array]:
@@ -64,15 +77,11 @@ class Learned(Blueprint):
         return [lax.expand_dims(p, range(1, len(shape) - axis)) if p.ndim else p for p in parameters]
 
 
-@dataclasses.dataclass(init=False, repr=False, eq=False)
 class Channelwise(Learned):
-    """Parameters that are one number or one a channel; p starts at `p_init`."""
+    """Parameters that are one number or one a channel."""
 
-    num_parameters: int = 1
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-
-    def _initial(self) -> dict[str, Array]:
-        return {name: self._full(getattr(self, f"{name}_init")) for name in self._learned}
+    num_parameters: int
+    axis: int
 
     def _full(self, value: float) -> Array:
         return jnp.full(() if self.num_parameters == 1 else (self.num_parameters,), value, self.param_dtype)
@@ -81,7 +90,6 @@ class Channelwise(Learned):
         return list(parameters) if self.num_parameters == 1 else self._lifted(x, self.axis, *parameters)
 
 
-@learnable
 class PReLU(Channelwise):
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x, with a learned slope.
 
@@ -105,15 +113,15 @@ class PReLU(Channelwise):
     The function is `jaxact.prelu`.
     """
 
-    negative_slope_init: float = 0.25
+    negative_slope_init: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("negative_slope",)
+    def _start(self) -> dict[str, Array]:
+        return {"negative_slope": self._full(self.negative_slope_init)}
 
     def _evaluate(self, x: ArrayLike, negative_slope: Array) -> Array:
-        return prelu(x, *self._lift(x, negative_slope))
+        return jaxact.prelu(x, *self._lift(x, negative_slope))
 
 
-@learnable
 class Swish(Channelwise):
     """Swish with a learned rate: x * sigmoid(beta x).
 
@@ -135,16 +143,16 @@ class Swish(Channelwise):
     The function is `jaxact.silu`.
     """
 
-    beta_init: float = 1.0
+    beta_init: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("beta",)
+    def _start(self) -> dict[str, Array]:
+        return {"beta": self._full(self.beta_init)}
 
     def _evaluate(self, x: ArrayLike, beta: Array) -> Array:
         (beta,) = self._lift(x, beta)
-        return silu(x, beta=beta)
+        return jaxact.silu(x, beta=beta)
 
 
-@learnable
 class Snake(Channelwise):
     """Snake with a learned rate: x + sin(alpha x)^2 / alpha.
 
@@ -166,15 +174,15 @@ class Snake(Channelwise):
     The function is `jaxact.snake`.
     """
 
-    alpha_init: float = 1.0
+    alpha_init: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("alpha",)
+    def _start(self) -> dict[str, Array]:
+        return {"alpha": self._full(self.alpha_init)}
 
     def _evaluate(self, x: ArrayLike, alpha: Array) -> Array:
-        return snake(x, *self._lift(x, alpha))
+        return jaxact.snake(x, *self._lift(x, alpha))
 
 
-@learnable
 class SnakeBeta(Channelwise):
     """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta.
 
@@ -198,22 +206,20 @@ class SnakeBeta(Channelwise):
     The function is `jaxact.snake_beta`.
     """
 
-    alpha_init: float = 1.0
-    beta_init: float = 1.0
+    alpha_init: float
+    beta_init: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("log_alpha", "log_beta")
     _positive: ClassVar[tuple[str, ...]] = ("alpha_init", "beta_init")
 
-    def _initial(self) -> dict[str, Array]:
+    def _start(self) -> dict[str, Array]:
         return {"log_alpha": self._full(math.log(self.alpha_init)), "log_beta": self._full(math.log(self.beta_init))}
 
     def _evaluate(self, x: ArrayLike, log_alpha: Array, log_beta: Array) -> Array:
         log_alpha, log_beta = self._lift(x, log_alpha, log_beta)
         # exp underflows to 0 at -88, which is no amplitude to divide by
-        return snake_beta(x, jnp.exp(widen(log_alpha)), jnp.exp(jnp.maximum(widen(log_beta), -80)))
+        return jaxact.snake_beta(x, jnp.exp(widen(log_alpha)), jnp.exp(jnp.maximum(widen(log_beta), -80)))
 
 
-@learnable
 class StarReLU(Channelwise):
     """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias.
 
@@ -237,16 +243,16 @@ class StarReLU(Channelwise):
     The function is `jaxact.star_relu`.
     """
 
-    scale_init: float = 0.8944271909999159
-    bias_init: float = -0.4472135954999579
+    scale_init: float
+    bias_init: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("scale", "bias")
+    def _start(self) -> dict[str, Array]:
+        return {"scale": self._full(self.scale_init), "bias": self._full(self.bias_init)}
 
     def _evaluate(self, x: ArrayLike, scale: Array, bias: Array) -> Array:
-        return star_relu(x, *self._lift(x, scale, bias))
+        return jaxact.star_relu(x, *self._lift(x, scale, bias))
 
 
-@learnable
 class XIELU(Channelwise):
     """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
 
@@ -272,19 +278,20 @@ class XIELU(Channelwise):
     The function is `jaxact.xielu`.
     """
 
-    alpha_p_init: float = 0.8
-    alpha_n_init: float = 0.8
-    beta: float = 0.5
+    alpha_p_init: float
+    alpha_n_init: float
+    beta: float
 
-    _learned: ClassVar[tuple[str, ...]] = ("raw_alpha_p", "raw_alpha_n")
     _positive: ClassVar[tuple[str, ...]] = ("alpha_p_init",)
 
     def _check(self) -> None:
         super()._check()
         if not self.alpha_n_init > self.beta:
-            raise ValueError(f"expected alpha_n_init > beta = {self.beta}, got {self.alpha_n_init!r}; 0.8 is usual")
+            raise ValueError(
+                f"{self._who}: expected alpha_n_init > beta = {self.beta}, got {self.alpha_n_init!r}; 0.8 is usual"
+            )
 
-    def _initial(self) -> dict[str, Array]:
+    def _start(self) -> dict[str, Array]:
         def raw(a: float) -> Array:
             return self._full(a + math.log(-math.expm1(-a)))
 
@@ -292,10 +299,9 @@ class XIELU(Channelwise):
 
     def _evaluate(self, x: ArrayLike, raw_alpha_p: Array, raw_alpha_n: Array) -> Array:
         p, n = self._lift(x, numerics.softplus(widen(raw_alpha_p)), numerics.softplus(widen(raw_alpha_n)))
-        return xielu(x, p, self.beta + n, self.beta)
+        return jaxact.xielu(x, p, self.beta + n, self.beta)
 
 
-@learnable
 class SoftmaxSink(Learned):
     """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j)).
 
@@ -319,43 +325,20 @@ class SoftmaxSink(Learned):
     The function is `jaxact.softmax`.
     """
 
-    num_heads: int = 1
-    sink_init: float = 0.0
-    axis: int = dataclasses.field(default=-1, kw_only=True)
-    head_axis: int = dataclasses.field(default=-3, kw_only=True)
+    num_heads: int
+    sink_init: float
+    axis: int
+    head_axis: int
 
-    _learned: ClassVar[tuple[str, ...]] = ("sink",)
-
-    def _initial(self) -> dict[str, Array]:
+    def _start(self) -> dict[str, Array]:
         shape = () if self.num_heads == 1 else (self.num_heads,)
         return {"sink": jnp.full(shape, self.sink_init, self.param_dtype)}
 
     def _evaluate(self, x: ArrayLike, sink: Array, *, where: ArrayLike | None = None) -> Array:
         (sink,) = self._lifted(x, self.head_axis, sink) if self.num_heads > 1 else (sink,)
-        return softmax(x, self.axis, where, sink=sink)
+        return jaxact.softmax(x, self.axis, where, sink=sink)
 
 
-@learnable
-class Softmax2d(Blueprint):
-    """Softmax over the channels of an image: at each pixel of (N, C, H, W) or (C, H, W) input they sum to 1.
-
-    Raises:
-      ValueError: the input has neither 3 nor 4 axes, or `where` does not broadcast.
-
-    Reference: torch.nn.Softmax2d. With Flax's own layout, channels last, `Softmax()` does the same.
-
-    The function is `jaxact.softmax` with axis=-3.
-    """
-
-    def _evaluate(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
-        if jnp.ndim(x) not in (3, 4):
-            raise ValueError(
-                f"{self._who}: expected x of shape (N, C, H, W) or (C, H, W), got {jnp.shape(x)}; Softmax takes an axis"
-            )
-        return softmax(x, -3, where)
-
-
-@learnable
 class Rational(Learned):
     """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4.
 
@@ -375,19 +358,122 @@ class Rational(Learned):
     The function is `jaxact.rational`.
     """
 
-    approximates: str = "leaky_relu"
-
-    _learned: ClassVar[tuple[str, ...]] = ("numerator", "denominator")
+    approximates: str
 
     def _check(self) -> None:
         super()._check()
         if self.approximates not in APPROXIMATIONS:
             known = " or ".join(f'"{name}"' for name in APPROXIMATIONS)
-            raise ValueError(f"expected approximates to be {known}, got {self.approximates!r}; or set the coefficients")
+            raise ValueError(
+                f"{self._who}: expected approximates to be {known}, got {self.approximates!r}; or set the coefficients"
+            )
 
-    def _initial(self) -> dict[str, Array]:
-        coefficients = zip(self._learned, APPROXIMATIONS[self.approximates], strict=True)
-        return {name: jnp.asarray(c, self.param_dtype) for name, c in coefficients}
+    def _start(self) -> dict[str, Array]:
+        numerator, denominator = (jnp.asarray(c, self.param_dtype) for c in APPROXIMATIONS[self.approximates])
+        return {"numerator": numerator, "denominator": denominator}
 
     def _evaluate(self, x: ArrayLike, numerator: Array, denominator: Array) -> Array:
-        return rational(x, numerator, denominator)
+        return jaxact.rational(x, numerator, denominator)
+
+
+class _Scaled(Learned):
+    """One alpha, and for each channel a gamma and a beta."""
+
+    num_features: int
+    alpha_init: float
+    axis: int
+
+    def _start(self) -> dict[str, Array]:
+        return {
+            "alpha": jnp.full((), self.alpha_init, self.param_dtype),
+            "gamma": jnp.ones(self.num_features, self.param_dtype),
+            "beta": jnp.zeros(self.num_features, self.param_dtype),
+        }
+
+
+class DyT(_Scaled):
+    """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
+
+    The learned parameters are called `alpha`, one number, and `gamma` and `beta`, of shape (num_features,); PyTorch's
+    code of the paper calls the latter two weight and bias. The backward pass keeps x.
+
+    Args:
+      num_features: the number of channels.
+      alpha_init: alpha before training. gamma starts at 1, beta at 0.
+      axis: the axis of the channels.
+      param_dtype: the type of the parameters.
+
+    Raises:
+      TypeError: an argument has the wrong type.
+      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
+        such axis.
+
+    Reference: Zhu et al. 2025, arXiv:2503.10622.
+
+    The function is `jaxact.dyt`.
+    """
+
+    def _evaluate(self, x: ArrayLike, alpha: Array, gamma: Array, beta: Array) -> Array:
+        return jaxact.dyt(x, *self._lifted(x, self.axis, alpha, gamma, beta))
+
+
+class Derf(_Scaled):
+    """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
+
+    The learned parameters are called `alpha` and `shift`, one number each, and `gamma` and `beta`, of shape
+    (num_features,). The backward pass keeps x.
+
+    Args:
+      num_features: the number of channels.
+      alpha_init: alpha before training. gamma starts at 1, shift and beta at 0.
+      axis: the axis of the channels.
+      param_dtype: the type of the parameters.
+
+    Raises:
+      TypeError: an argument has the wrong type.
+      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
+        such axis.
+
+    Reference: Chen et al. 2025, arXiv:2512.10938.
+
+    The function is `jaxact.derf`.
+    """
+
+    def _start(self) -> dict[str, Array]:
+        return {**super()._start(), "shift": jnp.zeros((), self.param_dtype)}
+
+    def _evaluate(self, x: ArrayLike, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
+        return jaxact.derf(x, *self._lifted(x, self.axis, alpha, shift, gamma, beta))
+
+
+class PolyNorm(Learned):
+    """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
+
+    The mean is along `axis`. The learned parameters are called `weight`, of shape (3,), lowest power first (the paper's
+    code stores the highest first), and `bias`, one number. 16-bit input is computed in float32. The backward pass keeps
+    x.
+
+    Args:
+      eps: positive number that keeps the root from 0.
+      axis: the axis of the means.
+      param_dtype: the type of the parameters. The weights start at 1/3, the bias at 0.
+
+    Raises:
+      TypeError: an argument has the wrong type.
+      ValueError: eps is not positive and finite; at the call, x has no such axis.
+
+    Reference: Zhuo et al. 2024, arXiv:2411.03884.
+
+    The function is `jaxact.poly_norm`.
+    """
+
+    eps: float
+    axis: int
+
+    _positive: ClassVar[tuple[str, ...]] = ("eps",)
+
+    def _start(self) -> dict[str, Array]:
+        return {"weight": jnp.full(3, 1 / 3, self.param_dtype), "bias": jnp.zeros((), self.param_dtype)}
+
+    def _evaluate(self, x: ArrayLike, weight: Array, bias: Array) -> Array:
+        return jaxact.poly_norm(x, weight, bias, self.eps, self.axis)

@@ -1,0 +1,21 @@
+"""The activations as Equinox modules, under the names that PyTorch users know. Equinox has to be installed.
+
+A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them. A
+mask (`where`) is given at the call; every module takes `key=`, as those of Equinox do, and random ones need it.
+
+>>> import equinox
+>>> import jaxact.equinox
+>>> linear = equinox.nn.Linear(4, 8, key=jax.random.key(0))
+>>> model = equinox.nn.Sequential([linear, jaxact.equinox.PReLU(8), jaxact.equinox.Softmax()])
+>>> jax.vmap(model)(jnp.ones((2, 4))).shape
+(2, 8)
+>>> jaxact.equinox.CELU(0.5)
+CELU(alpha=0.5)
+"""
+
+from jaxact.modules.equinox.elementwise import *
+from jaxact.modules.equinox.gated import *
+from jaxact.modules.equinox.layers import *
+from jaxact.modules.equinox.learned import *
+from jaxact.modules.equinox.random import *
+from jaxact.modules.equinox.rows import *

@@ -1,0 +1,1 @@
+"""The Equinox modules; `jaxact.equinox` is the name to import them by."""

@@ -1,0 +1,130 @@
+"""Gated units as Equinox modules, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import equinox
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.equinox.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["GEGLU", "GLU", "BilinearGLU", "ReGLU", "SwiGLU", "SwiGLUClamped", "SwiGLUOAI", "SwiGLUStep"]
+
+
+class GLU(Module):
+    """Gated linear unit: a * sigmoid(b), where a and b are the first and the second half of x.
+
+    The function, and what there is to know of it, is `jaxact.glu`.
+
+    Args:
+      axis: the axis to halve, of even size.
+    """
+
+    axis: int = equinox.field(default=-1, static=True)
+
+    def __check_init__(self) -> None:
+        check(jaxact.glu, scalar=False, axis=self.axis)
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.glu(x, axis=self.axis)
+
+
+class SwiGLU(Module):
+    """Swish-gated linear unit: silu(gate) * value.
+
+    The function, and what there is to know of it, is `jaxact.swiglu`.
+    """
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.swiglu(gate, value)
+
+
+class GEGLU(Module):
+    """GELU-gated linear unit: gelu(gate) * value.
+
+    The function, and what there is to know of it, is `jaxact.geglu`.
+
+    Args:
+      approximate: True for the form with tanh, False for the exact one.
+    """
+
+    approximate: bool = equinox.field(default=True, static=True)
+
+    def __check_init__(self) -> None:
+        check(jaxact.geglu, arrays=2, scalar=False, approximate=self.approximate)
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.geglu(gate, value, approximate=self.approximate)
+
+
+class ReGLU(Module):
+    """ReLU-gated linear unit: max(gate, 0) * value.
+
+    The function, and what there is to know of it, is `jaxact.reglu`.
+    """
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.reglu(gate, value)
+
+
+class BilinearGLU(Module):
+    """Bilinear gated unit: gate * value. The function, and what there is to know of it, is `jaxact.bilinear`."""
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.bilinear(gate, value)
+
+
+class SwiGLUClamped(Module):
+    """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit).
+
+    The function, and what there is to know of it, is `jaxact.swiglu_clamped`.
+
+    Args:
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+    """
+
+    limit: ArrayLike = 10.0
+
+    def __check_init__(self) -> None:
+        check(jaxact.swiglu_clamped, arrays=2, scalar=False, limit=self.limit)
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.swiglu_clamped(gate, value, limit=self.limit)
+
+
+class SwiGLUStep(Module):
+    """SwiGLU, clamped behind the activation: min(silu(gate), limit) * min(max(value, -limit), limit).
+
+    The function, and what there is to know of it, is `jaxact.swiglu_step`.
+
+    Args:
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+    """
+
+    limit: ArrayLike = 7.0
+
+    def __check_init__(self) -> None:
+        check(jaxact.swiglu_step, arrays=2, scalar=False, limit=self.limit)
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.swiglu_step(gate, value, limit=self.limit)
+
+
+class SwiGLUOAI(Module):
+    """gpt-oss's SwiGLU: g * sigmoid(alpha * g) * (u + 1), g = min(gate, limit), u = min(max(value, -limit), limit).
+
+    The function, and what there is to know of it, is `jaxact.swiglu_oai`.
+
+    Args:
+      alpha: number, or array that broadcasts against gate; traced and differentiable.
+      limit: positive number, or array that broadcasts against gate; traced and differentiable.
+    """
+
+    alpha: ArrayLike = 1.702
+    limit: ArrayLike = 7.0
+
+    def __check_init__(self) -> None:
+        check(jaxact.swiglu_oai, arrays=2, scalar=False, alpha=self.alpha, limit=self.limit)
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.swiglu_oai(gate, value, alpha=self.alpha, limit=self.limit)

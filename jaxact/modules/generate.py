@@ -1,0 +1,154 @@
+"""Writes the modules of all functions without learned parameters: `python -m jaxact.modules.generate`.
+
+One class for each row of the catalog, from the function's own signature and docstring; a contributor runs it after a
+change of those, and a test says when. Ruff has to be installed, as for any contribution.
+"""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from jaxact.core.catalog import Row, rows
+from jaxact.modules import learned
+from jaxact.modules.settings import DATA
+
+FRAMEWORKS = ("nnx", "linen", "equinox")
+FILES = {
+    "elementwise": ("pointwise", "Elementwise functions"),
+    "gated": ("gated", "Gated units"),
+    "rows": ("axis", "Functions along an axis"),
+}
+"""File -> the kind of its rows, and what its docstring calls them."""
+
+_HEADER = '''"""{what} as {title} modules, written by `python -m jaxact.modules.generate`; do not edit."""
+
+{imports}import jaxact
+from jaxact.modules.{framework}.base import Module
+from jaxact.modules.settings import check
+'''
+_IMPORTS = (
+    {
+        "dataclasses": "import dataclasses",
+        "math": "import math",
+        "Sequence": "from collections.abc import Sequence",
+    },
+    {
+        "equinox": "import equinox",
+        "Array": "from jax import Array",
+        "ArrayLike": "from jax.typing import ArrayLike",
+    },
+)
+_TITLES = {"nnx": "NNX", "linen": "Linen", "equinox": "Equinox"}
+_CHECK = {"nnx": "__post_init__", "linen": "__post_init__", "equinox": "__check_init__"}
+
+
+def sources() -> dict[Path, str]:
+    """What each file is to hold, by its path."""
+    here = Path(__file__).parent
+    return {
+        here / framework / f"{file}.py": _formatted(_file(framework, file))
+        for framework in FRAMEWORKS
+        for file in FILES
+    }
+
+
+def _file(framework: str, file: str) -> str:
+    kind, what = FILES[file]
+    found = [row for row in rows() if row.kind == kind and _has_class(row)]
+    body = "\n\n".join(_class(framework, row) for row in found)
+    code = re.sub(r'"""(.|\n)*?"""', "", body)
+    used = [
+        "\n".join(line for name, line in section.items() if re.search(rf"\b{name}\b", code)) for section in _IMPORTS
+    ]
+    imports = "".join(f"{section}\n\n" for section in used if section)
+    header = _HEADER.format(what=what, title=_TITLES[framework], framework=framework, imports=imports)
+    exported = f"__all__ = {sorted((row.module for row in found), key=lambda name: (not name.isupper(), name))}\n"
+    return f"{header}\n{exported}\n\n{body}\n"
+
+
+def _has_class(row: Row) -> bool:
+    """Whether its module is written here: neither learned nor random."""
+    return not hasattr(learned, row.module) and "key" not in row.parameters
+
+
+def _class(framework: str, row: Row) -> str:
+    definition = ast.parse(inspect.getsource(row.function)).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    arguments = dict(_arguments(definition.args))
+    data = {name: a for name, a in arguments.items() if name in DATA}
+    fields = {name: a for name, a in arguments.items() if name in row.parameters and name not in DATA}
+    arrays = [name for name in arguments if name not in row.parameters]
+    lines = ["@dataclasses.dataclass(eq=False, repr=False)"] if framework == "nnx" else []
+    lines += [f"class {row.module}(Module):", textwrap.indent(_documentation(row, fields), "    "), ""]
+    lines += [f"    {name}: {_field(framework, *a)}" for name, a in fields.items()] + ([""] if fields else [])
+    if fields:
+        given = [f"arrays={len(arrays)}"] if len(arrays) > 1 else []
+        given += [] if row.kind == "pointwise" else ["scalar=False"]
+        given += [f"{name}=self.{name}" for name in fields]
+        lines += [
+            f"    def {_CHECK[framework]}(self) -> None:",
+            f"        check(jaxact.{row.name}, {', '.join(given)})",
+        ]
+        lines += ["        super().__post_init__()", ""] if framework == "linen" else [""]
+    by_keyword = [f"{name}: {annotation} = {default}" for name, (annotation, default) in data.items()]
+    by_keyword += ["key: Array | None = None"] if framework == "equinox" else []
+    taken = ["self", *(f"{name}: {arguments[name][0]}" for name in arrays), *(["*", *by_keyword] if by_keyword else [])]
+    given = [*arrays, *(f"{name}=self.{name}" for name in fields), *(f"{name}={name}" for name in data)]
+    lines += [
+        f"    def __call__({', '.join(taken)}) -> Array:",
+        f"        return jaxact.{row.name}({', '.join(given)})",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Name -> annotation and default ("" where there is none) of each argument, as they are written."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    for argument, default in [
+        *zip(positional, defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]:
+        assert argument.annotation is not None
+        annotation = ast.unparse(argument.annotation).replace("AxisName", "str | Sequence[str]")
+        yield argument.arg, (annotation, "" if default is None else ast.unparse(default))
+
+
+def _field(framework: str, annotation: str, default: str) -> str:
+    """A field's annotation and default. What is no array is no data to Equinox."""
+    if framework == "equinox" and "ArrayLike" not in annotation:
+        return f"{annotation} = equinox.field({f'default={default}, ' if default else ''}static=True)"
+    return f"{annotation} = {default}" if default else annotation
+
+
+def _documentation(row: Row, fields: Mapping[str, object]) -> str:
+    """The first line of the function's docstring, where the rest is, and what it says of the fields."""
+    text = inspect.getdoc(row.function) or ""
+    first = f'"""{text.partition(chr(10))[0]}'
+    where = f"The function, and what there is to know of it, is `jaxact.{row.name}`."
+    if not fields and len(first + where) < 110:
+        return f'{first} {where}"""'
+    lines = [first, "", where]
+    if fields:
+        lines += ["", "Args:"]
+        for name in fields:
+            described = re.search(rf"(?m)^  {name}: .*\n(?:    .*\n)*", text)
+            if described is None:
+                raise ValueError(f"the docstring of jaxact.{row.name} says nothing of {name}: add it to its Args")
+            lines.append(described[0].rstrip("\n"))
+    return "\n".join([*lines, '"""'])
+
+
+def _formatted(code: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--quiet", "--line-length=120", "-"]
+    return subprocess.run(command, input=code, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    for path, code in sources().items():
+        path.write_text(code)

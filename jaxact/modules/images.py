@@ -1,0 +1,17 @@
+"""What modules for images compute."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+
+
+def softmax2d(x: ArrayLike, where: ArrayLike | None) -> Array:
+    """Softmax over the third axis from the end of an image, or of a batch of images."""
+    if jnp.ndim(x) not in (3, 4):
+        raise ValueError(
+            "jaxact: Softmax2d expected x of shape (N, C, H, W) or (C, H, W), got "
+            f"{jnp.shape(x)}; Softmax takes an axis"
+        )
+    return jaxact.softmax(x, -3, where)

@@ -1,0 +1,1 @@
+"""The Linen modules; `jaxact.linen` is the name to import them by."""

@@ -1,0 +1,1 @@
+"""The NNX modules; `jaxact.nnx` is the name to import them by."""

@@ -1,0 +1,268 @@
+"""The NNX modules with learned parameters, which are `nnx.Param`s. What they are is in `jaxact.modules.learned`."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+from jaxact.modules import learned
+from jaxact.modules.nnx.base import Module
+
+__all__ = [
+    "XIELU",
+    "Derf",
+    "DyT",
+    "PReLU",
+    "PolyNorm",
+    "Rational",
+    "Snake",
+    "SnakeBeta",
+    "SoftmaxSink",
+    "StarReLU",
+    "Swish",
+]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Parametric(learned.Learned, Module):
+    """A module with learned parameters."""
+
+    _where = "jaxact.nnx"
+
+    def _learn(self, name: str) -> nnx.Param[Array]:
+        """The parameter of that name, as it starts."""
+        return nnx.Param(self._start()[name])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class PReLU(learned.PReLU, Parametric):
+    """Parametric rectified linear unit: x if x >= 0, else negative_slope * x, with a learned slope.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.PReLU`.
+    """
+
+    num_parameters: int = 1
+    negative_slope_init: float = 0.25
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.negative_slope = self._learn("negative_slope")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.negative_slope[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Swish(learned.Swish, Parametric):
+    """Swish with a learned rate: x * sigmoid(beta x).
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Swish`.
+    """
+
+    num_parameters: int = 1
+    beta_init: float = 1.0
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.beta = self._learn("beta")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.beta[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Snake(learned.Snake, Parametric):
+    """Snake with a learned rate: x + sin(alpha x)^2 / alpha.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Snake`.
+    """
+
+    num_parameters: int = 1
+    alpha_init: float = 1.0
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.alpha = self._learn("alpha")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.alpha[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SnakeBeta(learned.SnakeBeta, Parametric):
+    """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SnakeBeta`.
+    """
+
+    num_parameters: int = 1
+    alpha_init: float = 1.0
+    beta_init: float = 1.0
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.log_alpha = self._learn("log_alpha")
+        self.log_beta = self._learn("log_beta")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.log_alpha[...], self.log_beta[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class StarReLU(learned.StarReLU, Parametric):
+    """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.StarReLU`.
+    """
+
+    num_parameters: int = 1
+    scale_init: float = 0.8944271909999159
+    bias_init: float = -0.4472135954999579
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.scale = self._learn("scale")
+        self.bias = self._learn("bias")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.scale[...], self.bias[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class XIELU(learned.XIELU, Parametric):
+    """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.XIELU`.
+    """
+
+    num_parameters: int = 1
+    alpha_p_init: float = 0.8
+    alpha_n_init: float = 0.8
+    beta: float = 0.5
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.raw_alpha_p = self._learn("raw_alpha_p")
+        self.raw_alpha_n = self._learn("raw_alpha_n")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.raw_alpha_p[...], self.raw_alpha_n[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SoftmaxSink(learned.SoftmaxSink, Parametric):
+    """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j)).
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SoftmaxSink`.
+    """
+
+    num_heads: int = 1
+    sink_init: float = 0.0
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    head_axis: int = dataclasses.field(default=-3, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.sink = self._learn("sink")
+
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
+        return self._evaluate(x, self.sink[...], where=where)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Rational(learned.Rational, Parametric):
+    """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Rational`.
+    """
+
+    approximates: str = "leaky_relu"
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.numerator = self._learn("numerator")
+        self.denominator = self._learn("denominator")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.numerator[...], self.denominator[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class DyT(learned.DyT, Parametric):
+    """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.DyT`.
+    """
+
+    num_features: int
+    alpha_init: float = 0.5
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.alpha = self._learn("alpha")
+        self.gamma = self._learn("gamma")
+        self.beta = self._learn("beta")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.alpha[...], self.gamma[...], self.beta[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Derf(learned.Derf, Parametric):
+    """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Derf`.
+    """
+
+    num_features: int
+    alpha_init: float = 0.5
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.alpha = self._learn("alpha")
+        self.shift = self._learn("shift")
+        self.gamma = self._learn("gamma")
+        self.beta = self._learn("beta")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.alpha[...], self.shift[...], self.gamma[...], self.beta[...])
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class PolyNorm(learned.PolyNorm, Parametric):
+    """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.PolyNorm`.
+    """
+
+    eps: float = 1e-6
+    axis: int = dataclasses.field(default=-1, kw_only=True)
+    param_dtype: DTypeLike = dataclasses.field(default=jnp.float32, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._check()
+        self.weight = self._learn("weight")
+        self.bias = self._learn("bias")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return self._evaluate(x, self.weight[...], self.bias[...])
