@@ -85,7 +85,7 @@ def test_a_module_traces_to_the_functions_program(case):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_module_equals_the_function(package, case, dtype):
     x = BATCH.astype(dtype)
-    expected, got = case(x), applied(make(package, case))(x)
+    expected, got = case(x), jnp.asarray(applied(make(package, case))(x))
     assert got.dtype == expected.dtype
     assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
 
@@ -133,7 +133,7 @@ def test_constructors_take_the_functions_parameters():
         constructor = list(inspect.signature(made.__init__).parameters.values())[1:]
         assert {p.name: p.default for p in constructor} == fixed
         assert list(fixed) == [p.name for p in constructor if p.kind is p.POSITIONAL_OR_KEYWORD]
-        assert all(f"\n  {name}: " in inspect.getdoc(made) for name in fixed)
+        assert all(f"\n  {name}: " in (inspect.getdoc(made) or "") for name in fixed)
         called = inspect.signature(made.__call__).parameters
         assert {"where"} & set(called) == {"where"} & set(row.parameters)
 

@@ -51,8 +51,8 @@ def dyt(x: ArrayLike, alpha: ArrayLike = 0.5, gamma: ArrayLike = 1.0, beta: Arra
 
     Reference: Zhu et al. 2025, arXiv:2503.10622.
 
-    >>> print(jaxact.dyt(jnp.array([-1.0, 0.0, 1.0])).round(2))
-    [-0.46  0.    0.46]
+    >>> print(jaxact.dyt(jnp.array([-1.0, 0.0, 1.0])).round(1))
+    [-0.5  0.   0.5]
     """
     return _dyt(x, alpha, gamma, beta)
 
