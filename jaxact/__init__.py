@@ -1,11 +1,17 @@
 """Activation functions for JAX whose gradients you can trust, and see.
 
-`import jaxact as nn` replaces `jax.nn`'s activations. `jaxact.nnx` and `jaxact.linen` have them as Flax modules,
-`jaxact.flow.observe` shows how gradients flow through a model, and the command `jaxact compare` trains the same network
-with several of them.
+`import jaxact as nn` replaces `jax.nn`: its activations are jaxact's, and all else that it has is there as it is.
+`jaxact.nnx`, `jaxact.linen` and `jaxact.equinox` have the activations as modules, `jaxact.flow.observe` shows how
+gradients flow through a model, and the command `jaxact compare` trains the same network with several of them.
 """
 
-from jaxact.core.catalog import BUILDERS as _BUILDERS
+import functools as _functools
+import types as _types
+import typing as _typing
+
+from jax.nn import *  # pyright: ignore[reportWildcardImportFromLibrary]
+
+from jaxact.core import catalog as _catalog
 from jaxact.core.catalog import config as config
 from jaxact.core.catalog import get as get
 from jaxact.core.catalog import info as info
@@ -22,4 +28,45 @@ def _shaped(config):
     return from_config(config)
 
 
-_BUILDERS.update(tat=_shaped, dks=_shaped)
+def _compacted(config):
+    """Build a compact function."""
+    from jaxact.functions.compact import compact
+
+    return compact(get(config["of"]))
+
+
+def _module(kind, *meaning):
+    """Build a module; only then is its framework imported."""
+    from jaxact.modules import build
+
+    return build.module(kind, *meaning)
+
+
+_catalog.BUILDERS.update(tat=_shaped, dks=_shaped, compact=_compacted)
+_catalog.KINDS.update({kind: _functools.partial(_module, kind) for kind in ("nnx", "linen", "equinox")})
+
+
+def __dir__():
+    """List functions, and what is documented, but no files."""
+    return sorted(
+        name
+        for name, value in globals().items()
+        if not name.startswith("_") and (name == "initializers" or not isinstance(value, _types.ModuleType))
+    )
+
+
+if not _typing.TYPE_CHECKING:  # to a type checker, what is missing is missing
+
+    def __getattr__(name):
+        """Say where a name is that is not here."""
+        if not name.startswith("_"):
+            from jaxact.modules import learned
+
+            if name in {row.module for row in _catalog.rows()} | {"Softmax2d"} or isinstance(
+                getattr(learned, name, None), type
+            ):
+                raise AttributeError(
+                    f"module 'jaxact' has no attribute {name!r}; the module is jaxact.nnx.{name}, jaxact.linen.{name} "
+                    f"or jaxact.equinox.{name}"
+                )
+        raise AttributeError(f"module 'jaxact' has no attribute {name!r}")

@@ -1,7 +1,9 @@
-"""A function as a JSON config, there and back, for every row."""
+"""What `get` returns as a JSON config, there and back, as one object: functions of every row, and modules."""
 
+import copy
 import functools
 import json
+import pickle
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import jaxact
 from jaxact import propagation
 from jaxact.core import catalog
+from jaxact.modules import learned
 from jaxact.verify.cases import CASES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -22,6 +25,16 @@ def test_round_trip_through_json(case):
     again = jaxact.get(json.loads(written))
     assert jaxact.config(again) == jaxact.config(function)
     assert getattr(again, "func", again) is case.row.function
+    for twin in (jaxact.get(json.loads(written)), pickle.loads(pickle.dumps(again)), copy.deepcopy(again)):
+        assert twin is again
+    if hasattr(learned, case.row.module):  # those modules have constraints of their own
+        return
+    for kind in ("nnx", "linen", "equinox"):
+        module = jaxact.get(json.loads(written), kind=kind)
+        described = json.loads(json.dumps(jaxact.config(module)))
+        assert jaxact.config(jaxact.get(described, kind=kind)) == described
+        different = {k: v for k, v in json.loads(written).items() if v != case.row.parameters.get(k)}
+        assert different.items() <= described.items()
 
 
 def test_a_config_binds_parameters():
@@ -36,10 +49,61 @@ def test_a_config_of_a_transformed_activation(transform):
     x = jnp.linspace(-3, 3, 7)
     wanted = getattr(propagation, transform)(jaxact.softplus, 50)
     np.testing.assert_array_equal(jaxact.get(config)(x), wanted(x))
+    for made in (jaxact.get(config), copy.deepcopy(jaxact.get(config)), pickle.loads(pickle.dumps(jaxact.get(config)))):
+        assert made == jaxact.get(config)
+        assert hash(made) == hash(jaxact.get(config))
+        assert jaxact.config(made) == config
+    assert jaxact.get(config) is jaxact.get(dict(reversed(config.items())))
+    for kind in ("nnx", "linen", "equinox"):
+        module = jaxact.get(config, kind=kind)
+        assert jaxact.config(module) == config
+        np.testing.assert_array_equal(module(x), wanted(x))
     with pytest.raises(ValueError, match="depth"):
         jaxact.get({"name": transform, "of": "softplus"})
     with pytest.raises(ValueError, match=f"no activation is named '{transform}'"):
         jaxact.get(transform)
+
+
+@pytest.mark.parametrize("kind", ["nnx", "linen", "equinox"])
+def test_configs_of_modules(kind):
+    for config in (
+        {"name": "celu", "alpha": 0.5},
+        {"name": "softmax", "axis": [0, 1]},
+        {"name": "prelu", "num_parameters": 3, "negative_slope": 0.3, "axis": 1},
+        {"name": "Swish", "beta_init": 2.0, "param_dtype": "bfloat16"},
+        {"name": "Softmax2d"},
+        {"name": "DyT", "num_features": 4},
+        {"name": "gumbel_softmax", "hard": True},
+    ):
+        module = jaxact.get(config, kind=kind)
+        assert type(module) is type(jaxact.get(config, kind=kind))
+        assert jaxact.config(module) == config
+        assert jaxact.config(copy.deepcopy(module)) == config
+    assert repr(jaxact.get("GELU", "torch", kind=kind)) == "GELU(approximate=False)"
+    assert repr(jaxact.get({"name": "Softmax", "dim": 1}, "torch", kind=kind)) == "Softmax(axis=1)"
+    with pytest.raises(ValueError, match=rf"{kind}\.CELU has no parameter 'beta'; did you mean alpha"):
+        jaxact.get({"name": "celu", "beta": 1.0}, kind=kind)
+    with pytest.raises(ValueError, match="no activation is named 'gelo' in jax; did you mean gelu"):
+        jaxact.get("gelo", kind=kind)
+    with pytest.raises(ValueError, match="expected kind to be one of function, nnx, linen, equinox, got 'flax'"):
+        jaxact.get("gelu", kind="flax")
+
+
+def test_a_module_that_is_not_jaxacts_has_no_config():
+    from jaxact import nnx
+
+    class Steep(nnx.LeakyReLU):
+        pass
+
+    with pytest.raises(ValueError, match="expected one of jaxact's modules, got Steep"):
+        jaxact.config(Steep())
+
+
+def test_arrays_are_no_config():
+    function = jaxact.get({"name": "leaky_relu", "negative_slope": jnp.array([0.1, 0.2])})
+    np.testing.assert_allclose(function(jnp.array([-1.0, -1.0])), [-0.1, -0.2], rtol=1e-6)
+    with pytest.raises(TypeError, match="an array belongs into a checkpoint"):
+        jaxact.config(function)
 
 
 def test_a_config_starts_from_the_peers_defaults():

@@ -5,10 +5,12 @@ import difflib
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from jax import Array
+
+from jaxact.core import sources
 
 Function = Callable[..., Array]
 F = TypeVar("F", bound=Function)
@@ -84,6 +86,8 @@ class Row:
 _ROWS: dict[str, Row] = {}
 BUILDERS: dict[str, Callable[[Mapping[str, Any]], Function]] = {}
 """What `get` builds from a config though it has no row. `jaxact/__init__.py` fills it, since core knows nobody."""
+KINDS: dict[str, Callable[..., Any]] = {}
+"""What makes a module: of the name, the config's parameters, function and parameters that the name means, source."""
 
 
 def activation(**facts: Any) -> Callable[[F], F]:
@@ -119,7 +123,7 @@ def info(name: str) -> Row:
     'silu'
     """
     if name not in _ROWS:
-        raise _unknown(name, _ROWS)
+        raise unknown(name, _ROWS)
     return _ROWS[name]
 
 
@@ -134,30 +138,40 @@ def names(source: Source | None = None) -> tuple[str, ...]:
     return tuple(sorted(_table(source)))
 
 
-def get(name: str | Mapping[str, Any], source: Source = "jax") -> Function:
+def get(
+    name: str | Mapping[str, Any],
+    source: Source = "jax",
+    *,
+    kind: Literal["function", "nnx", "linen", "equinox"] = "function",
+) -> Any:
     """Resolve a name to the function that it means in another library, with that library's defaults.
 
     Args:
       name: as it is written there, for example in a model's configuration file; or a config, a mapping with the "name"
-        and values for parameters, as `config` gives it back.
+        and values for parameters, as `config` gives it back. {"name": "tat", "of": "leaky_relu", "depth": 50}, and
+        "dks" likewise, are what `jaxact.propagation.tat` makes of it; {"name": "compact", "of": "gelu"} is what
+        `jaxact.compact` makes of it.
       source: "jax", "torch", "keras" or "transformers". The same name means different functions:
-        "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras.
+        "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras. The
+        function takes that library's argument names and positions too: `dim`, `approximate="tanh"`, `max_value=None`.
+      kind: "function", or "nnx", "linen" or "equinox" for a new module of `jaxact.nnx`, ..., for which the parameters
+        are its constructor's.
 
     Returns:
-      The function, of one array or, for the gated units, of gate and value; a `functools.partial` where parameters are
-      bound. Nothing is evaluated or imported by name.
+      The function, of one array or, for the gated units, of gate and value. Equal configs give the same object, so that
+      models made from them are equal, and nothing compiles twice. No module is imported by a name that was given.
 
     Raises:
       TypeError: `name` is neither a string nor a mapping.
-      ValueError: `source`, the name or a parameter is unknown, with the nearest names as a suggestion; or a parameter
-        without a default is missing from a config.
-
-    {"name": "tat", "of": "leaky_relu", "depth": 50}, and "dks" likewise, are what `jaxact.propagation.tat` makes of it.
+      ValueError: `source`, `kind`, the name or a parameter is unknown, with the nearest names as a suggestion; or a
+        parameter without a default is missing from a config.
 
     >>> get("gelu", source="torch").keywords
     {'approximate': False}
     >>> config(get({"name": "leaky_relu", "negative_slope": 0.2}))
     {'name': 'leaky_relu', 'negative_slope': 0.2}
+    >>> get({"name": "celu", "alpha": 0.5}, kind="nnx")
+    CELU(alpha=0.5)
     """
     table = _table(source)
     if isinstance(name, str):
@@ -169,15 +183,56 @@ def get(name: str | Mapping[str, Any], source: Source = "jax") -> Function:
             f"jaxact.get: expected a name or a config such as {{'name': 'elu', 'alpha': 0.5}}, got {name!r}; "
             "functions need no resolving"
         )
+    function, parameters = table.get(wanted, (None, {}))
+    if function is not None:
+        theirs = sources.ARGUMENTS.get(source, {}).get(function.__name__, {})
+        given = {
+            **{parameter: value for parameter, value in given.items() if parameter not in theirs},
+            **sources.translated(source, function, {p: v for p, v in given.items() if p in theirs}),
+        }
+    if kind != "function":
+        if kind not in KINDS:
+            raise ValueError(f"jaxact.get: expected kind to be one of function, {', '.join(KINDS)}, got {kind!r}")
+        return KINDS[kind](wanted, given, function, parameters, source)
     if wanted in BUILDERS and not isinstance(name, str):
-        return BUILDERS[wanted](name)
-    if wanted not in table:
-        raise _unknown(wanted, table, f" in {source}")
-    function, bound = table[wanted]
-    bound = {**bound, **given}
+        return _built(_frozen(name))
+    if function is None:
+        raise unknown(wanted, table, source)
+    parameters = {**parameters, **given}
     if not isinstance(name, str):
-        _check_config(_ROWS[function.__name__], bound)
-    return functools.partial(function, **bound) if bound else function
+        _check_config(_ROWS[function.__name__], parameters)
+    foreign = function.__name__ in sources.ARGUMENTS.get(source, {})
+    if not parameters and not foreign:
+        return function
+    items = tuple(sorted((name, _frozen(value)) for name, value in parameters.items()))
+    try:
+        return sources.foreign(source, function, items) if foreign else sources.bound(function, items)
+    except TypeError:  # an array has no hash, so that there is no equal one
+        return functools.partial(function, **parameters)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, and mappings as what has a hash, so that it can be looked up."""
+    if isinstance(value, Mapping):
+        return _Items(sorted((k, _frozen(v)) for k, v in value.items()))
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+class _Items(tuple):
+    """What `_frozen` makes of a mapping."""
+
+
+def _thawed(value: Any) -> Any:
+    """What JSON has: lists for tuples, and mappings."""
+    if isinstance(value, _Items):
+        return {k: _thawed(v) for k, v in value}
+    return [_thawed(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+@functools.cache
+def _built(config: _Items) -> Function:
+    thawed = _thawed(config)
+    return BUILDERS[thawed["name"]](thawed)
 
 
 def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
@@ -195,14 +250,16 @@ def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
         )
 
 
-def config(function: Function) -> dict[str, Any]:
-    """Describe a function of the catalog in JSON's terms, so that `get` gives it back.
+def config(function: Any) -> dict[str, Any]:
+    """Describe what `get` returns in JSON's terms, so that `get` gives it back.
 
     Args:
-      function: a function of the catalog, or a `functools.partial` of one with keyword parameters.
+      function: a function of the catalog, or a `functools.partial` of one with keyword parameters; or what says its own
+        config, as `jaxact.compact`'s functions, those of `tat` and `dks` that were made by `get`, and modules do.
 
     Returns:
-      A dictionary with its "name" and the parameters that are bound.
+      A dictionary with its "name" and the parameters that are bound; of a module, those that are not its defaults. For
+      a module, `get` has to be told its kind.
 
     Raises:
       ValueError: the function is not of the catalog.
@@ -219,17 +276,19 @@ def config(function: Function) -> dict[str, Any]:
         bound = {**inner.keywords, **bound}
         inner = inner.func
     name = getattr(inner, "__name__", None)
-    if name not in _ROWS or _ROWS[name].function is not inner:
+    if isinstance(own := getattr(inner, "config", None), Mapping) and "name" in own:
+        name, bound = own["name"], {**{k: v for k, v in own.items() if k != "name"}, **bound}
+    elif name not in _ROWS or _ROWS[name].function is not inner:
         raise ValueError(
             f"jaxact.config: expected a function of the catalog, got {function!r}; jaxact.names() lists them"
         )
     for parameter, value in bound.items():
-        if not isinstance(value, bool | int | float | str | list | tuple | None):
+        if not isinstance(value, bool | int | float | str | list | tuple | Mapping | None):
             raise TypeError(
                 f"jaxact.config: expected {parameter} to be a number, bool or string, got {type(value).__name__}; "
                 "an array belongs into a checkpoint"
             )
-    return {"name": name, **bound}
+    return {"name": name, **{parameter: _thawed(value) for parameter, value in bound.items()}}
 
 
 def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:
@@ -243,7 +302,12 @@ def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:
     }
 
 
-def _unknown(name: object, known: Mapping[str, Any], where: str = "") -> ValueError:
+def unknown(name: object, known: Iterable[str], source: str | None = None) -> ValueError:
+    """The error for a name that is not known, with what may have been meant: nearby names, or one of another source."""
     near = difflib.get_close_matches(str(name).lower(), known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+    elsewhere = [s for s in SOURCES if s not in ("jax", source) and name in _table(s)]
+    if elsewhere:
+        hint = f'get({name!r}, source="{elsewhere[0]}") knows it' + (f"; or {hint}" if near else "")
+    where = f" in {source}" if source else ""
     return ValueError(f"jaxact: no activation is named {name!r}{where}; {hint}")

@@ -39,6 +39,8 @@ class Shaped:
     input_shift: float = 0.0
     output_scale: float = 1.0
     output_shift: float = 0.0
+    config: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False, repr=False)
+    """What `jaxact.get` made it from, for `jaxact.config`."""
 
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Evaluate it elementwise."""
@@ -198,7 +200,8 @@ def from_config(config: Mapping[str, Any]) -> Shaped:
             f"jaxact.from_config: {config['name']} has no {', '.join(sorted(unknown))}; it takes "
             f"{', '.join(sorted(options))}"
         )
-    return transform(catalog.get(config["of"]), config["depth"], **{k: config[k] for k in options & config.keys()})
+    made = transform(catalog.get(config["of"]), config["depth"], **{k: config[k] for k in options & config.keys()})
+    return dataclasses.replace(made, config=dict(config))
 
 
 def _leaky_slope(depth: int, eta: float) -> float:

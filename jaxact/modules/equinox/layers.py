@@ -1,12 +1,36 @@
 """Equinox modules that are no function's own."""
 
+from collections.abc import Callable
+from typing import Any
+
+import equinox
 from jax import Array
 from jax.typing import ArrayLike
 
+import jaxact
 from jaxact.modules.equinox.base import Module
 from jaxact.modules.images import softmax2d
 
-__all__ = ["Softmax2d"]
+__all__ = ["Activation", "Softmax2d"]
+
+
+class Activation(Module):
+    """Any function as a module: one that has no class here, such as a registered, a compact or a transformed one.
+
+    Args:
+      function: a function of one array, or of gate and value. It is no data: functions from `jaxact.get` are equal
+        where their configs are.
+    """
+
+    function: Callable[..., Array] = equinox.field(static=True)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `jaxact.config` says of the function."""
+        return jaxact.config(self.function)
+
+    def __call__(self, *arrays: ArrayLike, key: Array | None = None, **arguments: Any) -> Array:
+        return self.function(*arrays, **arguments)
 
 
 class Softmax2d(Module):

@@ -1,7 +1,10 @@
 """What the Linen modules have in common."""
 
+from typing import Any
+
 from flax import linen
 
+from jaxact.modules import build
 from jaxact.modules.settings import described
 
 
@@ -10,3 +13,8 @@ class Module(linen.Module):
 
     def __repr__(self) -> str:
         return described(self)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `jaxact.config` says of it."""
+        return build.config(self)

@@ -6,6 +6,7 @@ from typing import Any
 from flax import nnx
 from flax.nnx import reprlib
 
+from jaxact.modules import build
 from jaxact.modules.settings import changed
 
 
@@ -17,3 +18,8 @@ class Module(nnx.Module):
         yield reprlib.Object(type(self), same_line=not parameters)
         for name, value in (changed(self) | parameters).items():
             yield reprlib.Attr(name, value)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `jaxact.config` says of it."""
+        return build.config(self)

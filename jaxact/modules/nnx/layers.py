@@ -1,14 +1,37 @@
 """NNX modules that are no function's own."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from jax import Array
 from jax.typing import ArrayLike
 
+import jaxact
 from jaxact.modules.images import softmax2d
 from jaxact.modules.nnx.base import Module
 
-__all__ = ["Softmax2d"]
+__all__ = ["Activation", "Softmax2d"]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Activation(Module):
+    """Any function as a module: one that has no class here, such as a registered, a compact or a transformed one.
+
+    Args:
+      function: a function of one array, or of gate and value. It is no data: functions from `jaxact.get` are equal
+        where their configs are.
+    """
+
+    function: Callable[..., Array]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `jaxact.config` says of the function."""
+        return jaxact.config(self.function)
+
+    def __call__(self, *arrays: ArrayLike, **arguments: Any) -> Array:
+        return self.function(*arrays, **arguments)
 
 
 @dataclasses.dataclass(eq=False, repr=False)

@@ -1,0 +1,64 @@
+"""Modules from configs, and back."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxact.core import catalog
+from jaxact.core.catalog import Function
+from jaxact.modules.settings import changed
+
+
+def module(
+    kind: str, name: str, given: Mapping[str, Any], function: Function | None, bound: Mapping[str, Any], source: str
+) -> Any:
+    """Make the module that `jaxact.get(..., kind=kind)` returns.
+
+    Args:
+      kind: the framework.
+      name: of an activation in `source`, or of a class.
+      given: the config's parameters: the constructor's, or those of the function.
+      function: what the name means in `source`, if anything.
+      bound: the parameters with which it has that meaning.
+      source: as for `jaxact.get`.
+    """
+    package = importlib.import_module(f"jaxact.{kind}")
+    made = getattr(package, name if function is None else catalog.info(function.__name__).module, None)
+    if not isinstance(made, type):
+        if function is None and name not in catalog.BUILDERS:
+            raise catalog.unknown(name, catalog.names(source), source)  # pyright: ignore[reportArgumentType]
+        return package.Activation(catalog.get({"name": name, **given}, source))  # pyright: ignore[reportArgumentType]
+    taken = list(inspect.signature(made.__init__).parameters)[1:]
+    arguments = {}
+    for parameter, value in {**bound, **given}.items():
+        start = f"{parameter}_init"  # a parameter of the function that the module learns
+        argument = start if parameter not in taken and start in taken else parameter
+        if argument not in taken:
+            near = difflib.get_close_matches(parameter, taken, n=1) or taken
+            raise ValueError(
+                f"jaxact.get: {kind}.{made.__name__} has no parameter {parameter!r}; did you mean {' or '.join(near)}?"
+            )
+        arguments[argument] = value
+    return made(**arguments)
+
+
+def config(module: Any) -> dict[str, Any]:
+    """What `jaxact.config` says of a module: its activation's name, and what is not the constructor's default."""
+    made = type(module)
+    if not made.__module__.startswith("jaxact.modules."):
+        raise ValueError(
+            f"jaxact.config: expected one of jaxact's modules, got {made.__name__}; write its config yourself"
+        )
+    row = next((row for row in catalog.rows() if row.module == made.__name__), None)
+    settings = changed(module)
+    if "param_dtype" in settings:
+        settings["param_dtype"] = jnp.dtype(settings["param_dtype"]).name
+    for parameter, default in ({} if row is None else row.parameters).items():
+        start = f"{parameter}_init"
+        if start in settings or (default is inspect.Parameter.empty and hasattr(module, start)):
+            settings[parameter] = settings.pop(start, getattr(module, start))
+    return {"name": made.__name__ if row is None else row.name, **settings}

@@ -1,0 +1,123 @@
+"""With a source, a function takes that library's argument names and positions, and means what it means there."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+X = jnp.linspace(-3.0, 3.0, 24).reshape(2, 3, 4)
+ROW = X[0]
+KEY = jax.random.key(0)
+
+CALLS = [
+    ("torch", "hardtanh", (-2, 2), {}, lambda x: jaxact.hard_tanh(x, min_val=-2, max_val=2)),
+    ("torch", "hardtanh", (), {"max_val": 2}, lambda x: jaxact.hard_tanh(x, max_val=2)),
+    ("torch", "gelu", (), {}, lambda x: jaxact.gelu(x, False)),
+    ("torch", "gelu", (), {"approximate": "tanh"}, jaxact.gelu),
+    ("torch", "gelu", ("none",), {}, lambda x: jaxact.gelu(x, False)),
+    ("torch", "GELU", ("tanh",), {}, jaxact.gelu),
+    ("torch", "softplus", (2, 20), {}, lambda x: jaxact.softplus(x, beta=2)),
+    ("torch", "softmax", (0,), {}, lambda x: jaxact.softmax(x, 0)),
+    ("torch", "softmax", (), {"dim": 0, "dtype": jnp.float16}, lambda x: jaxact.softmax(x.astype(jnp.float16), 0)),
+    ("torch", "softmax", (), {}, jaxact.softmax),
+    ("torch", "log_softmax", (), {"dim": 0}, lambda x: jaxact.log_softmax(x, 0)),
+    ("torch", "softmin", (), {"dim": 0}, lambda x: jaxact.softmin(x, 0)),
+    ("torch", "glu", (), {"dim": -1}, jaxact.glu),
+    ("torch", "prelu", (), {"weight": jnp.array([0.3])}, lambda x: jaxact.prelu(x, 0.3)),
+    ("torch", "rrelu", (0.25, 0.75), {}, lambda x: jaxact.leaky_relu(x, 0.5)),
+    ("torch", "rrelu", (0.25, 0.75, False), {}, lambda x: jaxact.leaky_relu(x, 0.5)),
+    ("torch", "rrelu", (0.25, 0.75), {"key": KEY}, lambda x: jaxact.rrelu(x, KEY, 0.25, 0.75)),
+    ("torch", "gumbel_softmax", (2.0, True, 1e-10, 0), {"key": KEY},
+     lambda x: jaxact.gumbel_softmax(x, KEY, 2.0, True, 0)),
+    ("torch", "elu", (0.5,), {}, lambda x: jaxact.elu(x, 0.5)),
+    ("torch", "threshold", (0.1, 20.0), {}, lambda x: jaxact.threshold(x, 0.1, 20.0)),
+    ("keras", "relu", (0.1, None, 0.5), {}, lambda x: jaxact.thresholded_relu(x, 0.1, threshold=0.5)),
+    ("keras", "relu", (), {"max_value": None}, jaxact.relu),
+    ("keras", "relu", (), {"max_value": 2.0}, lambda x: jnp.clip(x, 0, 2)),
+    ("keras", "leaky_relu", (0.3,), {}, lambda x: jaxact.leaky_relu(x, 0.3)),
+    ("keras", "leaky_relu", (), {}, lambda x: jaxact.leaky_relu(x, 0.2)),
+    ("keras", "gelu", (True,), {}, jaxact.gelu),
+    ("keras", "soft_shrink", (), {"threshold": 1.0}, lambda x: jaxact.soft_shrink(x, 1.0)),
+    ("keras", "hard_shrink", (), {"threshold": 1.0}, lambda x: jaxact.hard_shrink(x, 1.0)),
+    ("keras", "threshold", (1.0,), {"default_value": 5.0}, lambda x: jaxact.threshold(x, 1.0, 5.0)),
+    ("keras", "softmax", (0,), {}, lambda x: jaxact.softmax(x, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "name", "values", "given", "expected"), CALLS)
+def test_called_as_there(source, name, values, given, expected):
+    function = jaxact.get(name, source)
+    np.testing.assert_allclose(function(ROW, *values, **given), expected(ROW), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (2, 3, 4, 4), (2, 3, 3, 3)])
+def test_torchs_prelu_has_its_channels_in_axis_1(shape):
+    x = -jnp.ones(shape)
+    weight = jnp.array([0.1, 0.2, 0.3])
+    lifted = weight.reshape((3,) + (1,) * max(len(shape) - 2, 0))
+    np.testing.assert_allclose(jaxact.get("prelu", "torch")(x, weight), jnp.broadcast_to(-lifted, shape), rtol=1e-6)
+    if len(shape) > 1:
+        with pytest.raises(
+            ValueError, match=r"jaxact\.prelu: weight: expected 3 numbers, one a channel \(axis 1 of x\)"
+        ):
+            jaxact.get("prelu", "torch")(x, jnp.ones(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "error", "message"),
+    [
+        ("relu", {"inplace": True}, TypeError, "inplace"),
+        (
+            "hardtanh",
+            {"inplace": True},
+            TypeError,
+            "'inplace' has a meaning here; of torch's it takes min_val, max_val",
+        ),
+        ("gelu", {"approximate": "exact"}, ValueError, 'approximate: expected "none" or "tanh", got \'exact\''),
+        ("softplus", {"threshold": 5}, ValueError, "threshold: expected 20, got 5; the function is exact"),
+        ("rrelu", {"training": True}, ValueError, "training: expected False, got True; in training give a random key"),
+        ("softmax", {}, ValueError, "dim: expected an int for an array of rank 3, got None"),
+    ],
+)
+def test_what_has_no_meaning_here(name, given, error, message):
+    with pytest.raises(error, match=message):
+        jaxact.get(name, "torch")(X, **given)
+
+
+def test_too_many_positions():
+    with pytest.raises(
+        TypeError, match="expected at most 2 arguments after the array, torch's min_val, max_val, got 3"
+    ):
+        jaxact.get("hardtanh", "torch")(X, -1, 1, True)
+
+
+def test_configs_understand_them():
+    assert jaxact.config(jaxact.get({"name": "gelu", "approximate": "tanh"}, "torch")) == {
+        "name": "gelu",
+        "approximate": True,
+    }
+    assert jaxact.config(jaxact.get({"name": "Softmax", "dim": 1}, "torch")) == {"name": "softmax", "axis": 1}
+    with pytest.raises(ValueError, match="softmax has no parameter 'dims'"):
+        jaxact.get({"name": "softmax", "dims": 1}, "torch")
+
+
+def test_equal_ones_are_one_object():
+    for name in ("gelu", "softmax", "hardtanh", "relu"):
+        function = jaxact.get(name, "torch")
+        for twin in (jaxact.get(name, "torch"), pickle.loads(pickle.dumps(function)), copy.deepcopy(function)):
+            assert twin is function
+    assert jaxact.get("gelu", "keras") is not jaxact.get("gelu", "torch")
+
+
+def test_they_are_traced_like_others():
+    function = jaxact.get("prelu", "torch")
+    weight = jnp.array([0.1, 0.2, 0.3])
+    gradient = jax.jit(jax.grad(lambda w: function(X, w).sum()))(weight)
+    np.testing.assert_allclose(gradient, jnp.minimum(X, 0).sum((0, 2)), rtol=1e-5)
