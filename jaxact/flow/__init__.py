@@ -2,7 +2,9 @@
 
 from jaxact.flow.finding import Finding as Finding
 from jaxact.flow.lint import lint as lint
+from jaxact.flow.marks import site as site
+from jaxact.flow.marks import tap as tap
 from jaxact.flow.observe import observe as observe
-from jaxact.flow.observe import tap as tap
 from jaxact.flow.record import Flow as Flow
 from jaxact.flow.sites import Site as Site
+from jaxact.flow.sites import Unseen as Unseen

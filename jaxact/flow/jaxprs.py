@@ -4,7 +4,9 @@ Reading one, and running an equation that has jaxprs inside with slots going in 
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,9 +15,12 @@ from jax import numpy as jnp
 from jax.extend import core
 from jax.sharding import PartitionSpec
 
-from jaxact.flow.sites import PRIMITIVES, TAP, Call, Frame, defines_activations, kind_of, nn_call
+from jaxact.flow.sites import Frame
 
 Literal = core.Literal
+_JAXPRS = (core.Jaxpr, core.ClosedJaxpr)  # pyright: ignore[reportPrivateImportUsage]
+_OWN = str(Path(__file__).parents[1]) + os.sep
+_JAX = str(Path(jax.__file__).parent) + os.sep
 Slots = Any
 Statistics = Any
 Ran = tuple[list[Any], Statistics]
@@ -28,37 +33,31 @@ def trace(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
     return jax.make_jaxpr(function, return_shape=True)(*arguments)
 
 
-def groups(equations: Sequence[Any]) -> Iterator[tuple[str, str | None, list[Any]]]:
-    """Join the equations that one call of jax.nn left without a name of its own; every other equation is alone."""
-    group: list[Any] = []
-    before: Call | None = None
-    for equation in equations:
-        call = None if _named(equation)[0] else nn_call(frames(equation))
-        if before is not None and not (call is not None and call.continues(before)):
-            yield before.name, kind_of(before.name), group
-            group = []
-        if call is None:
-            yield *_named(equation), [equation]
-        else:
-            group.append(equation)
-        before = call
-    if before is not None:
-        yield before.name, kind_of(before.name), group
+def derived(equation: Any) -> bool:
+    """Whether JAX made an equation by differentiating: a gradient inside the function, values and tangents alike."""
+    return any(
+        type(part).__name__ == "Transform" and part.name in ("jvp", "transpose")
+        for part in equation.source_info.name_stack.stack
+    )
 
 
-def _named(equation: Any) -> tuple[str, str | None]:
-    """The name and kind of an activation that is one equation; else two empty ones."""
-    primitive, parameters = equation.primitive.name, equation.params
-    if primitive == "name" and parameters["name"].startswith(TAP):
-        return parameters["name"].removeprefix(TAP), "tap"
-    if primitive in PRIMITIVES and nn_call(frames(equation)) is None:
-        return PRIMITIVES[primitive], "pointwise"
-    if primitive in ("jit", "custom_jvp_call"):
-        inner, _ = opened(parameters["jaxpr" if primitive == "jit" else "call_jaxpr"])
-        name = inner.debug_info.func_name
-        if kind_of(name) and defines_activations(inner.debug_info.func_filename):
-            return name, kind_of(name)
-    return "", None
+def called(equation: Any) -> tuple[str, str] | None:
+    """The name and the file of the function that an equation calls, plainly (jit) or with a rule (custom_jvp)."""
+    name = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}.get(equation.primitive.name)
+    if name is None:
+        return None
+    debug = opened(equation.params[name])[0].debug_info
+    return equation.params["name"] if name == "jaxpr" else debug.func_name, debug.func_filename or ""
+
+
+def library_call(equation: Any) -> tuple[tuple[str, str] | None, Any, Sequence[Any]] | None:
+    """A call of a function of JAX's own, opened: its name and file if it has a rule, its jaxpr and constants."""
+    function = called(equation)
+    if function is None or not function[1].startswith(_JAX):
+        return None
+    if equation.primitive.name == "jit":
+        return None, *opened(equation.params["jaxpr"])
+    return function, *opened(equation.params["call_jaxpr"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +79,11 @@ class Inside:
 def inside(equation: Any) -> Inside | None:
     """What is inside an equation that `rerun` can run; None if it is none of those."""
     parameters = equation.params
-    match equation.primitive.name:
+    match _kind(equation):
         case "jit" | "shard_map":
             return Inside([parameters["jaxpr"]])
-        case "remat2" if not parameters["differentiated"]:
-            return Inside([parameters["jaxpr"]])
-        case "custom_jvp_call" | "custom_vjp_call":
-            return Inside([parameters["call_jaxpr"]], tapped=False)
+        case "checkpoint":
+            return Inside([_checkpoint(equation)["jaxpr"]])
         case "cond":
             return Inside(parameters["branches"], skipped=1)
         case "scan":
@@ -96,6 +93,19 @@ def inside(equation: Any) -> Inside | None:
             tests, constants = parameters["cond_nconsts"], parameters["body_nconsts"]
             return Inside([parameters["body_jaxpr"]], tests, constants, len(equation.outvars), tapped=False)
     return None
+
+
+def _kind(equation: Any) -> str:
+    """An equation's primitive by name; both kinds of `jax.checkpoint` have one."""
+    name = equation.primitive.name
+    if name == "remat2" or (name == "call_hi_primitive" and type(equation.params["_prim"]).__name__ == "RematTraced"):
+        return "checkpoint"
+    return name
+
+
+def _checkpoint(equation: Any) -> dict[str, Any]:
+    """Parameters of a `jax.checkpoint`: its jaxpr, policy and prevent_cse."""
+    return equation.params["_prim"].params if "_prim" in equation.params else equation.params
 
 
 def _scan_counts(parameters: dict[str, Any]) -> tuple[int, int]:
@@ -111,6 +121,20 @@ def opened(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
     if isinstance(jaxpr, core.ClosedJaxpr):  # pyright: ignore[reportPrivateImportUsage]
         return jaxpr.jaxpr, jaxpr.consts
     return jaxpr, ()
+
+
+def unseen(equation: Any) -> str | None:
+    """What an equation is that has jaxprs inside which nobody looks into; None of one without, and of JAX's own."""
+    name = equation.primitive.name
+    if inside(equation) is not None or not any(True for _ in jaxprs_in(equation.params)):
+        return None
+    if name == "pallas_call":
+        return "Pallas kernel"
+    if name in ("custom_jvp_call", "custom_vjp_call"):
+        debug = opened(equation.params["call_jaxpr"])[0].debug_info
+        ours = (debug.func_filename or "").startswith((_JAX, _OWN))
+        return None if ours else f"{debug.func_name}, which has a derivative rule of its own"
+    return None if name.startswith(("reduce", "scatter", "custom_root", "custom_linear_solve", "sort")) else name
 
 
 def scopes(equation: Any) -> tuple[str, ...]:
@@ -131,6 +155,24 @@ def function_of(equations: Sequence[Any], inputs: Sequence[Any], outputs: Sequen
     return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))  # pyright: ignore[reportPrivateImportUsage]
 
 
+def primitives(jaxpr: Any) -> Iterator[str]:
+    """The names of all primitives in a jaxpr, in order."""
+    for equation in opened(jaxpr)[0].eqns:
+        yield equation.primitive.name
+        for inner in jaxprs_in(equation.params):
+            yield from primitives(inner)
+
+
+def jaxprs_in(parameters: Any) -> Iterator[Any]:
+    """The jaxprs among an equation's parameters."""
+    for value in parameters.values():
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(one, _JAXPRS):
+                yield one
+            elif isinstance(getattr(one, "params", None), dict):  # a primitive of the new kind has its own
+                yield from jaxprs_in(one.params)
+
+
 def readers(jaxpr: Any) -> dict[Any, set[int]]:
     """Which equations (by identity) read each variable; 0 stands for the jaxpr's outputs."""
     readers: dict[Any, set[int]] = {}
@@ -139,6 +181,11 @@ def readers(jaxpr: Any) -> dict[Any, set[int]]:
             if not isinstance(atom, core.Literal):
                 readers.setdefault(atom, set()).add(reader)
     return readers
+
+
+def dead(equation: Any, read_by: dict[Any, set[int]]) -> bool:
+    """Whether an equation does nothing that anyone sees."""
+    return bool(equation.outvars) and not equation.effects and not any(read_by.get(v) for v in equation.outvars)
 
 
 def boundary(equations: Sequence[Any], read_by: dict[Any, set[int]]) -> tuple[list[Any], list[Any]]:
@@ -160,13 +207,33 @@ def is_float(aval: Any) -> bool:
     return hasattr(aval, "dtype") and jnp.issubdtype(aval.dtype, jnp.floating)
 
 
+def widens(before: Any, after: Any) -> bool:
+    """Whether a cast from one type to another loses nothing."""
+    return is_float(before) and is_float(after) and jnp.promote_types(before.dtype, after.dtype) == after.dtype
+
+
 def axes_of(aval: Any) -> tuple[str, ...]:
     """The mesh axes, of a `shard_map` around it, that a value varies over."""
     return tuple(sorted(aval.mat.varying))
 
 
+@dataclasses.dataclass(frozen=True)
+class Combine:
+    """How statistics of several iterations become one, and those of several devices."""
+
+    both: Callable[[Statistics, Statistics], Statistics]
+    across: Callable[[Statistics, Callable[[Array], tuple[str, ...]]], Statistics]
+    """Of statistics, and a function that says over which mesh axes an array is to be combined."""
+
+
 def rerun(
-    equation: Any, inputs: list[Any], slots: list[Slots], inner: Inner, zeros: list[Statistics], axes: list[Any]
+    equation: Any,
+    inputs: list[Any],
+    slots: list[Slots],
+    inner: Inner,
+    zeros: list[Statistics],
+    axes: list[Any],
+    combine: Combine,
 ) -> tuple[list[Any], list[Statistics]]:
     """Trace an equation again through JAX's public function, with taps inside.
 
@@ -180,6 +247,7 @@ def rerun(
       inner: runs the i-th jaxpr inside.
       zeros: for each jaxpr inside, the statistics where it did not run.
       axes: for each jaxpr inside, the mesh axes that each slot's array varies over.
+      combine: how statistics of several iterations or devices become one.
 
     Returns:
       The outputs, and the statistics for each jaxpr inside.
@@ -191,25 +259,22 @@ def rerun(
         return outputs, [statistics]
 
     with jax.named_scope("/".join(scopes(equation)) or equation.primitive.name):
-        match equation.primitive.name:
+        match _kind(equation):
             case "jit":
                 return _jit(parameters, only)(inputs, slots)
-            case "remat2":
-                return jax.checkpoint(only, prevent_cse=parameters["prevent_cse"], policy=parameters["policy"])(
-                    inputs, slots
-                )
-            case "custom_jvp_call" | "custom_vjp_call":
-                # A function with a derivative rule of its own keeps it: it is run untouched, and its body beside it.
-                outputs = function_of([equation], equation.invars, equation.outvars)(*inputs)
-                return outputs, only(lax.stop_gradient(inputs), slots)[1]
+            case "checkpoint":
+                parameters = _checkpoint(equation)
+                cse = parameters["prevent_cse"]
+                cse = any(cse) if isinstance(cse, tuple) else cse  # it may be one for each input
+                return jax.checkpoint(only, prevent_cse=cse, policy=parameters["policy"])(inputs, slots)
             case "cond":
                 return _cond(inputs, slots, inner, zeros)
             case "scan":
                 return _scan(parameters, inputs, slots, inner)
             case "while":
-                return _while(parameters, inputs, slots, inner, zeros)
+                return _while(parameters, inputs, slots, inner, zeros, combine)
             case "shard_map":
-                return _shard_map(parameters, only, axes)(inputs, slots)
+                return _shard_map(parameters, only, axes, combine)(inputs, slots)
     raise NotImplementedError(f"jaxact.flow.observe: cannot run {equation.primitive.name} with taps inside")
 
 
@@ -244,6 +309,7 @@ def _scan(
         length=parameters["length"],
         reverse=parameters["reverse"],
         unroll=parameters["unroll"],
+        _split_transpose=parameters.get("_split_transpose", False),
     )
     return [*state, *ys], [statistics]
 
@@ -264,7 +330,12 @@ def _cond(
 
 
 def _while(
-    parameters: dict[str, Any], inputs: list[Any], slots: list[Slots], inner: Inner, zeros: list[Statistics]
+    parameters: dict[str, Any],
+    inputs: list[Any],
+    slots: list[Slots],
+    inner: Inner,
+    zeros: list[Statistics],
+    combine: Combine,
 ) -> tuple[list[Any], list[Statistics]]:
     """JAX has no reverse mode through `while`: its slots are empty, and its statistics are summed over iterations."""
     tests, bodies = parameters["cond_nconsts"], parameters["body_nconsts"]
@@ -273,7 +344,7 @@ def _while(
     def body(state: Any) -> Any:
         carry, total = state
         outputs, statistics = inner(0, [*inputs[tests : tests + bodies], *carry], slots[0])
-        return outputs, jax.tree.map(jnp.add, total, statistics)
+        return outputs, combine.both(total, statistics)
 
     def going(state: Any) -> Array:
         return test(*inputs[:tests], *state[0])[0]
@@ -282,18 +353,19 @@ def _while(
     return outputs, [statistics]
 
 
-def _shard_map(parameters: dict[str, Any], only: Callable[..., Any], axes: list[Any]) -> Callable[..., Any]:
+def _shard_map(
+    parameters: dict[str, Any], only: Callable[..., Any], axes: list[Any], combine: Combine
+) -> Callable[..., Any]:
     manual, checked = parameters["newly_manual_axes"], parameters["check_vma"]
 
     # Slots come in the same on every device and are cast to vary as x and y do, so that the gradient of the cast, a sum
     # over devices, is taken once here, and not in every iteration of a scan inside.
     def local(inputs: list[Any], slots: list[Slots]) -> tuple[list[Any], list[Statistics]]:
         outputs, statistics = only(inputs, jax.tree.map(varying, slots, axes) if checked else slots)
-        return outputs, jax.tree.map(summed, statistics)
+        return outputs, combine.across(statistics, over)
 
-    def summed(statistic: Array) -> Array:
-        over = tuple(sorted(a for a in manual if not checked or a in jax.typeof(statistic).mat.varying))
-        return lax.psum(statistic, over) if over else statistic
+    def over(statistic: Array) -> tuple[str, ...]:
+        return tuple(sorted(a for a in manual if not checked or a in jax.typeof(statistic).mat.varying))
 
     return jax.shard_map(
         local,

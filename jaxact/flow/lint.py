@@ -11,6 +11,7 @@ import jax
 
 from jaxact.flow import jaxprs
 from jaxact.flow.finding import Finding
+from jaxact.flow.recognise import matches
 from jaxact.flow.sites import user_frame
 
 # 0.25 is sigmoid's largest slope, so four of them in a row pass on less than 1/256 of a gradient; tanh's is 1, and only
@@ -83,7 +84,7 @@ def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...
 
 def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
     """Follow the tags through a jaxpr. Returns those of its outputs."""
-    jaxpr, _ = jaxprs.opened(closed)
+    jaxpr, constants = jaxprs.opened(closed)
     # A batch that the function closes over is a constant of its jaxpr, as a mask is: both are taken for data.
     values = {v: _Value("data") for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
     values |= zip(jaxpr.invars, inputs, strict=True)
@@ -91,17 +92,21 @@ def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> 
     def read(atom: Any) -> _Value:
         return _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())
 
-    for name, kind, group in jaxprs.groups(jaxpr.eqns):
-        if kind is not None and kind != "tap":
-            own = {v for equation in group for v in equation.outvars}
-            tags = [read(v) for e in group for v in e.invars if isinstance(v, jaxprs.Literal) or v not in own]
-            result = _activation(name, tags, group[0], found)
-            values.update(dict.fromkeys(own, result))
+    activations = matches(jaxpr, constants)
+    inside = {i: number for number, match in activations.items() for i in match.equations}
+    for number, equation in enumerate(jaxpr.eqns):
+        if inside.get(number, number) != number:
             continue
-        (equation,) = group
+        match = activations.get(number)
+        if match is not None and match.kind != "tap":
+            group = [jaxpr.eqns[i] for i in match.equations]
+            own = {v for e in group for v in e.outvars}
+            tags = [read(v) for e in group for v in e.invars if isinstance(v, jaxprs.Literal) or v not in own]
+            values.update(dict.fromkeys(own, _activation(match.name, tags, equation, found)))
+            continue
         tags = [read(v) for v in equation.invars]
-        inside = jaxprs.inside(equation)
-        outputs = _equation(equation, tags, found) if inside is None else _inside(inside, tags, found)
+        inner = None if jaxprs.derived(equation) else jaxprs.inside(equation)
+        outputs = _equation(equation, tags, found) if inner is None else _inside(inner, tags, found)
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(v) for v in jaxpr.outvars]
 

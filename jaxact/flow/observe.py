@@ -7,12 +7,11 @@ from typing import Any
 import jax
 from jax import Array
 from jax import numpy as jnp
-from jax.ad_checkpoint import checkpoint_name
 
 from jaxact.flow import jaxprs, programs, statistics
 from jaxact.flow.lint import findings_in
 from jaxact.flow.record import Flow
-from jaxact.flow.sites import TAP, Site
+from jaxact.flow.sites import Site
 
 
 def observe(
@@ -69,7 +68,9 @@ def observe(
         program = programs.program_of(jaxpr, select or (lambda site: True))
 
         def tapped(leaves: list[Array], slots: Any) -> Any:
-            outputs, seen = programs.evaluate(program, leaves, slots, statistics.visit, statistics.forward_zeros)
+            outputs, seen = programs.evaluate(
+                program, leaves, slots, statistics.visit, statistics.forward_zeros, statistics.COMBINE
+            )
             return outputs[0], (outputs[1:], seen)
 
         (value, (aux, seen)), (grads, cotangents) = jax.value_and_grad(tapped, argnums=(0, 1), has_aux=True)(
@@ -83,33 +84,11 @@ def observe(
             tuple({**forward, **(backward or {})} for forward, backward in pairs),
             tuple(program.sites()),
             findings_in(jaxpr, [True] * len(leaves)),
+            program.unseen,
         )
         return (value, grads[0] if isinstance(argnums, int) else grads), flow
 
     return observed
-
-
-def tap(x: Array, name: str) -> Array:
-    """Mark an array to be observed. Returns it: outside of `observe` this is the identity, under every transformation.
-
-    Args:
-      x: array of floats.
-      name: what to call it.
-
-    Raises:
-      TypeError: `x` is not an array of floats.
-      ValueError: `name` is empty.
-
-    >>> loss = lambda x: jnp.sum(jaxact.flow.tap(x, "here") ** 2)
-    >>> _, flow = jaxact.flow.observe(loss)(jnp.array([1.0, 2.0]))
-    >>> print(flow.to_records()[0]["dx_mean"])
-    3.0
-    """
-    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-        raise TypeError(f"jaxact.flow.tap: expected an array of floats, got {jnp.result_type(x)}")
-    if not name:
-        raise ValueError("jaxact.flow.tap: expected a name, got an empty one")
-    return checkpoint_name(x, TAP + name)
 
 
 def _chosen(args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[Any, ...]:

@@ -16,9 +16,10 @@ from jax import Array
 
 from jaxact.flow import jaxprs
 from jaxact.flow.jaxprs import Slots, Statistics
-from jaxact.flow.sites import LOOP, Site, user_frame
+from jaxact.flow.recognise import Match, matches
+from jaxact.flow.sites import LOOP, Site, Unseen, user_frame
 
-Visitor = Callable[[Site, Callable[[Array], Array], Array, Slots], tuple[Array, Statistics]]
+Visitor = Callable[["Visit", Sequence[Any], Slots], tuple[Array, Statistics]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +36,15 @@ class Visit:
     """An activation: `function` of `inputs`, of which `inputs[argument]` is x; its one output is y."""
 
     site: Site
+    match: Match
     function: Callable[..., list[Array]]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     argument: int
+
+    def of_x(self, inputs: Sequence[Any]) -> Callable[[Array], Array]:
+        """The activation as a function of x alone."""
+        return lambda x: self.function(*inputs[: self.argument], x, *inputs[self.argument + 1 :])[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Enter:
     """An equation and the programs inside it."""
 
     equation: Any
+    loops: int
+    """How many scans are around it."""
     programs: tuple["Program", ...]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
@@ -59,6 +67,8 @@ class Program:
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     steps: tuple[Run | Visit | Enter, ...]
+    unseen: tuple[Unseen, ...] = ()
+    """What was not looked into, here and inside."""
 
     def tree(self, leaf: Callable[[Site], Any]) -> dict[int, Any]:
         """Build `leaf(site)` for every site, in the shape that slots and statistics have."""
@@ -83,16 +93,23 @@ def program_of(closed: Any, select: Callable[[Site], bool] = lambda site: True) 
     return _program(jaxpr, constants, [True] * len(jaxpr.invars), _Place(select=select))[0]
 
 
-def evaluate(program: Program, arguments: Sequence[Any], slots: Slots, visitor: Visitor, zero: Callable[[Site], Any]):
+def evaluate(
+    program: Program,
+    arguments: Sequence[Any],
+    slots: Slots,
+    visitor: Visitor,
+    zero: Callable[[Site, tuple[int, ...]], Any],
+    combine: jaxprs.Combine,
+) -> tuple[list[Any], Statistics]:
     """Run a program with the visitor at each of its sites.
 
     Args:
       program: what to run.
       arguments: its inputs.
       slots: a pytree shaped like `program.tree`.
-      visitor: called at each site with the site, the activation as a function of x, x, and the site's slot;
-        returns y and the site's statistics.
-      zero: the statistics of a site that is not run (a branch not taken).
+      visitor: called at each site with the step, its inputs, and the site's slot; returns y and the site's statistics.
+      zero: the statistics of a site that is not run (a branch not taken), within loops of some lengths.
+      combine: how statistics of several iterations or devices become one.
 
     Returns:
       The outputs, and the statistics, a pytree shaped like `program.tree`.
@@ -110,7 +127,7 @@ def evaluate(program: Program, arguments: Sequence[Any], slots: Slots, visitor: 
             if isinstance(step, Run):
                 outputs = step.function(*inputs)
             elif isinstance(step, Visit):
-                y, statistics[i] = visitor(step.site, _in_one(step, inputs), inputs[step.argument], slots[i])
+                y, statistics[i] = visitor(step, inputs, slots[i])
                 outputs = [y]
             else:
                 outputs, statistics[i] = jaxprs.rerun(
@@ -118,18 +135,14 @@ def evaluate(program: Program, arguments: Sequence[Any], slots: Slots, visitor: 
                     inputs,
                     slots[i],
                     lambda j, inputs, slots, step=step: go(step.programs[j], inputs, slots),
-                    [inner.tree(zero) for inner in step.programs],
+                    [inner.tree(lambda site, n=step.loops: zero(site, site.loops[n:])) for inner in step.programs],
                     [inner.tree(_slot_axes) for inner in step.programs],
+                    combine,
                 )
             values.update(zip(step.outputs, outputs, strict=True))
         return [read(atom) for atom in program.outputs], statistics
 
     return go(program, arguments, slots)
-
-
-def _in_one(step: Visit, inputs: list[Any]) -> Callable[[Array], Array]:
-    """The activation as a function of x alone."""
-    return lambda x: step.function(*inputs[: step.argument], x, *inputs[step.argument + 1 :])[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +174,10 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
     """
     variables = {v for v, a in zip(jaxpr.invars, active, strict=True) if a}
     read_by = jaxprs.readers(jaxpr)
+    found = matches(jaxpr, constants)
+    inside = {i: number for number, match in found.items() for i in match.equations}
     steps: list[Run | Visit | Enter] = []
+    unseen: list[Unseen] = []
     waiting: list[Any] = []
 
     def flush() -> None:
@@ -170,47 +186,59 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
             steps.append(Run(jaxprs.function_of(waiting, inputs, outputs), inputs, outputs))
             waiting.clear()
 
-    for name, kind, group in jaxprs.groups(jaxpr.eqns):
-        inputs, outputs = jaxprs.boundary(group, read_by)
-        position = len(steps) + bool(waiting)
-        step = _visit(name, kind, group, inputs, outputs, variables, place.at(group[0], position))
-        if kind is None:
-            step = _enter(group[0], variables, place.at(group[0], position))
-        if isinstance(step, Visit) and not place.select(step.site):
-            step = None
+    for number, equation in enumerate(jaxpr.eqns):
+        if inside.get(number, number) != number:  # runs where its activation's last one does
+            continue
+        here = place.at(equation, len(steps) + bool(waiting))
+        match = found.get(number)
+        step: Visit | Enter | None = None
+        group = [equation]
+        if match is not None:
+            group = [jaxpr.eqns[i] for i in match.equations]
+            step = _visit(match, group, variables, read_by, here)
+            if not place.select(step.site):
+                step = None
+        elif jaxprs.derived(equation):
+            unseen.append(_unseen("derivative code", equation, here))
+        elif (what := jaxprs.unseen(equation)) is not None:
+            unseen.append(_unseen(what, equation, here))
+        else:
+            step, more = _enter(equation, variables, here)
+            unseen += more
         if step is None:
             waiting.extend(group)
         else:
             flush()
             steps.append(step)
-        if kind is not None or jaxprs.inside(group[0]) is None:
-            for equation in group:
-                if equation.primitive.name != "stop_gradient" and any(
-                    jaxprs.among(v, variables) for v in equation.invars
-                ):
-                    variables.update(v for v in equation.outvars if jaxprs.is_float(v.aval))
+        if match is not None or jaxprs.derived(equation) or jaxprs.inside(equation) is None:
+            _spread(group, variables)
     flush()
     inputs = [*jaxpr.constvars, *jaxpr.invars]
-    return Program(constants, inputs, jaxpr.outvars, tuple(steps)), [jaxprs.among(v, variables) for v in jaxpr.outvars]
+    program = Program(constants, inputs, jaxpr.outvars, tuple(steps), tuple(dict.fromkeys(unseen)))
+    return program, [jaxprs.among(v, variables) for v in jaxpr.outvars]
 
 
-def _visit(
-    name: str, kind: Any, group: list[Any], inputs: list[Any], outputs: list[Any], active: set[Any], place: _Place
-) -> Visit | None:
-    """Make a site of equations that bear an activation's name, if they have the inputs and the output of one."""
-    if kind is None or len(outputs) != 1 or not jaxprs.is_float(outputs[0].aval):
-        return None
-    (y,) = outputs
-    arrays = [
-        i for i, v in enumerate(inputs) if jaxprs.is_float(v.aval) and (kind == "gated" or v.aval.shape == y.aval.shape)
-    ]
-    if not arrays:
-        return None
-    x = inputs[arrays[0]]
-    file, line, function = user_frame(jaxprs.frames(group[0]))
+def _spread(equations: Sequence[Any], active: set[Any]) -> None:
+    """Mark what depends on active values as active."""
+    for equation in equations:
+        if equation.primitive.name != "stop_gradient" and any(jaxprs.among(v, active) for v in equation.invars):
+            active.update(v for v in equation.outvars if jaxprs.is_float(v.aval))
+
+
+def _unseen(what: str, equation: Any, place: "_Place") -> Unseen:
+    file, line, function = user_frame(jaxprs.frames(equation))
+    return Unseen(what, "/".join(place.path), file, 0 if what == "derivative code" else line, function)
+
+
+def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place: "_Place") -> Visit:
+    """Make a site of equations that are an activation."""
+    inputs, outputs = jaxprs.boundary(group, read_by)
+    outputs = outputs or list(group[-1].outvars)
+    x, (y,) = match.x, outputs
+    file, line, function = user_frame(jaxprs.frames(group[-1]))
     site = Site(
-        name=name,
-        kind=kind,
+        name=match.name,
+        kind=match.kind,
         path="/".join(place.path),
         file=file,
         line=line,
@@ -221,16 +249,19 @@ def _visit(
         position=place.position,
         tapped=place.tapped and x in active,
         varying=(jaxprs.axes_of(x.aval), jaxprs.axes_of(y.aval)),
+        parameters=(*((name, p.value) for name, p in match.parameters.items()), *match.fixed),
+        rows=match.rows,
     )
-    return Visit(site, jaxprs.function_of(group, inputs, outputs), inputs, outputs, arrays[0])
+    return Visit(site, match, jaxprs.function_of(group, inputs, outputs), inputs, outputs, inputs.index(x))
 
 
-def _enter(equation: Any, active: set[Any], place: _Place) -> Enter | None:
+def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | None, list[Unseen]]:
     """Look for sites inside an equation; None if there are none. Marks the equation's active outputs."""
     found = jaxprs.inside(equation)
     if found is None:
-        return None
+        return None, []
     inputs = [jaxprs.among(v, active) for v in equation.invars[found.skipped :]]
+    outer = place
     place = dataclasses.replace(place, tapped=place.tapped and found.tapped)
     if found.length is not None:
         place = dataclasses.replace(place, position=(*place.position, LOOP), loops=(*place.loops, found.length))
@@ -247,9 +278,10 @@ def _enter(equation: Any, active: set[Any], place: _Place) -> Enter | None:
         inputs[carried] = grown
     active.update(v for v, a in zip(equation.outvars, outputs, strict=True) if a)
     programs = tuple(program for program, _ in inner)
+    unseen = [u for program in programs for u in program.unseen]
     if not any(program.sites() for program in programs):
-        return None
-    return Enter(equation, programs, equation.invars, equation.outvars)
+        return None, unseen
+    return Enter(equation, len(outer.loops), programs, equation.invars, equation.outvars), unseen
 
 
 def _slot_axes(site: Site) -> dict[str, tuple[str, ...]] | None:

@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from jaxact.flow import charts, findings
 from jaxact.flow.finding import Finding
-from jaxact.flow.sites import LOOP, Site
+from jaxact.flow.sites import LOOP, Site, Unseen
 from jaxact.flow.statistics import finish
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Flow:
     """Where they were taken."""
     warnings: tuple[Finding, ...] = dataclasses.field(default=(), metadata={"static": True})
     """What `lint` found in the same function."""
+    unseen: tuple[Unseen, ...] = dataclasses.field(default=(), metadata={"static": True})
+    """What was not looked into: Pallas kernels, functions with derivative rules of their own, derivative code."""
 
     def __add__(self, other: "Flow") -> "Flow":
         if not isinstance(other, Flow):
@@ -131,11 +133,13 @@ class Flow:
                 writer.add_histogram(f"{site.label} ({number})/fired", np.asarray(statistics["fired"]).ravel(), step)
 
     def __repr__(self) -> str:
+        rest = f"{len(self.unseen)} not looked into (Flow.unseen)" if self.unseen else ""
         if not self.sites:
-            return "Flow: no activation found; use jaxact.flow.tap(x, name) to observe any array"
+            said = "Flow: no activation found; use jaxact.flow.tap(x, name) to observe any array"
+            return f"{said}; {rest}" if rest else said
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self.statistics)):
             return f"Flow({len(self.sites)} sites, traced)"
-        return charts.text(self.to_records())
+        return "\n".join([charts.text(self.to_records()), *([rest] if rest else [])])
 
     def __rich__(self) -> Any:
         return charts.rich_table(self.to_records())

@@ -1,4 +1,4 @@
-"""What an observed place is, and telling by names, files and tracebacks which activation was called from where."""
+"""What an observed place is, and telling by files and tracebacks where an activation was called from."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -21,8 +21,8 @@ LOOP = -1
 """Stands in a position for the iteration of the loop that is entered there."""
 TAP = "jaxact.flow.tap: "
 """How the name of a `jax.ad_checkpoint.checkpoint_name` begins that marks a place chosen by the user."""
-PRIMITIVES = {"tanh": "tanh", "logistic": "sigmoid"}
-"""Activations that are one primitive of JAX, which carries no other name."""
+SITE = "jaxact.flow.site: "
+"""How the name of a jitted function begins that a user marked as an activation."""
 
 Frame = tuple[CodeType, int]
 
@@ -55,6 +55,10 @@ class Site:
     """Whether gradients come through it: none do in `while_loop`, in custom rules and on what has no parameters."""
     varying: tuple[tuple[str, ...], tuple[str, ...]]
     """The mesh axes, of a `shard_map` around it, that its input and its output vary over."""
+    parameters: tuple[tuple[str, Any], ...] = ()
+    """Names and values of the activation's parameters; None for a value that is computed or learned."""
+    rows: tuple[int, ...] = ()
+    """Of a function along an axis, which axes of its input, as far as they are known."""
 
     @property
     def label(self) -> str:
@@ -66,6 +70,22 @@ class Site:
     def source(self) -> str:
         """File and line, "model.py:41"."""
         return f"{os.path.basename(self.file)}:{self.line}" if self.file else "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseen:
+    """Something with code inside that was not looked into, because it cannot be without changing it."""
+
+    what: str
+    """A Pallas kernel, a function with a derivative rule of its own, derivative code, or JAX's name of it."""
+    path: str
+    """The modules around it."""
+    file: str
+    """The user's file that calls it; "" if unknown."""
+    line: int
+    """The line there; 0 for derivative code, which has many."""
+    function: str
+    """The user's function there."""
 
 
 def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
@@ -86,35 +106,21 @@ def catalog_row(name: str) -> catalog.Row | None:
         return None
 
 
-@dataclasses.dataclass(frozen=True)
-class Call:
-    """One call of a function of jax.nn that left several equations: which, who called it, and how far it has come."""
-
-    name: str
-    callers: tuple[Frame, ...]
-    position: int
-
-    def continues(self, previous: "Call | None") -> bool:
-        """Whether this equation is of the same call: instructions are in order, so a step back is a new call."""
-        return (
-            previous is not None
-            and (self.name, self.callers) == (previous.name, previous.callers)
-            and self.position >= previous.position
-        )
+def owns(name: str, file: str) -> bool:
+    """Whether a function of the catalog's name in a file is the catalog's."""
+    row = catalog_row(name)
+    return file.startswith(_own_directory()) or (
+        row is not None
+        and getattr(inspect.unwrap(row.function), "__code__", None) is not None
+        and inspect.unwrap(row.function).__code__.co_filename == file
+    )
 
 
-def nn_call(frames: Sequence[Frame]) -> Call | None:
-    """Find the outermost call of a known function of jax.nn on a stack (innermost frame first)."""
-    inside = [i for i, (code, _) in enumerate(frames) if code.co_filename in _nn_files() and kind_of(code.co_name)]
-    if not inside:
-        return None
-    code, instruction = frames[inside[-1]]
-    return Call(code.co_name, tuple(frames[inside[-1] + 1 :]), instruction)
-
-
-def defines_activations(file: str | None) -> bool:
-    """Whether a file is where jax.nn's or jaxact's functions are defined."""
-    return file is not None and (file in _nn_files() or file.startswith(_own_directory()))
+def called_by_user(frames: Sequence[Frame]) -> bool:
+    """Whether user code, and not a library, calls JAX there."""
+    jax_itself = str(Path(jax.nn.__file__).parents[1]) + os.sep
+    outside = [code.co_filename for code, _ in frames if not code.co_filename.startswith((jax_itself, "<frozen"))]
+    return bool(outside) and not outside[0].startswith(_library_directories())
 
 
 def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
@@ -128,11 +134,6 @@ def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
             line = next(itertools.islice(code.co_positions(), instruction // 2, None))[0]
             return file, line or code.co_firstlineno, code.co_name
     return "", 0, ""
-
-
-@functools.cache
-def _nn_files() -> frozenset[str]:
-    return frozenset(inspect.unwrap(f).__code__.co_filename for f in (jax.nn.gelu, jax.nn.logsumexp))
 
 
 @functools.cache

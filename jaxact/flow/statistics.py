@@ -14,6 +14,8 @@ import numpy as np
 from jax import Array, lax
 from jax import numpy as jnp
 
+from jaxact.flow.jaxprs import Combine
+from jaxact.flow.programs import Visit
 from jaxact.flow.sites import Site, catalog_row
 
 MOMENTS = ("count", "sum", "square", "zeros", "nonfinite")
@@ -62,22 +64,37 @@ def forward(site: Site, function: Callable[[Array], Array], x: Array, y: Array) 
     if site.kind == "pointwise":
         _, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
         low, high = turning_points(site.name)
-        fired, below, above = _folded([~(jnp.abs(slope) < FLAT), x < low, x > high], -2, 16)
+        if x.shape == slope.shape:
+            fired, below, above = _folded([~(jnp.abs(slope) < FLAT), x < low, x > high], -2, 16)
+        else:  # x is transposed on the way, or a parameter is larger than x
+            (fired,) = _folded([~(jnp.abs(slope) < FLAT)], -2, 16)
+            below, above = _folded([x < low, x > high], -2, 16)
         fired = jnp.sum(fired, axis=range(fired.ndim - 1))
         dtype = wide(x.dtype)
-        statistics["slope"] = jnp.stack([x.size - jnp.sum(fired), jnp.sum(below), jnp.sum(above)]).astype(dtype)
+        statistics["slope"] = jnp.stack([slope.size - jnp.sum(fired), jnp.sum(below), jnp.sum(above)]).astype(dtype)
         statistics["fired"] = fired.astype(dtype)
     return statistics
 
 
-def forward_zeros(site: Site) -> dict[str, Array]:
-    """The statistics of a site that is not run."""
+def forward_zeros(site: Site, loops: tuple[int, ...]) -> dict[str, Array]:
+    """The statistics of a site that is not run, within loops of some lengths."""
     dtype = wide(site.dtype)
-    statistics = {"x": jnp.zeros(len(MOMENTS), dtype), "y": jnp.zeros(len(MOMENTS), dtype)}
+    statistics = {"x": jnp.zeros((*loops, len(MOMENTS)), dtype), "y": jnp.zeros((*loops, len(MOMENTS)), dtype)}
     if site.kind == "pointwise":
-        statistics["slope"] = jnp.zeros(len(SLOPES), dtype)
-        statistics["fired"] = jnp.zeros(site.shape[-1:] or (1,), dtype)
+        statistics["slope"] = jnp.zeros((*loops, len(SLOPES)), dtype)
+        statistics["fired"] = jnp.zeros((*loops, *(site.shape[-1:] or (1,))), dtype)
     return statistics
+
+
+def _both(a: Any, b: Any) -> Any:
+    return jax.tree.map(jnp.add, a, b)
+
+
+def _across(statistics: Any, over: Callable[[Array], tuple[str, ...]]) -> Any:
+    return jax.tree.map(lambda s: lax.psum(s, over(s)) if over(s) else s, statistics)
+
+
+COMBINE = Combine(_both, _across)
 
 
 def slots(site: Site) -> dict[str, Array] | None:
@@ -101,18 +118,19 @@ def _tap_backward(_: None, cotangent: Array) -> tuple[Array, Array]:
 tap.defvjp(lambda x, slot: (x, None), _tap_backward)
 
 
-def visit(site: Site, function: Callable[[Array], Array], x: Array, slot: Any) -> tuple[Array, dict[str, Array]]:
+def visit(step: Visit, inputs: Sequence[Any], slot: Any) -> tuple[Array, dict[str, Array]]:
     """Run an activation, with a tap on each side of it if it has a slot.
 
     Returns:
       Its output and the statistics of the forward pass.
     """
+    function, x = step.of_x(inputs), inputs[step.argument]
     if slot is None:
         y = function(x)
     else:
         x = tap(x, slot["dx"])
         y = tap(function(x), slot["dy"])
-    return y, lax.stop_gradient(forward(site, function, lax.stop_gradient(x), lax.stop_gradient(y)))
+    return y, lax.stop_gradient(forward(step.site, function, lax.stop_gradient(x), lax.stop_gradient(y)))
 
 
 @functools.cache

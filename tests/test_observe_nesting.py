@@ -1,0 +1,192 @@
+"""`observe` in every nesting of JAX's transformations and control flow, generated; the oracle is the model written out.
+
+Each wrapper is given twice: as JAX has it, and in plain Python with a record of what goes through and a perturbation
+before and after each activation. All nests of two are run, and of those of three a sample.
+"""
+
+import functools
+import itertools
+import random
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import AxisType, Mesh, PartitionSpec
+
+from jaxact.flow import observe
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+X = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype(np.float32)
+W = (np.random.default_rng(1).normal(size=(3, 3)) / 2).astype(np.float32)
+AXES = ("a", "b", "c")
+
+
+def while_(f):
+    """JAX has no reverse mode through it, so that it is beside what is differentiated."""
+
+    def g(w, x):
+        w, start = lax.stop_gradient((w, x))
+        return x + lax.while_loop(lambda s: s[0] < 2, lambda s: (s[0] + 1, f(w, s[1])), (0, start))[1]
+
+    return g
+
+
+def custom_vjp(f):
+    """With an argument that is not differentiated, and called with a number of Python's."""
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def g(flag, w, x, scale):
+        return scale * f(w, x)
+
+    def forward(flag, w, x, scale):
+        return scale * f(w, x), w
+
+    g.defvjp(forward, lambda flag, w, t: (jnp.ones_like(w), 0.5 * t, jnp.zeros(())))
+    return lambda w, x: g("flag", w, x, 2.0)
+
+
+def custom_jvp(f):
+    @jax.custom_jvp
+    def g(w, x, scale):
+        return scale * f(w, x)
+
+    g.defjvp(lambda p, t: (g(*p), 0.5 * t[1]))
+    return lambda w, x: g(w, x, 2.0)
+
+
+def shard_map(f, depth):
+    mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES, axis_types=(AxisType.Auto,) * 3)
+    spec = PartitionSpec()
+    return jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec, axis_names={AXES[depth]})
+
+
+def scan(f):
+    return lambda w, x: lax.scan(lambda h, _: (f(w, h), None), x, length=2)[0]
+
+
+def switch(f):
+    return lambda w, x: lax.switch(1, [lambda w, x: f(w, 2.0 * x), f, lambda w, x: -x], w, x)
+
+
+TRANSFORMED = {
+    "jit": lambda f, _: jax.jit(f),
+    "scan": lambda f, _: scan(f),
+    "while": lambda f, _: while_(f),
+    "cond": lambda f, _: lambda w, x: lax.cond(jnp.sum(x) < 1e9, f, lambda w, x: 0.5 * x, w, x),
+    "switch": lambda f, _: switch(f),
+    "remat": lambda f, _: jax.checkpoint(f),
+    "vmap": lambda f, _: jax.vmap(f, in_axes=(None, 1), out_axes=1),
+    "shard_map": shard_map,
+    "custom_jvp": lambda f, _: custom_jvp(f),
+    "custom_vjp": lambda f, _: custom_vjp(f),
+}
+WRITTEN = {
+    "jit": lambda f: f,
+    "scan": lambda f: lambda x: f(f(x)),
+    "while": lambda f: lambda x: x + lax.stop_gradient(f(f(lax.stop_gradient(x)))),
+    "cond": lambda f: f,
+    "switch": lambda f: f,
+    "remat": lambda f: f,
+    "vmap": lambda f: lambda x: f(x),
+    "shard_map": lambda f: f,
+}
+CUSTOM = ("custom_jvp", "custom_vjp")
+
+
+def nested(names):
+    """A model: the activation in these wrappers, the first one outermost."""
+
+    def model(w, x):
+        f = lambda w, h: jax.nn.silu(h @ w)  # noqa: E731
+        for depth, name in reversed(list(enumerate(names))):
+            f = TRANSFORMED[name](f, depth)
+        with jax.named_scope("-".join(names)):
+            return jnp.sum(f(w, x) ** 2)
+
+    return model
+
+
+def written(names, w, x, perturbations):
+    """The same in plain Python. Returns the loss and, for each run of the activation, x and y."""
+    seen = []
+
+    def activation(h):
+        before = h @ w + (perturbations[len(seen)]["dx"] if perturbations else 0.0)
+        after = jax.nn.silu(before) + (perturbations[len(seen)]["dy"] if perturbations else 0.0)
+        seen.append({"x": before, "y": after})
+        return after
+
+    f = activation
+    for name in reversed(names):
+        f = WRITTEN[name](f)
+    return jnp.sum(f(x) ** 2), seen
+
+
+def all_of(nests):
+    return lambda w, x: sum(nested(names)(w, x) for names in nests)
+
+
+def runs(names):
+    """Whether JAX itself has this nest."""
+    try:
+        jax.eval_shape(jax.grad(nested(names)), W, X)
+    except Exception:
+        return False
+    return True
+
+
+def check(nests):
+    nests = [names for names in nests if runs(names)]
+    got, flow = jax.jit(observe(all_of(nests)))(W, X)
+    want = jax.jit(jax.value_and_grad(all_of(nests)))(W, X)
+    chex.assert_trees_all_equal(got, want)
+    by_nest = {}
+    for site, statistics in zip(flow.sites, flow.statistics, strict=True):
+        by_nest.setdefault(site.path.split("/")[0], []).append(statistics)
+    for names in nests:
+        statistics = by_nest.pop("-".join(names), None)
+        if set(names) & set(CUSTOM):
+            assert statistics is None
+            continue
+        _, seen = written(names, W, X, None)
+        zeros = [{"dx": jnp.zeros_like(s["x"]), "dy": jnp.zeros_like(s["y"])} for s in seen]
+        cotangents = jax.grad(lambda z, names=names: written(names, W, X, z)[0])(zeros)
+        for key in ("x", "y", "dx", "dy"):
+            arrays = np.asarray(
+                [(s if key in s else c)[key] for s, c in zip(seen, cotangents, strict=True)], np.float64
+            )
+            if key.startswith("d") and "while" in names:
+                assert not any(key in s for s in statistics)
+                continue
+            total = np.sum([np.asarray(s[key], np.float64).reshape(-1, s[key].shape[-1]).sum(0) for s in statistics], 0)
+            scale = 2.0**64 if key.startswith("d") else 1.0
+            assert total[0] == arrays.size, (names, key)
+            np.testing.assert_allclose(total[2] / scale, (arrays**2).sum(), rtol=1e-5, err_msg=f"{names} {key}")
+    assert not by_nest
+
+
+@pytest.mark.parametrize("outer", TRANSFORMED)
+def test_two_deep(outer):
+    check([(outer, inner) for inner in TRANSFORMED])
+
+
+@pytest.mark.parametrize("outer", TRANSFORMED)
+def test_three_deep(outer):
+    """Each inner pair is run under some of the outer ones: which, is chosen once, by a seed."""
+    pairs = list(itertools.product(TRANSFORMED, repeat=2))
+    random.Random(outer).shuffle(pairs)
+    check([(outer, *pair) for pair in pairs[:4]])
+
+
+@pytest.mark.skipif(not hasattr(jax.config, "jax_remat3"), reason="JAX has the new rematerialisation since 0.11")
+@pytest.mark.parametrize("inner", ["jit", "scan", "cond", "remat", "vmap"])
+def test_the_new_rematerialisation(inner):
+    jax.config.update("jax_remat3", True)
+    try:
+        check(list(dict.fromkeys([("remat", inner), (inner, "remat"), ("scan", "remat", inner)])))
+    finally:
+        jax.config.update("jax_remat3", False)

@@ -1,0 +1,193 @@
+"""Which equations are an activation: all of jax.nn and jaxact, common ones written by hand, and nothing else."""
+
+import functools
+import math
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax, nn
+
+import jaxact
+from jaxact import flow as jf
+from tests.cases import CASES
+
+X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+
+
+def sites(f, *arrays):
+    """The sites of a function, traced alone."""
+    arrays = arrays or (X,)
+    loss = lambda *a: jnp.sum(jnp.asarray(f(*a), jnp.float32))  # noqa: E731
+    return jax.eval_shape(jf.observe(loss), *arrays)[1].sites
+
+
+def names(f, *arrays):
+    return [site.name for site in sites(f, *arrays)]
+
+
+OF_JAX = {
+    **{
+        name: getattr(nn, name)
+        for name in (
+            "relu", "relu6", "softplus", "sparse_plus", "soft_sign", "silu", "mish", "log_sigmoid", "hard_tanh", "selu",
+            "hard_sigmoid", "hard_silu", "sparse_sigmoid", "sigmoid", "glu", "softmax", "log_softmax", "logsumexp",
+        )
+    },
+    "tanh": jnp.tanh,
+    "gelu approximate=True": nn.gelu,
+    "gelu approximate=False": functools.partial(nn.gelu, approximate=False),
+    "elu alpha=1.0": nn.elu,
+    "elu alpha=0.5": lambda x: nn.elu(x, 0.5),
+    "celu alpha=1.5": lambda x: nn.celu(x, 1.5),
+    "leaky_relu negative_slope=0.01": nn.leaky_relu,
+    "leaky_relu negative_slope=0.25": lambda x: nn.leaky_relu(x, 0.25),
+    "squareplus b=4.0": nn.squareplus,
+    "leaky_relu negative_slope=None": lambda x: nn.leaky_relu(x, jnp.arange(x.shape[-1]) / x.shape[-1]),
+}  # fmt: skip
+AROUND = {
+    "plain": lambda f: f,
+    "bfloat16": lambda f: lambda x: f(x.astype(jnp.bfloat16)),
+    "vmap": jax.vmap,
+    "vmap, axis 1 to 0": lambda f: jax.vmap(f, in_axes=1, out_axes=0),
+    "vmap, axis 0 to 1": lambda f: lambda x: jax.vmap(f, in_axes=0, out_axes=-1)(x),
+    "vmap twice": lambda f: lambda x: jax.vmap(jax.vmap(f, in_axes=1, out_axes=0), in_axes=1)(x.reshape(2, 2, 6)),
+    "jit and checkpoint": lambda f: jax.jit(jax.checkpoint(f)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_every_function_of_jax(around):
+    for wanted, f in OF_JAX.items():
+        (site,) = sites(AROUND[around](f))
+        name, _, value = wanted.partition(" ")
+        assert site.name == name
+        shown = " ".join(f"{key}={value}" for key, value in site.parameters)
+        if around != "bfloat16":  # 0.01 is another number there
+            assert shown == value, wanted
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_function_of_jaxact(case):
+    if case.row.name == "identity":
+        return
+    key = {"key": jax.random.key(0)} if "key" in case.row.parameters else {}
+    assert names(lambda x: case(x, **key)) == [case.row.name]
+
+
+BY_HAND = {
+    "relu": [
+        lambda x: jnp.maximum(x, 0),
+        lambda x: jnp.maximum(0.0, x),
+        lambda x: jnp.where(x > 0, x, 0),
+        lambda x: jnp.where(x > 0, x, 0.0),
+        lambda x: x * (x > 0),
+        lambda x: jnp.clip(x, 0),
+        lambda x: lax.max(x, 0.0),
+    ],
+    "leaky_relu": [
+        lambda x: jnp.where(x > 0, x, 0.1 * x),
+        lambda x: jnp.where(x >= 0, x, x * 0.1),
+        lambda x: jnp.where(x < 0, 0.1 * x, x),
+        lambda x: jnp.where(x > 0, x, jnp.arange(6.0) * x),
+    ],
+    "silu": [
+        lambda x: x * nn.sigmoid(x),
+        lambda x: nn.sigmoid(1.3 * x) * x,
+        lambda x: x * nn.sigmoid(x * 1.3),
+        lambda x: x / (1 + jnp.exp(-x)),
+    ],
+    "quick_gelu": [lambda x: x * nn.sigmoid(1.702 * x)],
+    "mish": [lambda x: x * jnp.tanh(nn.softplus(x)), lambda x: x * jnp.tanh(jnp.log1p(jnp.exp(x)))],
+    "gelu": [
+        lambda x: 0.5 * x * (1 + jnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+        lambda x: 0.5 * x * (1.0 + jnp.tanh(jnp.sqrt(2 / jnp.pi) * (x + 0.044715 * jnp.power(x, 3)))),
+        lambda x: 0.5 * x * (1 + lax.erf(x / jnp.sqrt(2.0))),
+        lambda x: x * 0.5 * (1.0 + lax.erf(x / math.sqrt(2))),
+    ],
+    "sigmoid": [lambda x: 1 / (1 + jnp.exp(-x))],
+    "softplus": [lambda x: jnp.log(1 + jnp.exp(x)), lambda x: jnp.logaddexp(x, 0.0), lambda x: jnp.log1p(jnp.exp(x))],
+    "softmax": [
+        lambda x: jnp.exp(x) / jnp.sum(jnp.exp(x), -1, keepdims=True),
+        lambda x: jnp.exp(x - x.max(0)) / jnp.exp(x - x.max(0)).sum(0),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_common_ones_written_by_hand(name):
+    for number, f in enumerate(BY_HAND[name]):
+        assert names(f) == [name], number
+        assert names(jax.vmap(f) if name != "softmax" else f) == [name], number
+
+
+NOT_ONE = {
+    "maximum with 1": lambda x: jnp.maximum(x, 1.0),
+    "where of two arrays": lambda x: jnp.where(x > 0, x, x * x),
+    "a variance clipped by a library": lambda x: linen.LayerNorm(use_fast_variance=True).apply(
+        {"params": {"scale": jnp.ones(6), "bias": jnp.zeros(6)}}, x
+    ),
+    "jax.nn.standardize": nn.standardize,
+    "gradient": jax.grad(lambda x: jnp.sum(nn.silu(jnp.tanh(nn.relu(x))))),
+    "gradient of jaxact's": jax.grad(lambda x: jnp.sum(jaxact.silu(jaxact.softmax(x)))),
+    "gradient of a jitted function": jax.grad(lambda x: jnp.sum(jax.jit(lambda x: nn.softmax(nn.gelu(x)))(x) ** 2)),
+    "gradient under checkpoint": jax.grad(lambda x: jnp.sum(jax.checkpoint(nn.gelu)(x))),
+    "Hessian": lambda x: jax.vmap(jax.hessian(lambda x: jnp.sum(jnp.tanh(x) ** 2)))(x),
+    "forward mode": lambda x: jax.jvp(nn.gelu, (x,), (x,))[1],
+    "linearised": lambda x: jax.linearize(lambda x: jnp.sin(jnp.tanh(x)), x)[1](x),
+}
+
+
+@pytest.mark.parametrize("which", NOT_ONE)
+def test_what_is_none(which):
+    assert names(NOT_ONE[which]) == []
+
+
+def test_derivative_code_is_said_to_be_unseen():
+    def loss(w):
+        return jnp.sum(jax.grad(lambda x: jnp.sum(nn.silu(x @ w)))(X) ** 2) + jnp.sum(nn.relu(X @ w))
+
+    _, flow = jf.observe(loss)(jnp.eye(6))
+    assert [site.name for site in flow.sites] == ["relu"]
+    assert {unseen.what for unseen in flow.unseen} == {"derivative code"}
+    assert "not looked into" in str(flow)
+
+
+def test_a_value_inside_that_is_used_elsewhere():
+    """sigmoid(x) is needed by itself too, so that there is a sigmoid, and no silu."""
+
+    def f(x):
+        gate = nn.sigmoid(x)
+        return x * gate + gate
+
+    assert names(f) == ["sigmoid"]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention(causal):
+    attend = lambda q: nn.dot_product_attention(q, q, q, is_causal=causal)  # noqa: E731
+    assert names(attend, np.ones((2, 5, 2, 4), np.float32)) == ["softmax"]
+
+
+def test_the_axis_of_a_row():
+    assert sites(lambda x: nn.softmax(x, axis=0))[0].rows == (0,)
+    assert sites(jax.vmap(nn.softmax, in_axes=1, out_axes=0))[0].rows == (0,)
+    assert sites(lambda x: nn.logsumexp(x, axis=(0, 1)))[0].rows == (0, 1)
+    assert sites(lambda x: nn.softmax(x, where=x > 0))[0].parameters == (("where", None),)
+
+
+def test_a_function_of_ones_own():
+    act = jf.site(lambda x: x * jnp.exp(-jnp.square(x)), "bump")
+    (_, flow) = jax.jit(jf.observe(lambda w: jnp.sum(act(X @ w))))(jnp.eye(6))
+    (record,) = flow.to_records()
+    assert (record["name"], record["units"], record["dead"]) == ("bump", 6, 0)
+    slope = np.exp(-(X.astype(np.float64) ** 2)) * (1 - 2 * X.astype(np.float64) ** 2)
+    assert record["flat"] == np.mean(np.abs(slope) < 1e-3)
+    np.testing.assert_array_equal(act(X), X * jnp.exp(-jnp.square(X)))
+    assert names(jax.vmap(jax.checkpoint(act))) == ["bump"]
+    with pytest.raises(ValueError, match="expected a name for a function that has none"):
+        jf.site(lambda x: x)
+    with pytest.raises(TypeError, match="expected a function, got int"):
+        jf.site(3)
