@@ -182,7 +182,7 @@ def test_three_deep(outer):
     check([(outer, *pair) for pair in pairs[:4]])
 
 
-@pytest.mark.skipif(not hasattr(jax.config, "jax_remat3"), reason="JAX has the new rematerialisation since 0.11")
+@pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="JAX has the new rematerialisation since 0.11")
 @pytest.mark.parametrize("inner", ["jit", "scan", "cond", "remat", "vmap"])
 def test_the_new_rematerialisation(inner):
     jax.config.update("jax_remat3", True)

@@ -12,7 +12,7 @@ from jax import lax, nn
 
 import jaxact
 from jaxact import flow as jf
-from tests.cases import CASES
+from jaxact.verify.cases import CASES
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 
