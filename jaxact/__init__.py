@@ -17,6 +17,8 @@ from jaxact.core.catalog import get as get
 from jaxact.core.catalog import info as info
 from jaxact.core.catalog import names as names
 from jaxact.functions import *
+from jaxact.huggingface import Unit as Unit
+from jaxact.huggingface import from_config as from_config
 
 __version__ = "0.1.0"
 
