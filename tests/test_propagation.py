@@ -15,6 +15,7 @@ from scipy import integrate, stats
 import jaxact
 from jaxact import propagation
 from jaxact.propagation import critical, gain, moments, signal
+from jaxact.propagation.gaussian import Integrand
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -125,8 +126,9 @@ def test_correlation_maps_have_their_closed_forms(c, sigma):
     k = [1.69 * 2 / math.pi * math.asin(a * r) + 0.04 for r in (1, c)]
     assert theory.variances[1] == pytest.approx(k[0], rel=1e-10)
     assert theory.correlations[1] == pytest.approx(k[1] / k[0], abs=1e-10)
-    theory = signal(jnp.sin, 1.0, 0.0, 1, q=q, c=c)
-    assert theory.correlations[1] == pytest.approx(math.sinh(q * c) / math.sinh(q), abs=1e-10)
+    # The map alone: `signal` would look for the fixed points of a function with waves.
+    covariance = Integrand("test", jnp.sin).covariance(sigma, c)
+    assert covariance == pytest.approx(math.exp(-q) * math.sinh(q * c), abs=1e-10)
 
 
 def test_signal_of_a_critical_relu():
@@ -213,6 +215,14 @@ def test_mish_agrees_with_scipy():
         lambda z: (z * math.tanh(math.log1p(math.exp(z)))) ** 2 * stats.norm.pdf(z), -12, 12, epsabs=1e-13
     )[0]
     assert moments(jaxact.mish).second_moment == pytest.approx(expected, rel=1e-10)
+
+
+def test_kinks_that_halving_does_not_pass_are_found_all():
+    # Two in one panel, of f and of f', and |x - 1/3|, whose square and the square of whose slope have none.
+    def f(x):
+        return jnp.where(x > 0.2718, x, -0.1) + jnp.maximum(x - 0.6931, 0) + jnp.abs(x - 1 / 3)
+
+    np.testing.assert_allclose(Integrand("test", f).kinks, [0.2718, 1 / 3, 0.6931], atol=1e-9)
 
 
 @pytest.mark.parametrize("f", [jaxact.relu, jaxact.gelu, jaxact.tanh, jaxact.hard_swish])

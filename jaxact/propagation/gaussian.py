@@ -1,8 +1,9 @@
 """Expectations of an activation under a Gaussian, to 1e-10: what every formula of signal propagation is made of.
 
-JAX evaluates the function and its derivatives, in float64 on the CPU whatever `jax_enable_x64` says; NumPy integrates.
-Gauss-Hermite is not enough for "any activation": for hard_swish it is off by 1e-5 with 128 nodes. Panels that end where
-the function has a kink, with Gauss-Legendre nodes in each, converge geometrically.
+JAX evaluates the function and its derivatives, in float64 on the CPU whatever `jax_enable_x64` says;
+`scipy.integrate.cubature` integrates. It halves intervals until each is resolved, and so finds kinks and jumps by
+itself; where they are known, it starts from them. Gauss-Hermite is not enough for "any activation": for hard_swish
+it is off by 1e-5 with 128 nodes.
 """
 
 import contextlib
@@ -10,25 +11,29 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import integrate
 
 from jaxact.core import catalog
 
-Function = Callable[[jax.Array], jax.Array]
+Function = Callable[..., jax.Array]
 
-_NODES = 16
-_INNER_NODES = 10
-# A weight exp(-z^2 / 2) of 1e-87 at the ends: far enough to tell a second moment that is infinite from one that is not.
-_PANELS = np.array([-20.0, -12.0, -8.0, -5.5, -3.5, -2.0, -1.0, 0.0, 1.0, 2.0, 3.5, 5.5, 8.0, 12.0, 20.0])
+# A weight exp(-z^2 / 2) of 1e-87 at the ends: far enough to tell a second moment that is infinite from one that is not,
+# which shows beyond _TAIL.
+_TAIL = 15.0
+_PANELS = np.array([-20.0, -_TAIL, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, _TAIL, 20.0])
 # The same for the double integral, whose tails need no verdict.
 _INNER_PANELS = np.array([-12.0, -7.5, -4.5, -2.0, 0.0, 2.0, 4.5, 7.5, 12.0])
-# Where the function itself is cut before it is looked at; activations have their kinks and bends at the small integers.
-_SUPPORT = np.array([-32.0, -16.0, -8.0, -6.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 6.0, 8.0, 16.0, 32.0])
-_NARROWEST = 1e-13
-_MOST_PANELS = 4096
+_NODES, _INNER_NODES = 16, 10
+# Where the function itself is looked at more closely: activations have their kinks and bends at the small integers.
+_BENDS = np.array([-6.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 6.0])
+_RELATIVE_ERROR = 1e-12
+_MOST_KINKED = 8
+_FEW_HALVINGS, _MOST_HALVINGS = 8, 64
 
 
 class InfiniteMomentError(ValueError):
@@ -36,17 +41,17 @@ class InfiniteMomentError(ValueError):
 
 
 class Integrand:
-    """A function of one real number, cut into panels on each of which it is smooth.
+    """A function of one real number that is to be integrated.
 
     Args:
       who: the public function that asks, for error messages.
       f: any elementwise function of one array.
-      kinks: where f or f' jumps. By default they come from the catalog, and others are found by bisection to 1e-13;
-        give them where f jumps so little, or so often, that it does not find them.
+      kinks: where f or f' jumps. By default they come from the catalog, and others are found by halving; give them
+        where f jumps so little, or so often, that they are not found.
 
     Raises:
       TypeError: f is not callable, needs a parameter, or does not return real floating-point numbers.
-      ValueError: f is not elementwise, not finite, or not piecewise smooth on [-32, 32].
+      ValueError: f is not elementwise, or not finite where it is looked at first.
     """
 
     def __init__(self, who: str, f: Function, kinks: Sequence[float] | None = None):
@@ -54,18 +59,15 @@ class Integrand:
         self.name = name_of(f)
         self._function = _traceable(self._checked(f))
         self.eps = self._check_output()
-        seeds = _catalogued_kinks(f) if kinks is None else self._checked_kinks(kinks)
-        self._typical = np.sqrt(np.mean(np.square(self.values(np.linspace(-3, 3, 61), 1)), axis=1))
-        self.edges, found = self._cut(np.union1d(_SUPPORT, seeds))
-        if found.size:
-            self.edges, _ = self._cut(np.concatenate([_SUPPORT, seeds, found]))
+        self._bends = np.union1d(_BENDS, _catalogued_kinks(f) if kinks is None else self._checked_kinks(kinks))
+        self._check_finite(self._bends, self._bends, self.values(self._bends))
 
     def values(self, x: np.ndarray, order: int = 0) -> np.ndarray:
         """Evaluate f and its derivatives up to `order`: an array of shape (order + 1, *x.shape)."""
         flat = x.reshape(-1)
-        # Padded to a power of 2, so that a new number of panels compiles nothing.
-        padded = np.pad(flat, (0, max(4096, 1 << (flat.size - 1).bit_length()) - flat.size), mode="edge")
-        with _float64():
+        # Padded to a power of 2, so that few programs are compiled.
+        padded = np.pad(flat, (0, max(32, 1 << (flat.size - 1).bit_length()) - flat.size), mode="edge")
+        with float64():
             rows = [np.asarray(row, np.float64) for row in _evaluate(self._function, order, padded)]
         return np.stack([row[: flat.size].reshape(x.shape) for row in rows])
 
@@ -76,40 +78,84 @@ class Integrand:
 
         Raises:
           InfiniteMomentError: an integrand does not decay.
-          ValueError: f is not finite, or n and 2n nodes a panel disagree.
+          ValueError: f is not finite, or the integral does not converge.
         """
-        with np.errstate(all="ignore"):
-            own = (self.edges - mean) / sigma
-            edges = np.union1d(_PANELS, own[np.abs(own) < _PANELS[-1]])
-            (z_n, w_n), (z_2n, w_2n) = (_rule(edges, n) for n in (_NODES, 2 * _NODES))
-            z = np.concatenate([z_n, z_2n])
+        return self._integrate(terms, mean, sigma, order)[0]
+
+    def _integrate(
+        self, terms: Callable[..., Sequence[np.ndarray]], mean: float, sigma: float, order: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The integrals of `expect`, and the ends of the panels of z on each of which f is resolved."""
+
+        def integrand(z: np.ndarray) -> np.ndarray:
             x = mean + sigma * z
             values = self.values(x, order)
             self._check_finite(x, z, values)
-            # The root of the weight first: f^2 alone may overflow where f^2 exp(-z^2 / 2) does not.
-            rows = np.stack(terms(z, *values)) * np.concatenate([w_n, w_2n]) * _density(z)
-        coarse, fine = rows[:, : z_n.size], rows[:, z_n.size :]
-        size = np.abs(fine).sum(axis=1)
-        tail = np.abs(fine[:, np.abs(z_2n) > 15]).sum(axis=1)
-        if not np.isfinite(size).all() or (tail > 1e-13 * size).any():
+            return np.stack(terms(z, *values), axis=-1) * density(z)[:, None]
+
+        with np.errstate(all="ignore"):
+            # Each integral to the same share of its integrand's size, also one that is 0, the mean of an odd function.
+            size = _nonzero(np.abs(integrand(np.linspace(-3, 3, 61))).max(axis=0))
+            tolerance = max(_RELATIVE_ERROR, 64 * self.eps)
+            for halvings in (_FEW_HALVINGS, _MOST_HALVINGS):
+                bends = (self._bends - mean) / sigma
+                panels = np.union1d(_PANELS, bends[np.abs(bends) < _PANELS[-1]])
+                integral = piecewise(lambda z: integrand(z[:, 0]) / size, [panels], tolerance, halvings)
+                self._check_decay(panels, integral.parts)
+                if integral.converged:
+                    break
+                # Kinks leave a few panels unresolved, waves most of them.
+                if integral.unresolved.sum() <= _MOST_KINKED:
+                    self._search(mean + sigma * panels, integral.unresolved)
+        if not integral.converged:
+            raise ValueError(
+                f"jaxact.{self.who}: expected a piecewise smooth function, but the integral of {self.name} does not "
+                f"converge in {_MOST_HALVINGS} halvings; if it or its slope jumps at many points, give them as "
+                "kinks=[...], unless the moment is infinite"
+            )
+        return integral.parts.sum(axis=0) * size, integral.cut(panels)
+
+    def _check_decay(self, panels: np.ndarray, parts: np.ndarray) -> None:
+        tail = np.abs(parts[(panels[:-1] >= _TAIL) | (panels[1:] <= -_TAIL)]).sum(axis=0)
+        if not np.isfinite(parts).all() or (tail > 1e-13 * np.abs(parts).sum(axis=0)).any():
             raise InfiniteMomentError(
                 f"jaxact.{self.who}: expected a function with a finite second moment, "
                 f"got {self.name}, which grows too fast; bound it, for example with jax.numpy.clip"
             )
-        error = np.abs(fine.sum(axis=1) - coarse.sum(axis=1))
-        if (error > max(1e-10, 64 * self.eps) * size).any():
-            raise ValueError(
-                f"jaxact.{self.who}: the quadrature of {self.name} does not converge ({_NODES} and {2 * _NODES} nodes "
-                f"a panel differ by {error.max():.1e}); give the points where it or its slope jumps as kinks=[...], "
-                "unless the moment is infinite"
+
+    def _search(self, panels: np.ndarray, unresolved: np.ndarray) -> None:
+        """Find kinks and jumps that nobody gave: where halving a panel leads to narrow intervals."""
+        found = [self._bends]
+        for a, b in zip(panels[:-1][unresolved], panels[1:][unresolved], strict=True):
+            size = _nonzero(np.abs(self.values(np.linspace(a, b, 32), 1)).max(axis=1))
+            integral = piecewise(
+                lambda x, size=size: self.values(x[:, 0], 1).T / size,
+                [np.array([a, b])],
+                max(_RELATIVE_ERROR, 64 * self.eps) * (b - a),
+                4 * _MOST_HALVINGS,  # a jump takes 45
             )
-        return fine.sum(axis=1)
+            edges = integral.cut(np.array([a, b]))
+            narrow = np.diff(edges) < 1e-10 * max(1.0, abs(a), abs(b))
+            # The two ends of each run of narrow intervals.
+            found += [
+                edges[:-1][narrow & ~np.append(False, narrow[:-1])],
+                edges[1:][narrow & ~np.append(narrow[1:], False)],
+            ]
+        self._bends = np.unique(np.concatenate(found))
+
+    @functools.cached_property
+    def _typical(self) -> np.ndarray:
+        """Root mean squares of f and f'."""
+        return _nonzero(np.sqrt(np.mean(np.square(self.values(np.linspace(-3, 3, 61), 1)), axis=1)))
 
     def covariance(self, sigma: float, c: float, order: int = 0) -> float:
         """E g(sigma u) g(sigma v) for standard normal u, v with correlation c; g is f's derivative of that order.
 
         Given p, where u = sqrt(|c|) p + sqrt(1 - |c|) m and v likewise, u and v are independent, so that it is the
         integral of h(p) h(+-p) with h(p) = E[g(sigma u) | p]: a square of a smoothed function, with no cancellation.
+
+        The panels are our own here: the kinks of g lie at another place for each p, so that no halving of SciPy's
+        serves all, and it takes many.
 
         Raises:
           ValueError: 8 and 16 nodes a panel disagree.
@@ -123,24 +169,26 @@ class Integrand:
                     order=order,
                 )[0]
             )
-        size = self.expect(lambda z, *g: [np.square(g[order])], sigma=sigma, order=order)[0]
+        (_, size), edges = self._integrate(lambda z, *g: [g[order], np.square(g[order])], 0.0, sigma, order)
         r, s = math.sqrt(abs(c)), math.sqrt(1 - abs(c))
         if r * sigma < 1e-150:
             return float(self.expect(lambda z, *g: [g[order]], sigma=sigma, order=order)[0]) ** 2
-        own, kinks = self.edges / (r * sigma), self.kinks / (r * sigma)
+        own, kinks = edges / r, self.kinks / (r * sigma)
         # h is f smoothed over s / r: no panel need be narrower, but within a few s / r of a kink it bends.
         own = own[np.unique(np.round(own * r / s, 0), return_index=True)[1]]
         near = kinks[:, None] + s / r * np.array([-8.0, -4.0, -1.5, 0.0, 1.5, 4.0, 8.0])
-        edges = np.unique(np.concatenate([_INNER_PANELS, *(e[np.abs(e) < 12] for e in (own, near.reshape(-1)))]))
+        panels = np.unique(np.concatenate([_INNER_PANELS, *(e[np.abs(e) < 12] for e in (own, near.reshape(-1)))]))
         if c < 0:
-            edges = np.union1d(edges, -edges)
-        (p_n, w_n), (p_2n, w_2n) = (_rule(edges, n) for n in (_NODES // 2, _NODES))
+            panels = np.union1d(panels, -panels)
+        (p_n, w_n), (p_2n, w_2n) = (_rule(panels, n) for n in (_NODES // 2, _NODES))
         p = np.concatenate([p_n, p_2n])
         # In pieces, each of which sees only the edges near it: all at once, many edges would fill the memory.
-        h = np.concatenate([self._smoothed(part, r, s, sigma, order) for part in np.array_split(p, -(-p.size // 512))])
+        h = np.concatenate(
+            [self._smoothed(part, r, s, sigma, order, edges) for part in np.array_split(p, -(-p.size // 512))]
+        )
         # The nodes are symmetric for c < 0, so that h(-p) is h in reverse.
         other = h if c >= 0 else np.concatenate([h[: p_n.size][::-1], h[p_n.size :][::-1]])
-        rows = h * other * np.concatenate([w_n, w_2n]) * _density(p)
+        rows = h * other * np.concatenate([w_n, w_2n]) * density(p)
         coarse, fine = rows[: p_n.size], rows[p_n.size :]
         if not abs(fine.sum() - coarse.sum()) <= max(1e-8, 64 * self.eps) * size:
             raise ValueError(
@@ -149,21 +197,34 @@ class Integrand:
             )
         return float(fine.sum())
 
-    def _smoothed(self, p: np.ndarray, r: float, s: float, sigma: float, order: int) -> np.ndarray:
-        """E g(sigma (r p + s m)) over m ~ N(0, 1), for each p."""
-        own = np.clip((self.edges[None, :] / sigma - r * p[:, None]) / s, _INNER_PANELS[0], _INNER_PANELS[-1])
+    def _smoothed(self, p: np.ndarray, r: float, s: float, sigma: float, order: int, edges: np.ndarray) -> np.ndarray:
+        """E g(sigma (r p + s m)) over m ~ N(0, 1), for each p; g(sigma z) is resolved between `edges` of z."""
+        own = np.clip((edges - r * p[:, None]) / s, _INNER_PANELS[0], _INNER_PANELS[-1])
         # An edge that was clipped on every row makes an empty panel on every row.
         own = own[:, (np.abs(own) < _INNER_PANELS[-1]).any(axis=0)]
-        edges = np.sort(
+        panels = np.sort(
             np.concatenate([np.broadcast_to(_INNER_PANELS, (p.size, _INNER_PANELS.size)), own], axis=1), axis=1
         )
-        m, w = _rule(edges, _INNER_NODES)
+        m, w = _rule(panels, _INNER_NODES)
         x = sigma * (r * p[:, None] + s * m)
         g = self.values(x, order)[order]
-        return (g * w * _density(m)).sum(axis=1)
+        return (g * w * density(m)).sum(axis=1)
 
     def _mirrored(self, sigma: float, z: np.ndarray, order: int) -> np.ndarray:
         return self.values(-sigma * z, order)[order]
+
+    @functools.cached_property
+    def kinks(self) -> np.ndarray:
+        """Where f or f' jumps."""
+        _, edges = self._integrate(lambda z, f, df: [f, df], 0.0, 1.0, 1)
+        edges = np.union1d(self._bends, edges)
+        # The two ends of a narrow interval are one kink.
+        starts = np.diff(edges, prepend=-np.inf) > 1e-9
+        left, right = edges[starts], edges[np.append(starts[1:], True)]
+        h = 1e-9 * np.maximum(1, np.abs(left))
+        before, after = self.values(left - h, 1), self.values(right + h, 1)
+        jumps = np.abs(after - before) > 1e-5 * np.maximum(np.abs(before), self._typical[:, None])
+        return ((left + right) / 2)[jumps.any(axis=0)]
 
     def _checked(self, f: Function) -> Function:
         if not callable(f):
@@ -186,7 +247,7 @@ class Integrand:
 
     def _check_output(self) -> float:
         """Check shape, type and elementwiseness; return the eps of f's results."""
-        with _float64():
+        with float64():
             out = jax.eval_shape(self._function, jax.ShapeDtypeStruct((6,), jnp.float64))
         if getattr(out, "shape", None) != (6,):
             raise ValueError(
@@ -231,52 +292,50 @@ class Integrand:
             f"{values[order, i]} at x = {x[i]:.6g}; extend it there, for example with jax.numpy.where"
         )
 
-    def _cut(self, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Split panels until f and f' are polynomials of degree 13 on each, to 1e-12.
 
-        Returns:
-          All edges, and the places that no splitting resolves: f or f' jumps there.
-        """
-        edges = np.unique(edges)
-        start, stop = edges[:-1], edges[1:]
-        self._check_finite(edges, edges, self.values(edges))
-        points, misses = _resolution()
-        done, narrow = [edges], []
-        # Irregular cuts: a kink at a simple fraction must not hide on an edge, where both sides look smooth.
-        cuts = np.array([0.0, 0.1237, 0.2519, 0.3741, 0.4973, 0.6229, 0.7483, 0.8761, 1.0])
-        while start.size:
-            x = ((start + stop) / 2)[:, None] + ((stop - start) / 2)[:, None] * points
-            values = self.values(x, 1)
-            self._check_finite(x.reshape(-1), x.reshape(-1), values.reshape(2, -1))
-            tail = np.abs(values @ misses).max(axis=-1)
-            size = np.maximum(np.abs(values).max(axis=-1), self._typical[:, None])
-            rough = (tail > 4096 * self.eps * size).any(axis=0)
-            start, stop = start[rough], stop[rough]
-            small = stop - start < _NARROWEST * np.maximum(1, np.abs(start))
-            narrow.extend((start[small] + stop[small]) / 2)
-            done.extend([start[small], stop[small]])
-            pieces = start[~small, None] + (stop - start)[~small, None] * cuts
-            if pieces.size > _MOST_PANELS:
-                raise ValueError(
-                    f"jaxact.{self.who}: expected a piecewise smooth function, but {self.name} is not resolved by "
-                    f"{_MOST_PANELS} panels on [-32, 32]; if it jumps at many points, give them as kinks=[...]"
-                )
-            done.append(pieces.reshape(-1))
-            start, stop = pieces[:, :-1].reshape(-1), pieces[:, 1:].reshape(-1)
-        # Two panels may meet at one kink.
-        found = np.sort(narrow)
-        return np.unique(np.concatenate(done)), found[np.diff(found, prepend=-np.inf) > 1e-11]
+class Integral(NamedTuple):
+    """What `piecewise` returns."""
 
-    @functools.cached_property
-    def kinks(self) -> np.ndarray:
-        """Where f or f' jumps."""
-        h = 1e-9 * np.maximum(1, np.abs(self.edges))
-        left, right = self.values(self.edges - h, 1), self.values(self.edges + h, 1)
-        return self.edges[(np.abs(right - left) > 1e-5 * np.maximum(np.abs(left), self._typical[:, None])).any(axis=0)]
+    parts: np.ndarray
+    """The integral over each box: shape (boxes, ...)."""
+    converged: bool
+    halved: np.ndarray
+    """Where the unit interval was halved, its ends included."""
+    unresolved: np.ndarray
+    """Which boxes are not integrated to the tolerance yet: shape (boxes,)."""
+
+    def cut(self, panels: np.ndarray) -> np.ndarray:
+        """The same halving of every panel of an axis."""
+        return np.union1d(panels, (panels[:-1, None] + np.diff(panels)[:, None] * self.halved).reshape(-1))
+
+
+def piecewise(
+    f: Callable[[np.ndarray], np.ndarray], cuts: Sequence[np.ndarray], tolerance: float, halvings: int
+) -> Integral:
+    """Integrate f, of points (n, axes), over each box between `cuts` of the axes: |error| <= tolerance (1 + |part|).
+
+    SciPy integrates over the unit cube a function that has a value for each box, so that f is called a few times, with
+    many points. (Given inner points itself, SciPy 1.15 to 1.18's cubature does not always halve the worst interval.)
+    """
+    start = np.stack([x.reshape(-1) for x in np.meshgrid(*(c[:-1] for c in cuts), indexing="ij")], axis=-1)
+    width = np.stack([x.reshape(-1) for x in np.meshgrid(*map(np.diff, cuts), indexing="ij")], axis=-1)
+    volume = width.prod(axis=-1)
+
+    def boxes(u: np.ndarray) -> np.ndarray:
+        values = f((start + width * u[:, None, :]).reshape(-1, len(cuts)))
+        values = values.reshape(u.shape[0], volume.size, *values.shape[1:])
+        return values * volume.reshape(-1, *[1] * (values.ndim - 2))
+
+    zeros, ones = np.zeros(len(cuts)), np.ones(len(cuts))
+    limits: dict[str, Any] = {"rtol": tolerance, "atol": tolerance, "max_subdivisions": halvings}
+    result = integrate.cubature(boxes, zeros, ones, **limits)
+    halved = np.unique([end[0] for region in result.regions for end in (region.a, region.b)])
+    far = result.error > tolerance * (1 + np.abs(result.estimate))
+    return Integral(result.estimate, result.status == "converged", halved, far.reshape(volume.size, -1).any(axis=1))
 
 
 @contextlib.contextmanager
-def _float64() -> Iterator[None]:
+def float64() -> Iterator[None]:
     """Run JAX now, in float64 and on the CPU, also while the caller is being traced."""
     cpu = jax.local_devices(backend="cpu")[0]
     with jax.ensure_compile_time_eval(), jax.enable_x64(True), jax.default_device(cpu):
@@ -318,21 +377,6 @@ def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(n)
 
 
-@functools.cache
-def _resolution() -> tuple[np.ndarray, np.ndarray]:
-    """Points in [-1, 1], and the matrix from values there to four numbers that are 0 for a polynomial of degree 13.
-
-    The last two Legendre coefficients, and by how much the interpolant misses the ends: a kink in the half percent
-    between the last node and the end shows nowhere else.
-    """
-    x, w = _legendre(_NODES)
-    ends = np.array([-1.0, 1.0]) * (1 - 1e-10)
-    to_coefficients = np.polynomial.legendre.legvander(x, _NODES - 1) * w[:, None] * (np.arange(_NODES) + 0.5)
-    at_ends = to_coefficients @ np.polynomial.legendre.legvander(ends, _NODES - 1).T
-    matrix = np.block([[to_coefficients[:, -2:], at_ends / 8], [np.zeros((2, 2)), -np.eye(2) / 8]])
-    return np.concatenate([x, ends]), matrix
-
-
 def _rule(edges: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights, both (..., (k - 1) n), of the composite rule on the panels between edges (..., k)."""
     x, w = _legendre(n)
@@ -341,5 +385,10 @@ def _rule(edges: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes.reshape(*edges.shape[:-1], -1), (half * w).reshape(*edges.shape[:-1], -1)
 
 
-def _density(z: np.ndarray) -> np.ndarray:
+def _nonzero(size: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(size) & (size > 0), size, 1.0)
+
+
+def density(z: np.ndarray) -> np.ndarray:
+    """The standard normal density."""
     return np.exp(-0.5 * np.square(z)) / math.sqrt(2 * math.pi)

@@ -5,6 +5,7 @@ standard normal. Sources: Poole et al. 2016 (arXiv 1606.05340), Schoenholz et al
 (1502.01852).
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -89,7 +90,7 @@ def moments(f: Function, sigma: float = 1.0, *, kinks: Sequence[float] | None = 
     Args:
       f: any elementwise function of one array; bind its parameters with functools.partial.
       sigma: standard deviation of the argument, > 0.
-      kinks: where f or f' jumps, for a function whose kinks bisection does not find.
+      kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Returns:
       mean, second_moment, variance, slope_second_moment.
@@ -112,7 +113,7 @@ def gain(f: Function, kind: Kind = "second_moment", *, kinks: Sequence[float] | 
       kind: "second_moment", (E f(z)^2)^-1/2, keeps the forward signal (He et al. 2015: sqrt(2) for ReLU); "variance",
         (Var f(z))^-1/2, does so for weights whose mean is taken out (NFNets, arXiv 2101.08692); "backward",
         (E f'(z)^2)^-1/2, keeps the gradient. z is N(0, 1).
-      kinks: where f or f' jumps, for a function whose kinks bisection does not find.
+      kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
       TypeError: as `moments`.
@@ -147,7 +148,7 @@ def critical(f: Function, q: float = 1.0, *, kinks: Sequence[float] | None = Non
     Args:
       f: any elementwise function of one array.
       q: the variance of the pre-activations, > 0.
-      kinks: where f or f' jumps, for a function whose kinks bisection does not find.
+      kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
       ValueError: no sigma_b reaches chi_1 = 1 at this q; the message says which q do. Else as `moments`.
@@ -200,7 +201,7 @@ def signal(
       depth: how many layers, >= 1.
       q: variance of the first pre-activations, > 0.
       c: correlation of two inputs' first pre-activations, in [-1, 1].
-      kinks: where f or f' jumps, for a function whose kinks bisection does not find.
+      kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
       ValueError: an argument is out of its range. Else as `moments`.
@@ -265,7 +266,13 @@ class _Layers:
             return Moments(math.nan, math.inf, math.nan, math.nan)
 
     def variance(self, q: float) -> float:
-        return self.sigma_w**2 * self.moments(q).second_moment + self.sigma_b**2
+        if not 0 < q < math.inf:
+            return math.inf if q else self.sigma_b**2
+        try:
+            second = float(self.g.expect(lambda z, f: [np.square(f)], sigma=math.sqrt(q))[0])
+        except InfiniteMomentError:
+            return math.inf
+        return self.sigma_w**2 * second + self.sigma_b**2
 
     def chi(self, q: float) -> float:
         return self.sigma_w**2 * self.moments(q).slope_second_moment
@@ -279,13 +286,13 @@ class _Layers:
     def variance_fixed_points(self, start: float) -> tuple[FixedPoint, ...]:
         def excess(log_q: float) -> float:
             q = math.exp(log_q)
-            try:
-                return min(self.variance(q) / q - 1, 1e9)
-            except ValueError:  # sin(sqrt(q) z) has too many waves at large q
-                return math.nan
+            return min(self.variance(q) / q - 1, 1e9)
 
         grid = np.linspace(math.log(1e-6), math.log(1e6), 57)
-        values = np.array([excess(x) for x in grid])
+        values = np.full(grid.shape, math.nan)
+        with contextlib.suppress(ValueError):  # sin(sqrt(q) z) has too many waves from some q on
+            for i, log_q in enumerate(grid):
+                values[i] = excess(log_q)
         if (np.abs(values) < 1e-9).all():
             return (FixedPoint(start, 1.0),)
         points = []
