@@ -7,8 +7,15 @@ import jax.numpy as jnp
 import pytest
 
 import jaxact
+from jaxact.core import catalog
 
 
 @pytest.fixture(autouse=True)
 def _namespace(doctest_namespace: dict[str, Any]) -> None:
     doctest_namespace.update(jax=jax, jnp=jnp, jaxact=jaxact)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is not there for others."""
+    monkeypatch.setattr(catalog, "_ROWS", dict(catalog._ROWS))

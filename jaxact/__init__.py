@@ -16,6 +16,7 @@ from jaxact.core.catalog import config as config
 from jaxact.core.catalog import get as get
 from jaxact.core.catalog import info as info
 from jaxact.core.catalog import names as names
+from jaxact.core.register import register as register
 from jaxact.functions import *
 from jaxact.huggingface import Unit as Unit
 from jaxact.huggingface import from_config as from_config

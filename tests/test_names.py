@@ -40,6 +40,7 @@ def test_dir_shows_functions_and_no_files():
     others = {
         "Unit",
         "from_config",
+        "register",
         "config",
         "get",
         "info",

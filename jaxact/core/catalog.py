@@ -102,7 +102,7 @@ def activation(**facts: Any) -> Callable[[F], F]:
         for name in (row.name, *row.aliases):
             if name in _ROWS:
                 raise ValueError(f"jaxact: the name {name!r} is taken by {_ROWS[name].name}; choose another")
-            _ROWS[name] = row
+        _ROWS.update(dict.fromkeys((row.name, *row.aliases), row))
         return function
 
     return enter

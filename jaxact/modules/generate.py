@@ -72,8 +72,12 @@ def _file(framework: str, file: str) -> str:
 
 
 def _has_class(row: Row) -> bool:
-    """Whether its module is written here: neither learned nor random."""
-    return not hasattr(learned, row.module) and "key" not in row.parameters
+    """Whether its module is written here: one of jaxact's, neither learned nor random."""
+    return (
+        row.function.__module__.startswith("jaxact.functions.")
+        and not hasattr(learned, row.module)
+        and "key" not in row.parameters
+    )
 
 
 def _class(framework: str, row: Row) -> str:

@@ -1,0 +1,111 @@
+"""One's own function as a row of the catalog."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from jax import Array
+
+from jaxact.core import catalog
+from jaxact.core.pointwise import Formula, pointwise
+
+
+def register(
+    f: Callable[..., Any],
+    *,
+    name: str | None = None,
+    slope: Formula | None = None,
+    curvature: Formula | None = None,
+    parameters: Mapping[str, Formula] | None = None,
+    **facts: Any,
+) -> "Registered":
+    """Enter a function of one's own into the catalog, for this process.
+
+    Then `get`, `config`, `names` and `info` know it, `get(..., kind="nnx")` makes modules of it, `flow.observe` and
+    `jaxact.compare` find it by its name, and `propagation` its kinks. The name shows in jaxprs and profiles.
+
+    Args:
+      f: with `slope`, the value `f(x, *parameters)`, an elementwise formula of `jax.numpy`; parameters have numbers as
+        defaults, or none. Without, any function of arrays, whose derivatives are its own.
+      name: the name; f's own by default.
+      slope: the derivative in x as `slope(x, *parameters)`. With it the function is made as jaxact's own are: 16-bit
+        input is computed in float32 and rounded once, the backward pass keeps x alone, bool and int are floats.
+      curvature: the derivative of `slope`, where autodiff of it would lose digits.
+      parameters: the derivative in each parameter, by its name; needed for each that f has.
+      **facts: what else is known: fields of the row, as `jaxact.info("gelu")` shows them. `kinks` is one, a mapping
+        from x to the slope there; `kind` is "pointwise" by default. What is not given has the row's default.
+
+    Returns:
+      The function. Pickle and copy give the same object again, in a process that has registered it too.
+
+    Raises:
+      TypeError: f or slope is not callable, or there is no such fact.
+      ValueError: the name is taken, or no name; or `parameters` are not f's.
+
+    >>> bump = register(lambda x: jnp.exp(-x * x), name="bump", slope=lambda x: -2 * x * jnp.exp(-x * x), kinks={})
+    >>> print(jax.grad(jaxact.get("bump"))(1.0).round(1))
+    -0.7
+    """
+    name = getattr(f, "__name__", None) if name is None else name
+    if not callable(f) or (slope is not None and not callable(slope)):
+        raise TypeError(
+            f"jaxact.register: expected functions, got {f!r} and slope {slope!r}; give formulas of jax.numpy"
+        )
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ValueError(f"jaxact.register: expected a name like a variable's, got {name!r}; give name=...")
+    if name in catalog.BUILDERS:
+        raise ValueError(f"jaxact: the name {name!r} is taken by what get makes of configs; choose another")
+    given = parameters or {}
+    if slope is None:
+        if curvature is not None or given:
+            raise ValueError(
+                f"jaxact.register: expected a slope beside the other derivatives of {name}; give slope=..."
+            )
+        run = _named(f, name)
+    else:
+        declared = list(inspect.signature(f).parameters)[1:]
+        if set(given) != set(declared):
+            raise ValueError(
+                f"jaxact.register: expected the derivatives of {name} in {declared}, got {list(given)}; give a formula "
+                "for each parameter"
+            )
+        run = pointwise(name, f, slope, *(given[p] for p in declared), curvature=curvature)
+    made = Registered(f, run, name)
+    catalog.activation(**{"module": name, "kind": "pointwise", **facts})(made)
+    return made
+
+
+class Registered:
+    """A registered function."""
+
+    __name__: str
+
+    def __init__(self, f: Callable[..., Any], run: Callable[..., Any], name: str) -> None:
+        functools.update_wrapper(self, f)
+        self.__name__ = self.__qualname__ = name
+        self._signature, self._run = inspect.signature(f), run
+
+    def __call__(self, *arrays: Any, **parameters: Any) -> Array:
+        """Evaluate it."""
+        bound = self._signature.bind(*arrays, **parameters)
+        return self._run(*bound.args, **bound.kwargs)
+
+    def __repr__(self) -> str:
+        return f"<registered function {self.__name__}>"
+
+    def __reduce__(self) -> Any:
+        return _registered, (self.__name__,)
+
+
+def _registered(name: str) -> Any:
+    return catalog.info(name).function
+
+
+def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def call(*arrays: Any, **parameters: Any) -> Any:
+        return f(*arrays, **parameters)
+
+    call.__name__ = call.__qualname__ = name
+    return jax.jit(call)
