@@ -14,6 +14,22 @@ from jaxact.functions.sparse import gaussian_topk
 
 
 @dataclasses.dataclass(frozen=True)
+class Product:
+    """f(gate) * value: the gated unit of any function, where jaxact has none of its own."""
+
+    f: Function
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `jaxact.config` says of f."""
+        return catalog.config(self.f)
+
+    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
+        """Evaluate it."""
+        return self.f(gate) * value
+
+
+@dataclasses.dataclass(frozen=True)
 class Unit:
     """What a feed-forward layer does between its projections: an activation, or a gated unit.
 
@@ -21,7 +37,7 @@ class Unit:
     """
 
     function: Function
-    """Of x; or of gate and value; or, where jaxact has no such unit, of the gate, whose result multiplies the value."""
+    """Of x, or of gate and value."""
     gated: bool = False
     layout: str | None = None
     """How gate and value are packed where one projection makes both, as for `jaxact.split`."""
@@ -42,9 +58,7 @@ class Unit:
         gate, value = split(x, self.layout or "gate_first") if value is None else (x, value)
         if self.sparsity:
             gate = gaussian_topk(gate, self.sparsity)
-        if catalog.info(self.config["name"]).kind == "gated":
-            return self.function(gate, value)
-        return self.function(gate) * value
+        return self.function(gate, value)
 
 
 _Read = Callable[..., Any]
@@ -79,13 +93,25 @@ def _plain(name: str) -> Unit:
 
 
 def _gated(name: str, **more: Any) -> Unit:
-    act = catalog.config(catalog.get(name, "transformers"))
-    unit = _UNITS.get(act.pop("name"))
-    return Unit(catalog.get({"name": unit, **act} if unit else name, "jax" if unit else "transformers"), True, **more)
+    return Unit(gated_by(catalog.get(name, "transformers")), True, **more)
 
 
 _UNITS = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu", "identity": "bilinear"}
 """The unit that gates with a function, with the same parameters."""
+
+
+def gated_by(f: Function) -> Function:
+    """The function of gate and value that gates with f; f itself if it is one."""
+    try:
+        settings = catalog.config(f)
+    except (TypeError, ValueError):  # not of the catalog, or with an array for a parameter
+        return Product(f)
+    name = settings.pop("name")
+    if name in catalog.names() and catalog.info(name).kind == "gated":
+        return f
+    if name not in _UNITS or not settings.keys() <= catalog.info(_UNITS[name]).parameters.keys():
+        return Product(f)
+    return catalog.get({"name": _UNITS[name], **settings})
 
 
 def _limited(unit: str, layout: str = "gate_first", **keys: tuple[str, float]) -> Callable[[_Read, int | None], Unit]:

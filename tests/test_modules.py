@@ -120,7 +120,9 @@ def test_the_frameworks_have_the_same_classes_and_arguments():
         where_keys_come_from = {"self", "parent", "name", "rngs", "rng_collection", "deterministic", "inference"}
         return {name: p.default for name, p in names.items() if name not in where_keys_come_from}
 
-    one, *others = ({name: arguments(c) for name, c in classes(package).items()} for package in PACKAGES)
+    one, *others = (
+        {name: arguments(c) for name, c in classes(package).items() if name != "GatedMLP"} for package in PACKAGES
+    )  # whose arguments are those of the framework's own dense layers
     for other in others:
         assert other == one
 

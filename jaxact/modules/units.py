@@ -1,0 +1,21 @@
+"""What gated feed-forward layers have in common."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jax import Array
+
+import jaxact
+from jaxact.huggingface import Unit, gated_by
+
+
+def unit_of(activation: str | Mapping[str, Any] | Callable[..., Array]) -> Callable[..., Array]:
+    """The function of gate and value that a name, a config or a function means."""
+    if isinstance(activation, Unit) and activation.gated:
+        return activation
+    return gated_by(activation if callable(activation) else jaxact.get(activation))
+
+
+def gated_width(features: int) -> int:
+    """2/3 of 4 times the width, with which three projections have as many parameters as two, in multiples of 8."""
+    return -(-8 * features // 24) * 8
