@@ -27,7 +27,7 @@ from jax.nn.initializers import Initializer, he_normal, lecun_normal, normal
 import jaxact
 from jaxact import flow, propagation
 from jaxact.compare.chartfile import ChartFile
-from jaxact.compare.tasks import Task, digits
+from jaxact.compare.studies.data import Task, digits
 
 WIDTH = 64
 Function = Callable[[Array], Array]

@@ -25,7 +25,7 @@ from jax import Array
 import jaxact
 import jaxact.nnx
 from jaxact.compare.chartfile import ChartFile
-from jaxact.compare.tasks import digits
+from jaxact.compare.studies.data import digits
 
 CONFIG = """{"width": 64, "activations": [
   {"module": "PReLU", "num_parameters": 64},

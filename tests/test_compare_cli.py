@@ -7,35 +7,44 @@ from pathlib import Path
 
 import pytest
 
+import jaxact
+from jaxact.cli import main
 from jaxact.compare import Comparison, run
-from jaxact.compare.cli import main
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 WRONG = [
     (["--activations", "relu", "geluu"], ["no activation is named 'geluu'", "did you mean gelu"]),
     (["--activations", "glu"], ["elementwise", "'glu'", "leave it out"]),
-    (["--activations", "prelu"], ["defaults", "'prelu'", "leaky_relu"]),
-    (["--activations", "silu", "swish"], ["each of activations once", "silu", "drop"]),
+    (["--activations", "prelu"], ["values", "'prelu'", "negative_slope"]),
+    (["--activations", "relu", "relu"], ["each of activations once", "relu", "drop"]),
     (["--activations"], ["at least one activation"]),
-    (["--depth", "0"], ["depth", "at least 1", "got 0"]),
-    (["--depths", "4", "0"], ["depths", "at least 1", "got 0"]),
-    (["--depths", "4", "4"], ["each of depths once", "4 more than once"]),
-    (["--inits", "he", "he"], ["each of inits once", "he more than once"]),
-    (["--width", "-3"], ["width", "at least 1", "got -3"]),
+    (["--activations", "leaky_relu(negative_slop=1)"], ["negative_slop", "did you mean negative_slope"]),
+    (["--activations", "leaky_relu(__import__('os'))"], ["constants", "leaky_relu(negative_slope=0.2)"]),
+    (["--activations", "PRelu"], ["module of jaxact.nnx", "did you mean PReLU?"]),
+    (["--activations", "{mine}:nothing"], ["to define 'nothing'", "activation"]),
+    (["--activations", "{mine}x.py:f"], ["does not exist"]),
+    (["--depth", "0"], ["depth", "at least 1", "0"]),
+    (["--depth", "4", "4"], ["each of depth once", "4 more than once"]),
+    (["--init", "he", "he"], ["each of init once", "he more than once"]),
+    (["--width", "-3"], ["width", "at least 1", "-3"]),
     (["--seeds", "0"], ["seeds", "at least 1", "got 0"]),
     (["--seed", "-1"], ["seed", "at least 0", "got -1"]),
     (["--steps", "0"], ["steps", "got 0"]),
     (["--log-every", "0"], ["log_every", "got 0"]),
     (["--checkpoint-every", "0"], ["checkpoint_every", "got 0"]),
-    (["--batch-size", "1348"], ["batch_size", "1347", "got 1348", "smaller"]),
+    (["--batch-size", "1348", "--activations", "relu"], ["batch_size", "1347", "got 1348", "smaller"]),
     (["--learning-rate", "nan"], ["learning_rate", "got nan"]),
     (["--learning-rate", "-1"], ["learning_rate", "got -1"]),
     (["--optimizer", "adamm"], ["optimizer", "got 'adamm'", "did you mean", "adam"]),
     (["--optimizer", "__import__"], ["optimizer", "got '__import__'"]),
     (["--platform", "tpu"], ["platform", "cpu", "got 'tpu'", "install JAX for tpu"]),
-    (["--directory", "{file}/x"], ["directory that can be written", "Not a directory", "choose another"]),
-    (["--overwrite", "--resume"], ["at most one of overwrite and resume"]),
+    (["--directory", "{file}/x", "--activations", "relu"], ["can be written", "Not a directory", "choose another"]),
+    (["--study", "digits"], ["a study", "digits-mlp", "'digits'"]),
+    (["--study", "{mine}:activation", "--activations", "relu"], ["to return a jaxact.compare.Study"]),
+    (["nowhere.py:make"], ["nowhere.py", "does not exist"]),
+    (["{broken}:make"], ["broken.py", "ZeroDivisionError", "broken.py:2"]),
+    (["{ends}:make"], ["ended the program", "__main__"]),
 ]
 
 
@@ -44,15 +53,19 @@ def test_bad_input_is_one_clear_line(
     words: list[str], parts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     (tmp_path / "file").touch()
-    words = ["--directory", str(tmp_path / "new"), *(w.format(file=tmp_path / "file") for w in words)]
-    assert main(["compare", *words]) == 2
+    files = {"file": tmp_path / "file"}
+    for name, text in {"mine": "def activation(x):\n    return x", "broken": "x = 1\nx / 0", "ends": "exit()"}.items():
+        files[name] = tmp_path / f"{name}.py"
+        files[name].write_text(text)
+    words = [w.format(**files) for w in words]
+    assert main(["compare", *words] + ([] if "--directory" in words else ["--directory", str(tmp_path / "new")])) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("jaxact: error: ")
     assert captured.err.count("\n") == 1
     for part in parts:
         assert part in captured.err
-    assert not (tmp_path / "new").exists()
+    assert not list(tmp_path.glob("new/records-*"))
 
 
 @pytest.mark.parametrize(
@@ -69,13 +82,15 @@ def test_what_cannot_be_parsed_exits_with_2(words: list[str], capsys: pytest.Cap
 @pytest.mark.parametrize(
     "changes",
     [
-        {"depth": 0},
-        {"depth": 2.0},
-        {"depth": True},
+        {"options": {"depth": 0}},
+        {"options": {"dpeth": 2}},
+        {"steps": 2.0},
+        {"steps": True},
         {"activations": "relu"},
         {"activations": ()},
-        {"init": "xavier"},
-        {"learning_rate": "fast"},
+        {"options": {"init": "xavier"}},
+        {"learning_rate": ("fast",)},
+        {"study": 3},
         {"platform": "quantum"},
         {"seed": 2**31},
     ],
@@ -92,16 +107,37 @@ def test_help_explains_every_field(capsys: pytest.CaptureFixture[str]):
         main(["compare", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for field in dataclasses.fields(Comparison):
-        assert "--" + field.name.replace("_", "-") in text
+    fields = {field.name for field in dataclasses.fields(Comparison)} - {"options"}
+    for name in fields | {"depth", "width", "init", "kind"}:
+        assert "--" + name.replace("_", "-") in text
+    assert "Hidden layers." in text  # what the study says of its option
 
 
 def test_a_run_prints_table_findings_and_where_the_report_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     small = ["--depth", "1", "--width", "8", "--steps", "3", "--seeds", "1", "--batch-size", "16"]
     assert main(["compare", "--activations", "relu", "swish", *small, "--directory", str(tmp_path / "r")]) == 0
     out = capsys.readouterr().out
-    for part in ("relu", "swish", "accuracy", "dead", "Best on held-out images", str(tmp_path / "r" / "report.html")):
+    for part in (
+        "relu",
+        "swish",
+        "accuracy",
+        "1 hidden layer of 8",
+        "1 seed\n",
+        "nothing can be said",
+        "dead",
+        "Best in held-out accuracy",
+        str(tmp_path / "r" / "report.html"),
+    ):
         assert part in out
+    assert "±" not in out.split("Best")[1]
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"jaxact {jaxact.__version__}\n"
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
@@ -109,14 +145,14 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
     code = """
 import sys
 for missing in sys.argv[2:]:
-    for name in [name for name in sys.modules if name.startswith("jaxact.compare")]:
+    for name in [name for name in sys.modules if name.startswith(("jaxact.c", "jaxact.g"))]:
         del sys.modules[name]
     sys.modules[missing] = None
-    from jaxact.compare.cli import main
-    assert main(["compare", "--steps", "0", "--directory", sys.argv[1]]) == 2
+    from jaxact.cli import main
+    assert main(["compare", "--steps", "1", "--activations", "relu", "--directory", sys.argv[1]]) == 2
     del sys.modules[missing]
 """
-    missing = ["tyro", "vl_convert", "altair", "sklearn.datasets", "rich.table", "orbax.checkpoint"]
+    missing = ["tyro", "vl_convert", "jinja2", "sklearn.datasets", "rich.console"]
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "r"), *missing], capture_output=True, text=True, check=False
     )
@@ -130,5 +166,6 @@ for missing in sys.argv[2:]:
 
 
 def test_importing_jaxact_does_not_import_compare():
-    code = "import sys, jaxact; sys.exit(any(m in sys.modules for m in ('jaxact.compare', 'optax', 'altair', 'orbax')))"
+    modules = ("jaxact.compare", "optax", "altair", "vl_convert")
+    code = f"import sys, jaxact; sys.exit(any(m in sys.modules for m in {modules}))"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,5 @@
 """`jaxact compare` in two processes on the loopback interface: the metrics of one, clear ends, and going on."""
 
-import json
 import math
 import os
 import signal
@@ -13,16 +12,17 @@ from typing import Any
 
 import pytest
 
-from jaxact.compare import Comparison, run
-from jaxact.compare.cli import main
+from jaxact.cli import main
+from jaxact.compare import Comparison, log, run
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-SETTINGS = {"activations": ("relu",), "depth": 1, "width": 8, "seeds": 2, "batch_size": 16}
+OPTIONS = {"depth": 1, "width": 8}
+SETTINGS = {"activations": ("relu",), "seeds": 2, "batch_size": 16}
 SETTINGS |= {"steps": 200, "log_every": 10, "checkpoint_every": 20}
 WORDS = [
     word
-    for name, value in SETTINGS.items()
+    for name, value in {**SETTINGS, **OPTIONS}.items()
     for word in ("--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,)))
 ]
 
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 def start(*words: str) -> list[subprocess.Popen[str]]:
     """Start `jaxact compare` in two processes that have a CPU device each."""
-    command = [sys.executable, "-W", "error", "-m", "jaxact.compare.cli", "compare", *WORDS, *words]
+    command = [sys.executable, "-W", "error", "-m", "jaxact.cli", "compare", *words]
     meet = ["--processes.coordinator", f"127.0.0.1:{free_port()}", "--processes.count", "2", "--processes.id"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     return [
@@ -58,15 +58,19 @@ def end(processes: list[subprocess.Popen[str]], within: float) -> list[tuple[int
     return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
 
 
-def lines(directory: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+def records(directory: Path) -> list[dict[str, Any]]:
+    return log.read(directory)[1]
+
+
+def size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.glob("records-*"))
 
 
 def assert_close(a: Any, b: Any, where: str = "") -> None:
     """To 1e-5: only the order of sums over the batch differs."""
     if isinstance(a, dict):
         assert a.keys() == b.keys()
-        for key in a.keys() - {"evidence"}:  # the same numbers, as text
+        for key in a.keys() - {"evidence", "seconds_per_step"}:  # the same numbers, as text
             assert_close(a[key], b[key], f"{where}.{key}")
     elif isinstance(a, list):
         assert len(a) == len(b), where
@@ -80,13 +84,14 @@ def assert_close(a: Any, b: Any, where: str = "") -> None:
 
 def test_two_processes_give_the_metrics_of_one_although_each_of_them_is_lost_once(tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
-    run(Comparison(**SETTINGS, directory=str(one)))
-    size = (one / "metrics.jsonl").stat().st_size
+    run(Comparison(**SETTINGS, options=OPTIONS, directory=str(one)))
+    words = ["--directory", str(two), *WORDS]
     for victim, share in ((1, 0.3), (0, 0.6)):
-        processes = start("--directory", str(two), "--resume")
-        metrics = two / "metrics.jsonl"
+        before = size(two)
+        processes = start(*words)
+        words = ["--resume", str(two)]
         try:
-            while not metrics.exists() or metrics.stat().st_size < share * size:
+            while size(two) <= max(before, share * size(one)):
                 assert all(process.poll() is None for process in processes)
                 time.sleep(0.01)
             processes[victim].send_signal(signal.SIGKILL)
@@ -97,23 +102,21 @@ def test_two_processes_give_the_metrics_of_one_although_each_of_them_is_lost_onc
         assert "is lost" in said
         assert "--resume" in said
         assert "Traceback" not in said
-        assert metrics.stat().st_size < size
         assert any((two / "checkpoints").iterdir())
-    (code, told, said), (other_code, other_told, other_said) = end(
-        start("--directory", str(two), "--resume"), within=120
-    )
+    (code, told, said), (other_code, other_told, other_said) = end(start(*words), within=120)
     assert code == 0, said
     assert other_code == 0, other_said
     assert "Report: " in told
     assert "relu" not in other_told + other_said
-    assert_close(lines(two), lines(one))
-    assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
+    assert_close(records(two), records(one))
+    kinds = [{path.name.split("-")[0] for path in directory.iterdir()} for directory in (one, two)]
+    assert kinds[0] == kinds[1]
 
 
 def test_what_one_process_finds_wrong_ends_all(tmp_path: Path):
     """Only the first looks whether the directory may be used."""
     (tmp_path / "thesis.tex").write_text("mine")
-    for code, told, said in end(start("--directory", str(tmp_path)), within=60):
+    for code, told, said in end(start("--directory", str(tmp_path), *WORDS), within=60):
         assert code == 2
         assert "relu" not in told
         assert "no result of jaxact compare; choose another directory" in said
@@ -127,7 +130,7 @@ def test_settings_must_be_the_same_in_all(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     monkeypatch.setattr("jaxact.compare.processes.gather", gather)
     with pytest.raises(ValueError, match="the same settings in every process, got different steps"):
-        run(Comparison(**SETTINGS, directory=str(tmp_path / "r")))
+        run(Comparison(**SETTINGS, options=OPTIONS, directory=str(tmp_path / "r")))
     assert not (tmp_path / "r").exists()
 
 

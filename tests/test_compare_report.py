@@ -2,36 +2,48 @@
 
 import dataclasses
 import html
+import io
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from jaxact.compare import Comparison, charts, report, run
-from jaxact.compare.comparison import Network
-from jaxact.compare.theory import Prediction
+from jaxact.compare import Comparison, Log, run
+from jaxact.compare.report import charts, style, terminal
+from jaxact.compare.summary import Summary, paired
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 SETTINGS = Comparison(
-    activations=("relu", "sigmoid", "tanh"), depth=10, width=16, steps=12, log_every=5, seeds=2, batch_size=32
+    activations=("relu", "sigmoid", "tanh"),
+    options={"depth": 10, "width": 16},
+    steps=12,
+    log_every=5,
+    seeds=2,
+    batch_size=32,
 )
+CHARTS = {
+    "accuracy_by_seed", "accuracy", "loss", "train_loss", "gradient_norm", "gradient_heatmap", "x_std", "dead_share",
+    "theory_by_depth",
+}  # fmt: skip
+DRAWINGS = len(CHARTS) + 2  # a heat map for each of three networks
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> report.Result:
+def result(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return run(dataclasses.replace(SETTINGS, directory=str(tmp_path_factory.mktemp("report") / "result")))
 
 
-def predictions(result: report.Result) -> dict[str, Prediction | None]:
-    return {row.network.name: row.predicted for row in result.rows}
-
-
-def page(result: report.Result) -> str:
+def page(result: Summary) -> str:
     return (result.directory / "report.html").read_text(encoding="utf-8")
 
 
@@ -58,119 +70,229 @@ def console(log: str) -> list[str]:
     return [line for line in log.splitlines() if "CONSOLE" in line]
 
 
-def test_the_report_draws_every_chart_without_an_error(result: report.Result, tmp_path: Path):
+def test_the_report_draws_every_chart_without_an_error(result: Summary, tmp_path: Path):
     dom, log = open_in_chromium(result.directory / "report.html", tmp_path)
     assert console(log) == []
-    assert 'data-charts="6"' in dom
-    for chart in charts.make(result.comparison, result.records, predictions(result)):
-        drawing = re.search(rf'<div id="{chart.name}".*?</svg>', dom, re.DOTALL)
-        assert drawing, chart.name
-        assert drawing[0].count("<path") > 10, chart.name
+    assert f'data-charts="{DRAWINGS}"' in dom
+    assert {chart.name for chart in charts.charts(result)} == CHARTS
+    for name in CHARTS:
+        drawing = re.search(rf'<div class="chart[^"]*" id="{name}-0".*?</svg>', dom, re.DOTALL)
+        assert drawing, name
+        assert drawing[0].count("<path") > 10, name
 
 
-def test_the_browser_test_sees_javascript_errors(result: report.Result, tmp_path: Path):
+def test_the_browser_test_sees_javascript_errors(result: Summary, tmp_path: Path):
     broken = tmp_path / "broken.html"
     broken.write_text(page(result).replace("const views = [];", "const views = nothing;"))
     dom, log = open_in_chromium(broken, tmp_path / "profile")
     assert "ReferenceError" in "".join(console(log))
-    assert 'data-charts="6"' not in dom
+    assert f'data-charts="{DRAWINGS}"' not in dom
 
 
-def test_selecting_activations_and_steps_redraws(result: report.Result, tmp_path: Path):
-    act = """
-      const wait = setInterval(() => {
-        if (!document.body.dataset.charts) return;
-        clearInterval(wait);
-        boxes[0].checked = false; boxes[0].dispatchEvent(new Event("input"));
-        slider.value = 5; slider.dispatchEvent(new Event("input"));
-        const states = () => views.map(view => view.getState().signals);
-        setTimeout(() => { document.body.dataset.seen = JSON.stringify(states()); }, 500);
-      }, 50);
-    </script></body>"""
-    clicked = tmp_path / "clicked.html"
-    clicked.write_text(page(result).replace("</script>\n</body>", act))
-    dom, log = open_in_chromium(clicked, tmp_path / "profile")
+WAIT = """
+  const wait = setInterval(() => {
+    if (!document.body.dataset.charts) return;
+    clearInterval(wait);
+    %s
+  }, 50);
+</script>
+</body>"""
+
+
+def act(result: Summary, directory: Path, script: str) -> dict[str, Any]:
+    """Open the page, do what a script says once all is drawn, and return what its `seen` gives half a second later."""
+    clicked = directory / "clicked.html"
+    later = "setTimeout(() => { document.body.dataset.seen = JSON.stringify(seen()); }, 500);"
+    clicked.write_text(page(result).replace("</script>\n</body>", WAIT % (script + later)))
+    dom, log = open_in_chromium(clicked, directory / "profile")
     assert console(log) == []
-    seen = json.loads(re.search('data-seen="(.*?)"', dom)[1].replace("&quot;", '"'))  # pyright: ignore[reportOptionalSubscript]
-    assert sum(s.get("shown") == ["sigmoid", "tanh"] for s in seen) == 5
-    assert sum(s.get("step") == 5 for s in seen) == 3
-    assert '<output id="at">5</output>' in dom
+    found = re.search('data-seen="(.*?)"', dom)
+    assert found, dom[-2000:]
+    return json.loads(html.unescape(found[1]))
 
 
-def test_the_report_asks_the_network_for_nothing(result: report.Result):
+def test_selecting_networks_and_steps_redraws(result: Summary, tmp_path: Path):
+    script = """
+      boxes[0].checked = false; boxes[0].dispatchEvent(new Event("input"));
+      slider.value = 1; slider.dispatchEvent(new Event("input"));
+      const at = document.getElementById("at");
+      const seen = () => ({states: views.map(view => view.getState().signals), at: at.value});
+    """
+    seen = act(result, tmp_path, script)
+    assert all(s["shown"] == ["sigmoid", "tanh"] for s in seen["states"])
+    assert all(s["step"] == 5 for s in seen["states"])
+    assert seen["at"] == "5"
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_nothing_is_wider_than_the_screen(result: Summary, tmp_path: Path, width: int):
+    """In a frame of that width, since Chromium's own window is never narrower than 500 pixels."""
+    inner = tmp_path / "inner.html"
+    inner.write_text(page(result).replace("</script>\n</body>", WAIT % "parent.postMessage(wide(), '*');").replace(
+        "const views = [];",
+        """const views = [];
+        const wide = () => ({page: document.documentElement.scrollWidth, window: innerWidth, beyond: [...document.
+          querySelectorAll("body *:not(option)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 &&
+          !e.closest("thead, svg")).map(e => e.outerHTML.slice(0, 80)), overlapping: [...document.querySelectorAll(
+          "#accuracy-0 svg text")].length});""",
+    ))  # fmt: skip
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f'<body><iframe src="inner.html" style="width: {width}px; height: 800px; border: 0"></iframe><script>'
+        "onmessage = event => { document.body.dataset.seen = JSON.stringify(event.data); };</script>"
+    )
+    dom, log = open_in_chromium(outer, tmp_path / "profile")
+    assert console(log) == []
+    found = re.search('data-seen="(.*?)"', dom)
+    assert found
+    seen = json.loads(html.unescape(found[1]))
+    assert seen["window"] == width
+    assert seen["page"] <= width
+    assert seen["beyond"] == []
+
+
+def test_the_report_asks_the_network_for_nothing(result: Summary):
     """The browser runs without a name server too; this sees what would only be asked for later."""
     outside_scripts = re.sub(r"(?s)<script>.*?</script>", "", page(result))
     assert "<script" not in outside_scripts
-    assert set(re.findall(r'(?:src|href)="(.*?)"', outside_scripts)) == {"data:,"}
+    assert {link for link in re.findall(r'(?:src|href)="(.*?)"', outside_scripts) if link[0] != "#"} == {"data:,"}
 
 
-def test_the_report_begins_with_what_is_seen_and_the_table(result: report.Result):
+def test_the_report_begins_with_the_verdict_and_the_table(result: Summary):
     text = page(result)
-    positions = [text.index(s) for s in (report.findings(result)[0], "<table>", 'id="curves"')]
+    positions = [text.index(s) for s in (html.escape(result.verdict[0].text)[:30], "<table>", 'id="accuracy"')]
     assert positions == sorted(positions)
-    for row in result.rows:
-        assert f"<td>{row.network.name}</td>" in text
+    for row in result.table():
+        assert all(html.escape(cell, quote=False) in html.unescape(text) for cell in row.values())
 
 
-def test_the_report_has_the_findings_of_each_network_and_the_theory(result: report.Result):
-    text = page(result)
-    assert report.THEORY in text
-    found = {row.network.name: " ".join(row.findings) for row in result.rows}
-    assert re.search(
-        "sigmoid in a deep stack at the start and the end, 2 of 2 seeds: sigmoid: 10 or more", found["sigmoid"]
-    )
-    assert re.search("vanishing gradients at the start(| and the end), 2 of 2 seeds", found["sigmoid"])
-    assert found["relu"] == ""
-    for row in result.rows:
-        for sentence in row.findings:
-            assert html.escape(sentence) in text
+def test_findings_link_to_charts_that_are_there(result: Summary):
+    text = re.sub(r"(?s)<script>.*?</script>", "", page(result))
+    links = set(re.findall(r'href="#(.*?)"', text))
+    assert links
+    assert links <= set(re.findall(r'<section id="(.*?)"', text))
+    found = {network.name: " ".join(map(str, network.found)) for network in result.networks}
+    assert re.search("sigmoid in a deep stack .*to the end, in 2 of 2 seeds: sigmoid", found["sigmoid"])
+    assert re.search("vanishing gradients (before training|from .* to the end).*, in 2 of 2 seeds", found["sigmoid"])
+    for network in result.networks:
+        for finding in network.found:
+            assert str(finding) in html.unescape(text)
 
 
-def test_the_pictures_are_pngs(result: report.Result):
-    names = {c.name + ".png" for c in charts.make(result.comparison, result.records, predictions(result))}
-    assert {p.name for p in result.directory.glob("*.png")} == names
-    assert len(names) == 6
-    for name in names:
-        data = (result.directory / name).read_bytes()
+def test_every_drawing_says_its_numbers(result: Summary):
+    for chart in charts.charts(result):
+        assert chart.numbers
+        for _, drawing in chart.drawings:
+            assert any(drawing["description"] in text or text in drawing["description"] for text in chart.numbers)
+        for line in chart.numbers:
+            assert f"<li>{html.escape(line)}</li>" in page(result).replace("&#39;", "&#x27;")
+
+
+def test_the_pictures_are_pngs(result: Summary):
+    assert {p.stem for p in result.directory.glob("*.png")} == CHARTS
+    for name in CHARTS:
+        data = (result.directory / f"{name}.png").read_bytes()
         assert data.startswith(b"\x89PNG")
         assert int.from_bytes(data[16:20]) > 1200  # legible when projected
 
 
-def row(
-    activation: str, ratio: float | None, accuracy: float | None = 0.9, dead: float = 0.0, diverged: int = 0
-) -> report.Row:
-    scored = None if accuracy is None else (accuracy, 0.01)
-    return report.Row(
-        network=Network(activation, activation, "he", 8),
-        accuracy=scored,
-        loss=scored,
-        ratio_at_start=ratio,
-        ratio_at_end=ratio,
-        dead_share=dead,
-        seconds_per_step=0.001,
-        diverged=diverged,
-    )
+# Machado, Oliveira & Fernandes 2009, doi:10.1109/TVCG.2009.113, severity 1: of linear RGB.
+EYES = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(colours: Sequence[str]) -> np.ndarray:
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIELAB, D65."""
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = rgb @ np.transpose(to_xyz) / [0.95047, 1, 1.08883]
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], -1)
+
+
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize(
+    ("colours", "paper"), [(style.LIGHT, "#ffffff"), (style.DARK, "#14161a")], ids=["light", "dark"]
+)
+def test_colours_are_told_apart_by_all_eyes(colours: Sequence[str], paper: str, eye: str):
+    """A difference of 2.3 is just noticeable; Tableau 10's smallest is 7 to a deutan eye, Okabe and Ito's 16."""
+    seen = lab(np.clip(linear(colours) @ np.transpose(EYES[eye]), 0, 1))
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
+    assert apart[~np.eye(len(colours), dtype=bool)].min() > 30
+    luminance = linear([*colours, paper]) @ [0.2126, 0.7152, 0.0722]
+    high, low = np.maximum(luminance[:-1], luminance[-1]), np.minimum(luminance[:-1], luminance[-1])
+    assert ((high + 0.05) / (low + 0.05)).min() > 2.5
+
+
+def test_networks_that_share_a_colour_differ_in_dash(tmp_path: Path):
+    with Log(tmp_path / "many") as log:
+        for i in range(3 * len(style.LIGHT)):
+            log.add(f"net {i}", step=0, loss=float(i))
+    given = style.styles(Summary.of([tmp_path / "many"])).values()
+    assert len(set(given)) == 3 * len(style.LIGHT)
+
+
+def written(directory: Path, losses: dict[str, list[list[float]]], **more: Any) -> Summary:
+    """The summary of a log of losses at steps 0, 10, ... for each network and seed."""
+    with Log(directory, name="made", nouns={"examples": "images"}) as log:
+        for network, seeds in losses.items():
+            for seed, values in enumerate(seeds):
+                for i, loss in enumerate(values):
+                    log.add(network, seed=seed, step=10 * i, loss=loss, **more)
+    return Summary.of([directory])
+
+
+def test_divergence_comes_first_and_says_when(tmp_path: Path):
+    summary = written(tmp_path / "log", {"a": [[2, 1], [2, 1]], "b": [[2, 1.5], [2, float("nan")]]})
+    assert summary.verdict[0].text == "b diverged in 1 of 2 seeds: its loss is not finite from step 10 on."
+    assert summary.table()[1]["diverged"] == "1/2"
 
 
 @pytest.mark.parametrize(
-    ("rows", "sentences"),
+    ("losses", "said"),
     [
-        (
-            [row("relu", 1.0), row("sigmoid", 1e-8, 0.1)],
-            [
-                r"gradient of sigmoid vanishes: .* 8 layers .* 1e-08 .* 10% accuracy",
-                "relu come through",
-                "Best .* relu with 90.0% .* last is sigmoid",
-            ],
-        ),
-        ([row("exp", 5e4)], [r"gradient of exp explodes: .* 5e\+04"]),
-        ([row("relu", 0.5), row("gelu", 2.0)], ["Every gradient comes through all layers", "Best"]),
-        ([row("relu", 1.0, dead=0.25)], ["Every", "no held-out image comes through at the end: 25% with relu"]),
-        ([row("relu", None, None, diverged=2)], ["relu diverged in 2 of 2 seeds"]),
+        ({"a": [[1.0], [1.1], [1.2]], "b": [[2.0], [2.1], [2.3]]}, "Its lead over b is more than the spread"),
+        ({"a": [[1.0], [1.5], [1.2]], "b": [[1.3], [1.2], [1.4]]}, "Its lead over b may be chance with 3 seeds."),
+        ({"a": [[1.0]], "b": [[2.0]]}, "With one seed nothing can be said"),
     ],
 )
-def test_sentences(rows: list[report.Row], sentences: list[str], tmp_path: Path):
-    said = report.findings(report.Result(SETTINGS, tmp_path, [], rows))
-    assert len(said) == len(sentences)
-    for wanted, sentence in zip(sentences, said, strict=True):
-        assert re.search(wanted, sentence)
+def test_the_best_and_whether_it_is_more_than_chance(losses: dict[str, list[list[float]]], said: str, tmp_path: Path):
+    [sentence] = [s.text for s in written(tmp_path / "log", losses).verdict]
+    assert sentence.startswith("Best in held-out loss before training is a with 1.")
+    assert said in sentence
+
+
+def test_confidence_intervals_are_students(tmp_path: Path):
+    """scipy.stats is the oracle: a paired t-test."""
+    from scipy import stats
+
+    a, b = [1.0, 1.3, 1.1, 1.6], [1.4, 1.5, 1.6, 1.7]
+    summary = written(tmp_path / "log", {"a": [[v] for v in a], "b": [[v] for v in b]})
+    one, other = (network.values["loss"] for network in summary.networks)
+    assert one is not None
+    assert other is not None
+    wanted = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert paired(one, other) == pytest.approx((wanted.low, wanted.high))
+
+
+@pytest.mark.parametrize("columns", [80, 60, 200])
+def test_the_terminal_never_cuts_a_table(columns: int, tmp_path: Path, result: Summary):
+    names = ["leaky_relu(negative_slope=0.2)", "a"]
+    broken = written(tmp_path / "log", {n: [[2, 1, math.nan]] * 11 for n in names}, accuracy=0.1, seconds_per_step=12.3)
+    for summary in (result, broken):
+        console = Console(file=io.StringIO(), width=columns, force_terminal=False)
+        terminal.show(summary, console)
+        out = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+        assert max(map(len, out.splitlines())) <= columns
+        assert "…" not in out
+        for row in summary.table():
+            for cell in list(row.values())[1:]:
+                assert cell in out

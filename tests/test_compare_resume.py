@@ -1,6 +1,7 @@
 """An interrupted run goes on where it was, and no result is lost or mixed with another."""
 
 import dataclasses
+import json
 import shutil
 import signal
 import subprocess
@@ -8,27 +9,48 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from jaxact.compare import Comparison, run
+from jaxact.cli import main
+from jaxact.compare import Comparison, log, run
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 SETTINGS = Comparison(
-    activations=("relu", "tanh"), depth=1, width=8, steps=200, log_every=10, checkpoint_every=50, seeds=2, batch_size=16
+    activations=("relu", "tanh"),
+    options={"depth": 1, "width": 8},
+    steps=200,
+    log_every=10,
+    checkpoint_every=50,
+    seeds=2,
+    batch_size=16,
 )
 
 
-def into(directory: Path, **changes: object) -> Comparison:
+def into(directory: Path, **changes: Any) -> Comparison:
     return dataclasses.replace(SETTINGS, directory=str(directory), **changes)
+
+
+def resumed(directory: Path, **changes: Any) -> Comparison:
+    return dataclasses.replace(Comparison.load(str(directory)), **changes)
+
+
+def records(directory: Path) -> list[dict[str, Any]]:
+    """What a log says, but for times, which no two runs share."""
+    return [{k: v for k, v in r.items() if k != "seconds_per_step"} for r in log.read(directory)[1]]
+
+
+def size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.glob("records-*"))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_pictures() -> Iterator[None]:
     """The report's pictures, at which no test looks here, take a second of every run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"")
+        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"PNG")
         yield
 
 
@@ -41,9 +63,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def uninterrupted(whole: Path) -> bytes:
-    """Its metrics."""
-    return (whole / "metrics.jsonl").read_bytes()
+def uninterrupted(whole: Path) -> list[dict[str, Any]]:
+    """Its records."""
+    return records(whole)
 
 
 @pytest.fixture
@@ -53,19 +75,17 @@ def copied(whole: Path, tmp_path: Path) -> Path:
 
 
 def stop(directory: Path, at: float, number: signal.Signals) -> tuple[int, str]:
-    """Run SETTINGS in a process, send it a signal once metrics.jsonl has `at` bytes; return exit code and stderr."""
+    """Run SETTINGS in a process, send it a signal once the log has `at` bytes; return exit code and stderr."""
     command = f"""
 import signal, sys
-from jaxact.compare import Comparison
-from jaxact.compare.cli import compare
+from jaxact.compare import Comparison, command
 from jaxact.compare.processes import Processes, exit_code
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
-sys.exit(exit_code("jaxact", lambda: compare({into(directory)!r})))
+sys.exit(exit_code("jaxact", lambda: command.compare({into(directory)!r})))
 """
     process = subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True)
-    metrics = directory / "metrics.jsonl"
     try:
-        while not metrics.exists() or metrics.stat().st_size < at:
+        while size(directory) < at:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.02)
         process.send_signal(number)
@@ -75,15 +95,15 @@ sys.exit(exit_code("jaxact", lambda: compare({into(directory)!r})))
     return process.returncode, message
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, uninterrupted: bytes):
+def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path, whole: Path, uninterrupted: list[dict[str, Any]]):
     directory = tmp_path / "killed"
-    code, _ = stop(directory, at=0.6 * len(uninterrupted), number=signal.SIGKILL)  # in the second activation
+    code, _ = stop(directory, at=0.6 * size(whole), number=signal.SIGKILL)  # in the second activation
     assert code == -signal.SIGKILL
-    assert len((directory / "metrics.jsonl").read_bytes()) < len(uninterrupted)
+    assert 0 < len(records(directory)) < len(uninterrupted)
     assert any((directory / "checkpoints").iterdir())
     assert not (directory / "report.html").exists()
-    run(into(directory, resume=True))
-    assert (directory / "metrics.jsonl").read_bytes() == uninterrupted
+    run(Comparison.load(str(directory)))
+    assert records(directory) == uninterrupted
     assert (directory / "report.html").exists()
 
 
@@ -94,40 +114,57 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
     assert "KeyboardInterrupt" not in message  # no traceback of ours; JAX's GPU plugin logs one where it finds no GPU
 
 
-def test_lines_after_the_last_checkpoint_and_half_a_line_are_cut_off(copied: Path, uninterrupted: bytes):
-    with open(copied / "metrics.jsonl", "ab") as file:
-        file.write(uninterrupted[:1000])
-    with open(copied / "timing.jsonl", "a") as file:
-        file.write('{"activation": "re')
-    result = run(into(copied, resume=True))
-    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
-    assert len(result.records) == 2 * 21 * 2
+def test_half_a_line_is_left_out(copied: Path, uninterrupted: list[dict[str, Any]]):
+    [file] = copied.glob("records-*")
+    with open(file, "ab") as half:
+        half.write(b'{"network": "re')
+    assert records(copied) == uninterrupted
+    run(resumed(copied))
+    assert records(copied) == uninterrupted
 
 
-def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path: Path):
-    (tmp_path / "comparison.unfinished").write_text("{")  # killed while it wrote the very first file
-    records = run(into(tmp_path, steps=1, activations=("relu",), resume=True)).records
-    assert [r["step"] for r in records] == [0, 0, 1, 1]
+def test_more_steps_seeds_and_activations_are_what_a_longer_run_gives(
+    copied: Path, uninterrupted: list[dict[str, Any]]
+):
+    """Seeds that are added train beside each other and not beside the first: other programs, to rounding the same."""
+    longer = run(resumed(copied, steps=210)).records
+    assert [r["step"] for r in longer if r["network"] == "relu" and r["seed"] == 0] == list(range(0, 211, 10))
+    assert [r for r in records(copied) if r["step"] <= 200] == uninterrupted
+    before = {(r["network"], r["seed"], r["step"]): r for r in records(copied)}
+    run(resumed(copied, seeds=3, activations=("relu", "tanh", "gelu")))
+    after = {(r["network"], r["seed"], r["step"]): r for r in records(copied)}
+    assert all(after[key] == record for key, record in before.items())
+    assert {key[:2] for key in after} == {(name, seed) for name in ("relu", "tanh", "gelu") for seed in range(3)}
+    assert {len([k for k in after if k[:2] == pair]) for pair in (("relu", 2), ("gelu", 0))} == {22}
+    assert json.loads((copied / "comparison.json").read_text())["seeds"] == 3
 
 
-def test_a_result_is_replaced_only_when_asked(copied: Path, uninterrupted: bytes):
+def test_resume_needs_nothing_but_the_directory(copied: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["compare", "--resume", str(copied), "--steps", "210"]) == 0
+    assert max(r["step"] for r in records(copied)) == 210
+    assert "210 steps" in capsys.readouterr().out
+    assert main(["compare", "--resume", str(copied / "no")]) == 2
+    assert "expected the directory of an earlier result" in capsys.readouterr().err
+
+
+def test_a_result_is_replaced_only_when_asked(copied: Path, uninterrupted: list[dict[str, Any]]):
     with pytest.raises(ValueError, match=r"without a result, got .*--resume.*--overwrite"):
         run(into(copied))
-    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
-    records = run(into(copied, steps=1, activations=("relu",), seed=7, overwrite=True)).records
-    assert [(r["activation"], r["seed"], r["step"]) for r in records] == [
-        ("relu", s, t) for t in (0, 1) for s in (7, 8)
-    ]
+    assert records(copied) == uninterrupted
+    again = run(into(copied, steps=1, activations=("relu",), seed=7, overwrite=True)).records
+    assert [(r["network"], r["seed"], r["step"]) for r in again] == [("relu", s, t) for t in (0, 1) for s in (7, 8)]
 
 
-def test_resume_with_other_settings_says_what_differs(copied: Path, uninterrupted: bytes):
-    with pytest.raises(ValueError, match=r"depth was 1 and is 3; seeds was 2 and is 1"):
-        run(into(copied, depth=3, seeds=1, resume=True))
-    assert (copied / "metrics.jsonl").read_bytes() == uninterrupted
+def test_resume_with_other_settings_says_what_differs(copied: Path, uninterrupted: list[dict[str, Any]]):
+    changes = {"options": {"depth": 3, "width": 8}, "seeds": 1, "steps": 100, "activations": ("relu",)}
+    with pytest.raises(ValueError, match=r"activations was .*; options was .*3.*; seeds was 2 and is 1; steps was 200"):
+        run(resumed(copied, **changes))
+    assert records(copied) == uninterrupted
 
 
-@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])
-def test_a_directory_of_other_files_is_never_touched(tmp_path: Path, how: dict[str, bool]):
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": "{}"}])
+def test_a_directory_of_other_files_is_never_touched(tmp_path: Path, how: dict[str, Any]):
+    how = {k: str(tmp_path) if v == "{}" else v for k, v in how.items()}
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ValueError, match="no result of jaxact compare"):
         run(into(tmp_path, **how))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from jaxact.compare.cli import main
+from jaxact.cli import main
 from jaxact.core import catalog
 from jaxact.gallery import curves, facts
 from tests.test_compare_report import console, open_in_chromium
@@ -221,7 +221,7 @@ def test_what_cannot_be_parsed_exits_with_2(words: list[str], capsys: pytest.Cap
 def test_without_the_extra_the_commands_say_what_to_install(tmp_path: Path):
     code = """
 import sys
-from jaxact.compare.cli import main
+from jaxact.cli import main
 for missing, *words in (["rich", "list"], ["plotille", "show", "relu"], ["altair", "gallery", "--output", sys.argv[1]]):
     hidden = {m: sys.modules.pop(m) for m in list(sys.modules) if m.split(".")[0] == missing}
     sys.modules[missing] = None

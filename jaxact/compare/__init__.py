@@ -1,41 +1,56 @@
-"""The main job: train the same deep network with several activations and show how gradients flow and what is learned.
+"""The main job: train the same network with several activations and show how gradients flow and what is learned.
+
+A `Study` is what is compared, a `Comparison` how, a `Log` what was measured, by this trainer or by a loop of one's own.
 
 >>> from jaxact.compare import Comparison
->>> Comparison(activations=("relu", "gelu"), depth=32).depth
-32
+>>> Comparison(activations=("relu", "gelu"), options={"depth": 32}).seeds
+3
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from jaxact.compare.adapters import Stateful
 from jaxact.compare.comparison import Comparison
+from jaxact.compare.log import Log
+from jaxact.compare.study import Study
 
 if TYPE_CHECKING:
-    from jaxact.compare.report import Result
+    from jaxact.compare.summary import Summary
 
-__all__ = ["Comparison", "run"]
+__all__ = ["Comparison", "Log", "Stateful", "Study", "needing", "run"]
 
 
-def run(comparison: Comparison) -> "Result":
-    """Train every activation with every seed and write metrics, charts and report into the result directory.
+def run(comparison: Comparison) -> "Summary":
+    """Train every activation with every seed and write log, charts and report into the result directory.
 
     Args:
       comparison: what to train; see `Comparison`.
 
     Returns:
-      What was found: `result.rows` is the final table, a row an activation; `result.records` are the lines of
-      metrics.jsonl; `result.directory` holds metrics.jsonl, report.html and the charts as PNG.
+      What was found: `summary.table()` is the final table, `summary.verdict` says it in sentences, `summary.networks`
+      has each network's numbers, and `summary.directory` holds the log, report.html and the charts as PNG.
 
     Raises:
       ImportError: the extra "compare" is not installed.
       ValueError: something in `comparison` can't be done here; the message says what and what to do.
     """
     # The trainer needs the extra "compare"; Comparison and this function don't, so that the message can be a clear one.
+    with needing("jaxact.compare"):
+        from jaxact.compare.train import train
+
+        return train(comparison)
+
+
+@contextlib.contextmanager
+def needing(who: str) -> Iterator[None]:
+    """Say which package is missing, and how to install it."""
     try:
-        from jaxact.compare.training import train
+        yield
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.startswith("jaxact"):
             raise
         raise ImportError(
-            f'jaxact.compare needs {missing.name}, which is not installed; run: pip install "jaxact[compare]"'
+            f'{who} needs {missing.name}, which is not installed; run: pip install "jaxact[compare]"'
         ) from missing
-    return train(comparison)

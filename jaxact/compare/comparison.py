@@ -4,60 +4,59 @@ import dataclasses
 import difflib
 import inspect
 import itertools
+import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import optax
 
-import jaxact
-from jaxact.compare.errors import invalid
+from jaxact.compare import activations as written
+from jaxact.compare import studies
+from jaxact.compare.errors import invalid, running
 from jaxact.compare.processes import Processes
+from jaxact.compare.study import Study
 
-Init = Literal["matched", "he", "glorot", "lecun", "naive"]
+SETTINGS = "comparison.json"
 
 
 class Network(NamedTuple):
     """One of the networks that are compared."""
 
     name: str
-    """What it is called in the report: the activation, and where there are several, initialisation and depth."""
+    """What it is called in the report: the activation, and those options of which there are several."""
     activation: str
-    init: Init
-    depth: int
+    options: dict[str, Any]
+    learning_rate: float
+    study: Study
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Train the same deep network with several activations and compare gradient flow and learning.
+    """Train the same network with several activations and compare gradient flow and learning.
 
-    The task is scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10 classes, a quarter of them held out.
-    The network is a plain multilayer perceptron without normalisation or skip connections, so that what is seen comes
-    from the activation. All get the same random numbers for their initial weights, and the same batches.
+    By default the network is a plain multilayer perceptron without normalisation or skip connections, so that what is
+    seen comes from the activation, on scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10 classes, a
+    quarter of them held out. All get the same random numbers for their initial weights, and the same batches.
     """
 
-    activations: tuple[str, ...] = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu")
-    """Elementwise activations, by jaxact's names."""
-    depth: int = 16
-    """Hidden layers."""
-    depths: tuple[int, ...] = ()
-    """Several numbers of hidden layers, in place of depth: to see where each activation stops training."""
-    width: int = 64
-    """Units in each hidden layer."""
-    init: Init = "matched"
-    """Variance of the initial weights. matched: gain^2/fan_in, the gain being the activation's own
-    (jaxact.propagation.gain), and 1/fan_in in the first layer; he: 2/fan_in; glorot: 2/(fan_in + fan_out); lecun:
-    1/fan_in; naive: 0.05^2, whatever the layer. Biases start at 0."""
-    inits: tuple[Init, ...] = ()
-    """Several initialisations, in place of init."""
-    optimizer: str = "adam"
-    """Any of Optax's named optimizers, with its defaults."""
-    learning_rate: float = 1e-3
-    """Learning rate, constant."""
-    batch_size: int = 128
-    """Images in a batch; it is split evenly over all devices of all processes."""
-    steps: int = 300
-    """Training steps of each network."""
+    study: Any = studies.DEFAULT
+    """digits-mlp, digits-cnn, text-transformer, or file.py:name, a function that takes an activation and returns a
+    jaxact.compare.Study, or a Study. "jaxact compare file.py:name" is the same."""
+    activations: tuple[Any, ...] = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu")
+    """Activations: jaxact's names, "leaky_relu(negative_slope=0.2)", modules that learn ("PReLU"), file.py:name."""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The study's own options, a value or a tuple of several, with each of which a network is trained."""
+    optimizer: str | None = None
+    """Any of Optax's named optimizers, with its defaults; by default the study's (digits: adam)."""
+    learning_rate: tuple[float, ...] = ()
+    """Learning rate, constant, by default the study's (digits: 0.001). Of several the best on a validation part, which
+    is then not trained on, is taken for each network."""
+    batch_size: int | None = None
+    """Examples in a batch, by default the study's (digits: 128); it is split evenly over all devices and processes."""
+    steps: int | None = None
+    """Training steps of each network, by default the study's (digits: 300)."""
     seeds: int = 3
     """Networks trained for each activation, at the same time; they differ in initial weights and order of the data."""
     seed: int = 0
@@ -69,55 +68,107 @@ class Comparison:
     platform: Literal["cpu", "gpu", "tpu"] | None = None
     """Where to train; by default where JAX wants to."""
     directory: str = "jaxact-compare"
-    """Where to write metrics.jsonl, report.html, the charts and the checkpoints."""
+    """Where to write the log, report.html, the charts and the checkpoints."""
     overwrite: bool = False
     """Replace an earlier result in the directory."""
-    resume: bool = False
-    """Go on from the last checkpoint in the directory, or start if there is none."""
+    resume: str | None = None
+    """The directory of an earlier result, to go on with all its settings from the last checkpoints; more steps, seeds
+    or activations can be given with it."""
     processes: Processes = dataclasses.field(default_factory=Processes)
     """Which processes train together."""
 
     def check(self) -> None:
         """Raise a `ValueError` that says what is wrong, if anything is."""
-        _check_activations(self.activations)
-        for name in ("depth", "width", "batch_size", "steps", "seeds", "log_every", "checkpoint_every"):
-            _check_integer(name, getattr(self, name), least=1)
-        for depth in self.depths:
-            _check_integer("depths", depth, least=1)
-        for init in (self.init, *self.inits):
-            _check_choice("init", init, get_args(Init))
-        for name in ("depths", "inits"):
-            _check_once(name, getattr(self, name))
-        _check_integer("seed", self.seed, least=0)
+        if isinstance(self.activations, str) or not self.activations:
+            advice = 'for example activations=("relu", "gelu")'
+            raise invalid("a tuple of at least one activation", self.activations, advice)
+        for name in ("seeds", "log_every", "checkpoint_every"):
+            check_integer(name, getattr(self, name), least=1)
+        for name in ("batch_size", "steps"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), least=1)
+        check_integer("seed", self.seed, least=0)
         if self.seed + self.seeds > 2**31:
             raise invalid("seed + seeds to be at most 2**31", self.seed + self.seeds, "choose a smaller seed")
-        rate = self.learning_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not (0 < rate < math.inf):
-            raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
-        _check_choice("optimizer", self.optimizer, optimizers())
+        for rate in _rates(self.learning_rate):
+            if isinstance(rate, bool) or not isinstance(rate, int | float) or not (0 < rate < math.inf):
+                raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
+        if self.optimizer is not None:
+            check_choice("optimizer", self.optimizer, optimizers())
         if self.platform is not None:
-            _check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
+            check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
         if self.overwrite and self.resume:
             raise invalid("at most one of overwrite and resume", "both", "choose one of them")
         self.processes.check()
 
-    def identity(self) -> dict[str, Any]:
-        """Return the fields that the metrics depend on: a run resumes only if they are equal."""
+    def settings(self) -> dict[str, Any]:
+        """Return all that the result depends on, as JSON can hold it."""
         how = ("platform", "directory", "overwrite", "resume", "processes")
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in how}
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in how}
+        fields["study"] = written.place(self.study)
+        fields["activations"] = list(map(written.place, self.activations))
+        return json.loads(json.dumps(fields, default=str))
+
+    @classmethod
+    def load(cls, directory: str) -> "Comparison":
+        """Read the settings of an earlier result.
+
+        Raises:
+          ValueError: there is none.
+        """
+        try:
+            fields = json.loads((Path(directory).expanduser() / SETTINGS).read_text())
+        except (OSError, ValueError) as error:
+            advice = "name the directory that jaxact compare wrote"
+            raise invalid("the directory of an earlier result", f"{directory} ({error})", advice) from None
+        fields |= {name: tuple(fields[name]) for name in ("activations", "learning_rate")}
+        fields["options"] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["options"].items()}
+        return cls(**fields, directory=directory, resume=directory)
 
     def networks(self) -> list[Network]:
-        """List what is trained, in order: every activation, from every initialisation, at every depth."""
-        depths, inits = self.depths or (self.depth,), self.inits or (self.init,)
+        """Make what is trained, in order: every activation with every option, at every learning rate."""
+        resolved = [written.resolve(given) for given in self.activations]
+        _check_once("activations", [each.name for each in resolved])
+        make = studies.find(self.study)
+        several = {k: v if isinstance(v, tuple) else (v,) for k, v in self.options.items()}
+        for name, values in several.items():
+            if not isinstance(make, Study):
+                check_choice("an option of the study", name, options(make))
+            _check_once(name, values)
         made = []
-        for activation, init, depth in itertools.product(self.activations, inits, depths):
-            parts = [activation, *([init] if len(inits) > 1 else []), *([str(depth)] if len(depths) > 1 else [])]
-            made.append(Network(" ".join(parts), activation, init, depth))
+        for activation, *values in itertools.product(resolved, *several.values()):
+            chosen = dict(zip(several, values, strict=True))
+            name = " ".join([activation.name, *(str(v) for k, v in chosen.items() if len(several[k]) > 1)])
+            study = self._study(make, activation, chosen)
+            rates = _rates(self.learning_rate or study.learning_rate)
+            if len(rates) > 1:
+                study = study.with_validation()
+            study.check()
+            made += [Network(name, activation.name, chosen, rate, study) for rate in rates]
         return made
 
-    def make_optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
-        return optax.with_extra_args_support(optimizers()[self.optimizer](self.learning_rate))
+    def _study(self, make: Any, activation: written.Activation, chosen: dict[str, Any]) -> Study:
+        with running(f"{written.place(self.study)}({activation.name})"):
+            study = make(activation.function, **chosen)
+        if not isinstance(study, Study):
+            advice = "return one"
+            raise invalid(f"{written.place(self.study)} to return a jaxact.compare.Study", type(study).__name__, advice)
+        given = {"batch_size": self.batch_size, "steps": self.steps}
+        study = dataclasses.replace(study, **{k: v for k, v in given.items() if v is not None})
+        if self.optimizer is not None:
+            study = dataclasses.replace(study, optimizer=optimizers()[self.optimizer])
+        return study
+
+
+def options(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The options of a study: the keyword arguments of the function that makes it."""
+    return dict(list(inspect.signature(make).parameters.items())[1:])
+
+
+def make_optimizer(network: Network) -> optax.GradientTransformationExtraArgs:
+    """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
+    with running(f"the optimizer of {network.study.name!r}"):
+        return optax.with_extra_args_support(network.study.optimizer(network.learning_rate))
 
 
 def optimizers() -> dict[str, Callable[..., optax.GradientTransformation]]:
@@ -133,33 +184,28 @@ def optimizers() -> dict[str, Callable[..., optax.GradientTransformation]]:
     return found
 
 
-def _check_activations(names: tuple[str, ...]) -> None:
-    if isinstance(names, str) or not names:
-        raise invalid("a tuple of at least one activation", names, 'for example activations=("relu", "gelu")')
-    rows = [jaxact.info(name) for name in names]
-    for name, row in zip(names, rows, strict=True):
-        if row.kind != "pointwise":
-            raise invalid("elementwise activations", repr(name), "leave it out: it does not act unit by unit")
-        if inspect.Parameter.empty in row.parameters.values():
-            raise invalid("activations whose parameters have defaults", repr(name), "leave it out, or try leaky_relu")
-    _check_once("activations", [row.name for row in rows])
+def _rates(rates: Any) -> tuple[float, ...]:
+    return tuple(rates) if isinstance(rates, tuple | list) else (rates,)
 
 
-def _check_once(field: str, values: Sequence[object]) -> None:
+def _check_once(field: str, values: Iterable[object]) -> None:
+    values = list(values)
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
         raise invalid(f"each of {field} once", f"{', '.join(twice)} more than once", "drop the repeated one")
 
 
-def _check_integer(name: str, value: object, least: int) -> None:
+def check_integer(name: str, value: object, least: int) -> None:
+    """Raise a `ValueError` unless a value is an integer, and at least that."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise invalid(f"{name} to be an integer of at least {least}", value, f"choose another {name}")
 
 
-def _check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise a `ValueError` unless a value is one of the choices, with the nearest of them."""
     choices = sorted(choices)
     if value in choices:
         return
     near = difflib.get_close_matches(str(value), choices, n=3)
     advice = f"did you mean {' or '.join(near)}?" if near else "choose one of them"
-    raise invalid(f"{name} to be one of {', '.join(choices)}", repr(value), advice)
+    raise invalid(f"{name} to be one of {', '.join(choices) or 'none'}", repr(value), advice)

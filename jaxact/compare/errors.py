@@ -1,11 +1,46 @@
 """The errors of a run."""
 
+import contextlib
+import traceback
+from collections.abc import Iterator
 
-def invalid(expected: str, got: object, advice: str) -> ValueError:
+
+class Invalid(ValueError):
+    """Something that was given can't be used, or code of the user's raised; the message says what and where."""
+
+
+def invalid(expected: str, got: object, advice: str) -> Invalid:
     """Make the one error that is raised for bad input: what was expected, what came, and what to do."""
     got = got if isinstance(got, str) else repr(got)
-    return ValueError(f"jaxact.compare: expected {expected}, got {got}; {advice}")
+    return Invalid(f"jaxact.compare: expected {expected}, got {got}; {advice}")
 
 
 class ProcessLost(RuntimeError):
     """A run over several processes can't go on, because one of them ended."""
+
+
+@contextlib.contextmanager
+def running(what: str) -> Iterator[None]:
+    """Turn what the user's code raises in a with block into one line with its place; an `Invalid` passes.
+
+    Raises:
+      Invalid: with the user's own exception as its cause.
+    """
+    try:
+        yield
+    except Invalid:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise Invalid(f"{what} raised {type(error).__name__}: {said[:500]}{_place(error)}") from error
+
+
+def _place(error: Exception) -> str:
+    """Where: the innermost line that is neither of a library nor of jaxact."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        libraries = ("-packages", "/jaxact/compare/", "/jaxact/flow/", "<frozen", "/lib/python")
+        if not any(part in frame.filename for part in libraries):
+            return f" ({frame.filename}:{frame.lineno})"
+    return ""

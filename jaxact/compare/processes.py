@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import os
 import socket
 import sys
@@ -11,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh, Sharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxact.compare.errors import ProcessLost, invalid
+from jaxact.compare.errors import Invalid, ProcessLost, invalid
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Processes:
             raise invalid("a Python that has not used JAX's devices yet", f"another ({error})", "start anew") from None
         print(
             f"Process {jax.process_index()} of {jax.process_count()} has met the others. If one is lost, all end: "
-            "the same commands with --resume then go on from the last checkpoint.",
+            "the same commands with --resume DIRECTORY go on from the last checkpoint.",
             file=sys.stderr,
         )
 
@@ -131,37 +131,38 @@ def first() -> bool:
     return jax.process_index() == 0
 
 
-def make_mesh(batch_size: int, platform: str | None = None) -> Mesh:
+def make_mesh(platform: str | None = None) -> Mesh:
     """Lay the devices of all processes in a line, over which a batch is split.
 
     Raises:
-      ValueError: JAX has no such devices, or the batch can't be split evenly over them.
+      ValueError: JAX has no such devices.
     """
     try:
-        devices = jax.devices(platform)
+        return Mesh(np.array(jax.devices(platform)), ("batch",))
     except RuntimeError:
         raise invalid(
             f"a platform that JAX has here ({jax.default_backend()})",
             repr(platform),
             f"install JAX for {platform}, or leave platform out",
         ) from None
-    if batch_size % len(devices):
-        raise invalid(
-            f"batch_size to be a multiple of {len(devices)}, the number of devices that share it",
-            batch_size,
-            f"try {math.ceil(batch_size / len(devices)) * len(devices)}",
-        )
-    return Mesh(np.array(devices), ("batch",))
 
 
-def spread(tree: Any, sharding: Sharding) -> Any:
+def spread(tree: Any, sharding: NamedSharding) -> Any:
     """Make arrays over all processes of what each of them holds in whole: each fills its own devices."""
 
     def one(x: Any) -> jax.Array:
+        if is_key(x):
+            return jax.random.wrap_key_data(one(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         x = np.asarray(x)
-        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+        split = sharding if x.ndim >= len(sharding.spec) else sharding.update(spec=PartitionSpec())
+        return jax.make_array_from_callback(x.shape, split, lambda index: x[index])
 
     return jax.tree.map(one, tree)
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether it is an array of PRNG keys, which no NumPy array can hold."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def gather(text: str) -> list[str]:
@@ -180,7 +181,7 @@ def agree(decide: Callable[[], T]) -> T:
         decided, problem = None, str(error)
     for said in gather(problem):
         if said:
-            raise ValueError(said)
+            raise Invalid(said)
     return cast(T, decided)
 
 
@@ -189,12 +190,14 @@ def together() -> Iterator[None]:
     """Raise `ProcessLost` for what JAX raises in a with block when another process is gone."""
     try:
         yield
+    except Invalid:
+        raise
     except (ValueError, jax.errors.JaxRuntimeError) as error:
         if jax.process_count() == 1:
             raise
         raise ProcessLost(
             f"jaxact.compare: process {jax.process_index()} of {jax.process_count()} can't go on, most likely because "
-            f"another one is lost ({str(error).splitlines()[0]}); start all of them again, with --resume"
+            f"another one is lost ({str(error).splitlines()[0]}); start all of them again, with --resume DIRECTORY"
         ) from error
 
 
@@ -210,7 +213,7 @@ def exit_code(command: str, do: Callable[[], int | None]) -> int:
     except ProcessLost as error:
         code, message = 1, f"{command}: error: {error}"
     except KeyboardInterrupt:
-        code, message = 130, "\nInterrupted. To go on from the last checkpoint, give the same command with --resume."
+        code, message = 130, "\nInterrupted. To go on from the last checkpoint: jaxact compare --resume DIRECTORY."
     print(message, file=sys.stderr, flush=True)
     if jax.distributed.is_initialized():
         sys.stdout.flush()

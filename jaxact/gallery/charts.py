@@ -8,10 +8,10 @@ from typing import Any
 
 import altair as alt
 
-from jaxact.compare.charts import colours
+from jaxact.compare.report.style import LIGHT
 from jaxact.gallery.curves import ORDERS, Curve
 
-COLOURS = colours(ORDERS)
+COLOURS = dict(zip(ORDERS, LIGHT, strict=False))
 _FIELDS = ("f", "slope", "curvature")
 """What f, f' and f'' are called in a chart's data."""
 _WINDOW = 4.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from jaxact.compare.charts import bundle
+from jaxact.compare.report.page import bundle
 from jaxact.core.catalog import Row
 from jaxact.core.files import replace
 from jaxact.gallery import charts

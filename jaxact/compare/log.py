@@ -1,0 +1,279 @@
+"""The log: a directory of records that any training loop can write, and of which the report is made."""
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxact.compare.errors import invalid
+from jaxact.flow import Flow
+
+if TYPE_CHECKING:
+    from jaxact.compare.summary import Summary
+
+Record = dict[str, Any]
+
+ABOUT = "about.json"
+RECORDS = "records-*.jsonl"
+ARRAYS = {
+    "gradient_norm": ("dy_rms", "dy_count"),
+    "input_gradient_norm": ("dx_rms", "dx_count"),
+    "x_mean": "x_mean",
+    "x_std": "x_std",
+    "y_std": "y_std",
+    "zero_share": "y_zeros",
+    "flat_share": "flat",
+}
+"""What a record has of each site, and what `Flow.to_records` calls it: a number, or the rms and count of a norm."""
+
+
+class Log:
+    """Writes records, a line each, into files of its own: append-only, readable however it ends, from many processes.
+
+    >>> import tempfile
+    >>> log = Log(tempfile.mkdtemp() + "/log", name="mine", higher_is_better=("accuracy",), chance={"accuracy": 0.1})
+    >>> for step in (0, 100):
+    ...     log.add("relu", seed=0, step=step, loss=2.3 - step / 100, accuracy=0.1 + step / 200)
+    >>> [record["loss"] for record in read(log.directory)[1]]
+    [2.3, 1.2999999999999998]
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        name: str = "",
+        setting: str = "",
+        higher_is_better: Iterable[str] = (),
+        chance: Mapping[str, float] | None = None,
+        nouns: Mapping[str, str] | None = None,
+    ):
+        """Make the directory, or open it to add to what is there.
+
+        Args:
+          directory: where.
+          name: what the page calls it.
+          setting: what is trained, in a few words, for the page.
+          higher_is_better: the metrics of which more is better, the one that counts first; else "loss" counts.
+          chance: what a metric is by guessing.
+          nouns: what the page calls "examples" and "loss".
+
+        Raises:
+          ValueError: it can't be written.
+        """
+        self.directory = Path(directory).expanduser().resolve()
+        about = {
+            "name": name or self.directory.name,
+            "setting": setting,
+            "higher_is_better": list(higher_is_better),
+            "chance": dict(chance or {}),
+            "nouns": dict(nouns or {}),
+        }
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            # A new file each time it is opened, in whose name its place among the others is: none is ever changed.
+            file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
+            self._file = file.open("x")
+            if name or not (self.directory / ABOUT).exists():
+                part = self.directory / f"about-{os.getpid()}.unfinished"
+                part.write_text(json.dumps(about, indent=2) + "\n")
+                os.replace(part, self.directory / ABOUT)
+        except OSError as error:
+            advice = "choose another directory"
+            raise invalid("a directory that can be written", f"{directory} ({error.strerror})", advice) from None
+
+    def add(
+        self,
+        network: str,
+        *,
+        step: int,
+        seed: int = 0,
+        flow: Flow | None = None,
+        held_out_flow: Flow | None = None,
+        **metrics: Any,
+    ) -> None:
+        """Write what was measured of a network at a step. A second record of the same place replaces the first.
+
+        Args:
+          network: its name, usually the activation's.
+          step: the training step; 0 is before training.
+          seed: which of several networks of this name.
+          flow: what `jaxact.flow.observe` saw of a training batch.
+          held_out_flow: the same of held-out examples; then dead units are those that none of these comes through.
+          **metrics: numbers. "loss" is that of held-out examples, "train_loss" of the batch, "seconds_per_step" a time;
+            others are what you call them. What is not finite is noted as such.
+
+        Raises:
+          ValueError: a metric is no number, or a Flow is of several steps or seeds.
+        """
+        record: Record = {"network": str(network), "seed": int(seed), "step": int(step)}
+        for name, value in metrics.items():
+            if value is not None and (np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number)):
+                raise invalid(f"{name} to be a number", f"{type(value).__name__} of shape {np.shape(value)}", "log one")
+            record[name] = _finite(value)
+        losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
+        record["diverged"] = any(_finite(value) is None for value in losses)
+        if flow is not None:
+            record |= _seen(flow, held_out_flow)
+        self._write(record)
+
+    def describe(self, network: str, **facts: Any) -> None:
+        """Write what does not change while a network is trained: its options, and what is "predicted" of it."""
+        self._write({"network": str(network), "about": facts})
+
+    def report(self) -> "Summary":
+        """Write report.html and the charts into the directory.
+
+        Returns:
+          What is in them.
+        """
+        from jaxact.compare.report import write
+        from jaxact.compare.summary import Summary
+
+        summary = Summary.of([self.directory])
+        write(summary, self.directory)
+        return summary
+
+    def to_wandb(self, run: Any) -> None:
+        """Give the whole log to Weights & Biases.
+
+        Args:
+          run: what `wandb.init` returns, or anything with its `log`.
+        """
+        to_wandb(self.directory, run)
+
+    def to_tensorboard(self, writer: Any) -> None:
+        """Give the whole log to TensorBoard.
+
+        Args:
+          writer: a `tensorboardX.SummaryWriter`, or anything with its `add_scalar`.
+        """
+        to_tensorboard(self.directory, writer)
+
+    def _write(self, record: Record) -> None:
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; nothing is lost without it."""
+        self._file.close()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record], dict[str, dict[str, Any]]]:
+    """Read a log, also while it is written.
+
+    Returns:
+      What it is about; the last record of each network, seed and step, in the order of steps; and what `describe` said
+      of each network.
+
+    Raises:
+      ValueError: there is no log.
+    """
+    path = Path(directory).expanduser()
+    if not (path / ABOUT).is_file():
+        raise invalid("the directory of a log", str(directory), "name one that jaxact.compare.Log wrote")
+    records: dict[tuple[str, int, int], Record] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for file in sorted(path.glob(RECORDS)):
+        for line in file.read_bytes().splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:  # cut off by a kill
+                continue
+            if "about" in record:
+                facts.setdefault(record["network"], {}).update(record["about"])
+            else:
+                records[record["network"], record["seed"], record["step"]] = record
+    order = {name: place for place, name in enumerate(dict.fromkeys([*facts, *(key[0] for key in records)]))}
+    kept = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], key[2], key[1]))]
+    return json.loads((path / ABOUT).read_text()), kept, facts
+
+
+def clear(directory: Path) -> None:
+    """Remove an earlier log, and nothing that no log has."""
+    for pattern in (RECORDS, "*.unfinished", ABOUT, "comparison.json", "report.html", "*.png"):
+        for file in directory.glob(pattern):
+            file.unlink()
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+
+
+def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, float]]:
+    """Yield network and seed, metric, step and value of every number of a log; of a site under its path."""
+    for record in read(directory)[1]:
+        run = f"{record['network']}/seed {record['seed']}"
+        for name, value in record.items():
+            if name not in ("network", "seed", "step", "sites", "findings", "diverged") and value is not None:
+                yield run, name, record["step"], value
+        for site in record.get("sites", ()):
+            for name in (*ARRAYS, "dead_share"):
+                if site.get(name) is not None:
+                    yield run, f"{site['place']}/{name}", record["step"], site[name]
+
+
+def to_wandb(directory: str | os.PathLike[str], run: Any) -> None:
+    """Give a log to Weights & Biases: a chart a metric, with "step" as its own axis. `run` has wandb's `log`."""
+    steps: dict[int, dict[str, float]] = {}
+    for network, metric, step, value in scalars(directory):
+        steps.setdefault(step, {})[f"{metric}/{network}"] = value
+    for step in sorted(steps):
+        run.log(steps[step], step=step)
+
+
+def to_tensorboard(directory: str | os.PathLike[str], writer: Any) -> None:
+    """Give a log to TensorBoard: a tag a metric and network. `writer` has tensorboardX's `add_scalar`."""
+    for network, metric, step, value in scalars(directory):
+        writer.add_scalar(f"{metric}/{network}", value, step)
+
+
+def _seen(flow: Flow, held_out: Flow | None) -> Record:
+    """What a record has of a Flow: a line of numbers a site, the gradient's slope, and findings."""
+    sites = flow.to_records()
+    if any(site["step"] for site in sites):
+        raise invalid("the Flow of one step and seed", "one that is stacked", "log each by itself: jax.tree.map")
+    places = _places(sites)
+    others = sites if held_out is None else held_out.to_records()
+    units = dict(zip(_places(others), others, strict=True))
+    lines = []
+    for place, site in zip(places, sites, strict=True):
+        line: Record = {"place": place, "activation": site["name"]}
+        broken = site["x_nonfinite"] or site["dy_nonfinite"]
+        for name, source in ARRAYS.items():
+            value = site[source] if isinstance(source, str) else site[source[0]] * math.sqrt(site[source[1]])
+            line[name] = None if broken else _finite(value)
+        counted = units.get(place, site)
+        line["units"] = _finite(counted["units"])
+        line["dead_share"] = _finite(counted["dead"] / counted["units"] if counted["units"] else math.nan)
+        lines.append(line)
+    found = [
+        {"rule": f.rule, "site": f.site, "source": f.source, "evidence": f.evidence, "advice": f.advice}
+        for f in flow.findings()
+    ]
+    return {"gradient_slope": _finite(flow.gradient_slope()), "sites": lines, "findings": found}
+
+
+def _places(sites: list[Record]) -> list[str]:
+    """Where each site is, whatever activation is there: path, iteration, and a number where there are several."""
+    seen: dict[str, int] = {}
+    places = []
+    for site in sites:
+        path = site["site"].removesuffix(site["name"]).strip("/") or "activation"
+        path += "".join(f"[{i}]" for i in site["iteration"])
+        seen[path] = seen.get(path, 0) + 1
+        places.append(path if seen[path] == 1 else f"{path} {seen[path]}")
+    return places
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,231 @@
+"""What is measured, a row a metric: how it is had from a record, averaged, formatted and drawn."""
+
+import dataclasses
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+Record = dict[str, Any]
+
+
+class Value(NamedTuple):
+    """A metric of one network."""
+
+    centre: float
+    """Over its seeds."""
+    spread: float | None
+    """Standard deviation over them (n - 1), or for times half the distance between quartiles; None for one."""
+    by_seed: dict[int, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number of each record, or of each site of a record."""
+
+    name: str
+    """Where a record has it."""
+    title: str
+    """Its column, and the axis of its chart."""
+    of: Callable[[Record], float | None]
+    """Takes it from a record, or from a site."""
+    at: Literal["start", "end", "always"] = "end"
+    """At which steps it counts for the table."""
+    over: Literal["mean", "median"] = "mean"
+    """How it is averaged over seeds, and over steps where it counts always."""
+    text: Callable[[float], str]
+    spread: bool = False
+    """Whether the table shows the spread."""
+    better: Literal["higher", "lower", None] = None
+    drawn: bool = False
+    """Whether it is drawn by step."""
+    explanation: str = ""
+    """What the page says above its chart."""
+    heatmap: bool = False
+    """Whether it is drawn by depth and step too."""
+    column: bool = True
+    """Whether the table has it."""
+    log: bool = False
+    """Whether its axis is logarithmic; then it is averaged as its logarithm."""
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of 1, which is shown in percent."""
+        return self.text is percent
+
+    def value(self, records: Sequence[Record]) -> Value | None:
+        """Average over the records of one network that did not diverge."""
+        if self.at != "always":
+            step = (min if self.at == "start" else max)((r["step"] for r in records), default=0)
+            records = [r for r in records if r["step"] == step]
+        numbers = [(r["seed"], self.of(r)) for r in records if not r["diverged"]]
+        found = [(seed, number) for seed, number in numbers if number is not None]
+        if not found:
+            return None
+        values = [number for _, number in found]
+        if self.over == "median":
+            quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else None
+            spread = (quartiles[2] - quartiles[0]) / 2 if quartiles else None
+            return Value(statistics.median(values), spread, {})
+        return Value(self.mean(values), statistics.stdev(values) if len(values) > 1 else None, dict(found))
+
+    def mean(self, values: Sequence[float]) -> float:
+        """The mean; the geometric one of what has a logarithmic axis, where a 0 counts as the least number there is."""
+        if not self.log:
+            return statistics.fmean(values)
+        return math.exp(statistics.fmean(math.log(max(v, 1e-300)) for v in values))
+
+    def cell(self, value: Value | None) -> str:
+        """What the table says."""
+        if value is None:
+            return "-"
+        shown = self.text(value.centre)
+        if not self.spread or value.spread is None:
+            return shown
+        spread, unit = self.text(value.spread), re.sub(r"^[^ ]*", "", shown)
+        return f"{shown.removesuffix(unit)} ± {spread}" if unit and spread.endswith(unit) else f"{shown} ± {spread}"
+
+
+def scalar(name: str) -> Callable[[Record], float | None]:
+    """Take a number that a record has."""
+    return lambda record: record.get(name)
+
+
+def _factor(record: Record) -> float | None:
+    """By what the gradient's norm is multiplied a layer, on its way from the output back to the input."""
+    slope = record.get("gradient_slope")
+    return None if slope is None else math.exp(-slope)
+
+
+def _dead(record: Record) -> float | None:
+    seen = [(s["dead_share"], s["units"]) for s in record.get("sites", ()) if s["dead_share"] is not None]
+    return sum(share * units for share, units in seen) / sum(units for _, units in seen) if seen else None
+
+
+def percent(value: float) -> str:
+    """0.923 as 92.3%."""
+    return f"{value:.1%}"
+
+
+def power(value: float) -> str:
+    """Two digits, as a power of ten where it is far from 1."""
+    return f"{value:.2g}" if 1e-2 <= value < 1e3 or value == 0 else f"{value:.0e}"
+
+
+def times(value: float) -> str:
+    """A factor."""
+    return f"\N{MULTIPLICATION SIGN}{value:.3g}"
+
+
+def milliseconds(value: float) -> str:
+    """Seconds as milliseconds."""
+    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def digits(value: float) -> str:
+    """Two decimals of what is between 0.005 and 1,000, else two digits."""
+    return f"{value:.2f}" if 0.005 <= abs(value) < 1e3 or value == 0 else f"{value:.2g}"
+
+
+FIXED = (
+    Metric(
+        name="gradient_start",
+        title="gradient a layer at start",
+        of=_factor,
+        at="start",
+        text=times,
+        log=True,
+    ),
+    Metric(name="gradient_end", title="gradient a layer at end", of=_factor, text=times, log=True),
+    Metric(name="dead_units", title="dead units", of=_dead, text=percent),
+    Metric(
+        name="seconds_per_step",
+        title="time per step",
+        of=scalar("seconds_per_step"),
+        at="always",
+        over="median",
+        text=milliseconds,
+        spread=True,
+    ),
+)
+"""The columns that every log has which has what they are made of."""
+
+SITES = (
+    Metric(
+        name="gradient_norm",
+        title="norm of the gradient",
+        of=scalar("gradient_norm"),
+        text=power,
+        log=True,
+        heatmap=True,
+        explanation="Norm of the loss's gradient with respect to each activation's output. The gradient starts at the "
+        "last layer and flows back to the first: where a line falls towards the input, it vanishes.",
+    ),
+    Metric(
+        name="x_std",
+        title="std of the pre-activations",
+        of=scalar("x_std"),
+        text=power,
+        log=True,
+        explanation="Standard deviation of what comes into each activation, over examples and units. It should neither "
+        "fade nor blow up on its way from the first layer to the last.",
+    ),
+    Metric(
+        name="dead_share",
+        title="share of dead units",
+        of=scalar("dead_share"),
+        text=percent,
+        explanation="Share of units with |f'| < 0.001 for every held-out example: no gradient comes through them.",
+    ),
+)
+"""What is drawn by depth."""
+
+_RESERVED = (
+    "network",
+    "seed",
+    "step",
+    "learning_rate",
+    "seconds_per_step",
+    "parameter_gradient_norm",
+    "gradient_slope",
+)
+
+
+def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
+    """Make the row of each metric of a log: what it calls its own, the loss, and the fixed ones."""
+    named = dict.fromkeys(k for r in records for k, v in r.items() if isinstance(v, float) and k not in _RESERVED)
+    names = [*dict.fromkeys([*(n for n in about["higher_is_better"] if n in named), *named])]
+    noun = about["nouns"].get("loss")
+    made = []
+    for name in names:
+        higher = name in about["higher_is_better"]
+        title = {"loss": "held-out loss", "train_loss": "training loss", "validation_loss": "validation loss"}.get(
+            name, f"held-out {name.replace('_', ' ')}"
+        )
+        said = f"{title[:1].upper()}{title[1:]}{f' ({noun})' if noun and name == 'loss' else ''}"
+        made.append(
+            Metric(
+                name=name,
+                title=title,
+                of=scalar(name),
+                text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
+                spread=True,
+                better="higher" if higher else "lower" if name == "loss" else None,
+                column=name not in ("train_loss", "validation_loss"),
+                drawn=name != "validation_loss",
+                explanation=f"{said} while training: mean over seeds, with a band of one standard deviation.",
+            )
+        )
+    return [*made, *(m for m in FIXED if any(m.of(r) is not None for r in records))]
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun: 1 seed, 2 seeds."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

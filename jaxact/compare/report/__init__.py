@@ -1,0 +1,3 @@
+"""What shows a summary: a page that works offline, pictures of its charts, and tables for the terminal."""
+
+from jaxact.compare.report.page import write as write

@@ -1,0 +1,70 @@
+"""What theory says of a plain network before it is trained: how large its weights should be, and what depth does."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from jax import Array
+
+from jaxact import propagation
+from jaxact.compare.activations import resolve
+from jaxact.compare.errors import invalid
+
+Activation = Callable[[Array], Array]
+Init = Literal["matched", "he", "glorot", "lecun", "naive"]
+
+VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+    "naive": lambda fan_in, fan_out: 0.05**2,
+}
+"""He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010; LeCun et al. 1998; naive is Keras's RandomNormal."""
+
+
+def deviations(activation: Activation, init: str, sizes: Sequence[int]) -> list[float]:
+    """Standard deviation of the initial weights of each layer.
+
+    Raises:
+      ValueError: the activation has no gain, so that no initialisation matches it; or `init` is unknown.
+    """
+    fans = list(itertools.pairwise(sizes))
+    if init in VARIANCES:
+        return [math.sqrt(VARIANCES[init](*fan)) for fan in fans]
+    if init != "matched":
+        raise invalid(f"init to be one of matched, {', '.join(VARIANCES)}", repr(init), "choose one of them")
+    try:
+        gain = propagation.gain(activation)
+    except ValueError as error:
+        raise invalid(
+            "activations with a gain for the initialisation that matches them",
+            f"{resolve(activation).name!r} ({error})",
+            "leave it out, or choose another init",
+        ) from None
+    return [(gain if i else 1.0) / math.sqrt(fan_in) for i, (fan_in, _) in enumerate(fans)]
+
+
+def predict(activation: Activation, deviations: Sequence[float], width: int, x: Any) -> dict[str, Any]:
+    """Predict the signal and the gradient at initialisation; nothing where the activation's moments are infinite.
+
+    Returns:
+      "gradient", the norm of the gradient by each hidden layer's pre-activations over that by the last layer's;
+      "activation_variance" of the last hidden layer's outputs; and "chi_1", by which a layer multiplies the gradient's
+      mean square once the variance has settled (see `jaxact.propagation.signal`).
+    """
+    first, *hidden, _ = deviations
+    inputs = first**2 * float(np.square(x).sum(1).mean())
+    sigma_w = math.sqrt(width) * (hidden[0] if hidden else first)
+    try:
+        theory = propagation.signal(activation, sigma_w, 0.0, len(hidden) + 1, q=inputs)
+    except ValueError:
+        return {}
+    # chi_l takes the gradient at layer l + 1 to that at layer l.
+    logs = 0.5 * np.log(np.maximum(theory.chi[:-1], 1e-300))
+    return {
+        "gradient": np.exp(np.append(np.cumsum(logs[::-1])[::-1], 0.0)).tolist(),
+        "activation_variance": float(theory.activation_variances[-1]),
+        "chi_1": float(theory.chi_1),
+    }

@@ -1,0 +1,264 @@
+"""What is compared: how parameters are made, a loss of parameters and a batch, the data. Written by users too."""
+
+import dataclasses
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxact.compare import adapters
+from jaxact.compare.adapters import Stateful
+from jaxact.compare.errors import invalid, running
+
+VALIDATION = 10
+"""One training example in as many is for validation, where a rate is to be chosen and the study has no such part."""
+
+
+class Evaluated(NamedTuple):
+    """What a loss gives, whatever it returned."""
+
+    metrics: dict[str, Any]
+    """Further scalars, means over the batch."""
+    state: Any
+    """The mutable state after it, None where there is none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """A model, a loss and data, which `jaxact compare` trains with several activations.
+
+    A file has a function `make(activation) -> Study`, or, where the activation is to be exchanged in a model that uses
+    one already, a `Study` itself. Further keyword arguments of `make` become options of the command line.
+
+    >>> import jaxact
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> def make(activation):
+    ...     def init(key):
+    ...         return {"w": jax.random.normal(key, (1, 8)), "v": jnp.zeros((8, 1))}
+    ...
+    ...     def loss(parameters, batch, key=None):
+    ...         x, y = batch
+    ...         return jnp.mean((activation(x @ parameters["w"]) @ parameters["v"] - y) ** 2)
+    ...
+    ...     return Study(name="sine", init=init, loss=loss, batches=(x, np.sin(3 * x)), batch_size=16, held_out=(x, x))
+    >>> make(jaxact.gelu).name
+    'sine'
+    """
+
+    name: str
+    """What the page calls it."""
+    init: Callable[[jax.Array], Any]
+    """Takes a PRNG key and returns parameters, a pytree of arrays of floats; or a `Stateful` of them and what else the
+    model changes. It is called once a seed, outside of jit, with jax.random.key(seed)."""
+    loss: Callable[..., Any]
+    """loss(parameters, batch, key=None) returns a real scalar, a mean over the batch, or a pair of it and a dictionary
+    of metrics, scalars too. The key is for dropout and the like; None says that the model is evaluated and not trained.
+    It may be left out. Of a `Stateful` it returns (scalar, metrics, state)."""
+    batches: Any
+    """A pytree of arrays that share their first axis, of which batches are drawn, for each seed in its own order; or a
+    function that takes a seed and returns an iterator over batches, all of one shape, which does not end."""
+    held_out: Any
+    """A pytree of arrays like it, never trained on; or a function that returns an iterator over batches. It is taken
+    in batches of `held_out_batch`, so that it need not fit into memory."""
+    validation: Any = None
+    """As `held_out`: where a learning rate is chosen. By default a tenth of the arrays of `batches`, left out there."""
+    batch_size: int = 128
+    """Examples in a batch that is drawn from arrays."""
+    held_out_batch: int = 4096
+    """Examples that are evaluated at once."""
+    steps: int = 300
+    """Training steps, where the command line does not say."""
+    learning_rate: float | tuple[float, ...] = 1e-3
+    """The learning rate, or several to choose from, where the command line does not say."""
+    optimizer: Callable[[float], optax.GradientTransformation] = optax.adam
+    """Takes the learning rate and returns an optimizer, where the command line does not say."""
+    higher_is_better: tuple[str, ...] = ()
+    """The metrics of which more is better, the one that counts first. By default the held-out loss counts."""
+    chance: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """What a metric is by guessing."""
+    nouns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What the page calls "examples" and "loss": {"examples": "images", "loss": "cross-entropy"}."""
+    setting: str = ""
+    """What is trained, in a few words, for the page."""
+    predicted: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What theory says before training: "gradient", a list of norms by layer over the last one's, and other metrics."""
+
+    def __post_init__(self) -> None:
+        for name in ("init", "loss", "optimizer"):
+            if not callable(getattr(self, name)):
+                raise invalid(f"{name} of the study {self.name!r} to be a function", getattr(self, name), "give one")
+        for name in ("batches", "held_out", *(["validation"] if self.validation is not None else [])):
+            if not callable(getattr(self, name)):
+                _length(self, name)
+        for name in ("batch_size", "held_out_batch", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise invalid(f"{name} of the study {self.name!r} to be an integer of at least 1", value, "choose one")
+
+    @classmethod
+    def nnx(cls, model: Callable[..., Any], loss: Callable[..., Any], **fields: Any) -> "Study":
+        """Make a study of a Flax NNX model; its BatchNorm and Dropout work, in training and in evaluation.
+
+        Args:
+          model: takes `nnx.Rngs` and returns the module.
+          loss: takes the module and a batch and returns a scalar, or a pair of it and metrics.
+          **fields: the other fields.
+        """
+        init, wrapped = adapters.nnx(model, loss)
+        return cls(init=init, loss=wrapped, **fields)
+
+    @classmethod
+    def linen(cls, module: Any, loss: Callable[..., Any], **fields: Any) -> "Study":
+        """Make a study of a Flax Linen module, all its collections included.
+
+        Args:
+          module: a Linen module.
+          loss: takes a function that calls the module, a batch, and whether it is for training; returns a scalar, or a
+            pair of it and metrics: lambda apply, batch, train: xent(apply(batch[0], train=train), batch[1]).
+          **fields: the other fields.
+        """
+        batches, size = fields["batches"], fields.get("batch_size", cls.batch_size)
+        first = functools.partial(_first, batches, size)
+        init, wrapped = adapters.linen(module, loss, first)
+        return cls(init=init, loss=wrapped, **fields)
+
+    @classmethod
+    def equinox(cls, model: Callable[..., Any], loss: Callable[..., Any], **fields: Any) -> "Study":
+        """Make a study of an Equinox module.
+
+        Args:
+          model: takes a key and returns the module, or the pair that equinox.nn.make_with_state makes.
+          loss: takes module, batch and key (None in evaluation) and returns a scalar, or a pair of it and metrics. Of a
+            pair it takes module, state, batch and key, and returns (scalar, metrics, state).
+          **fields: the other fields.
+        """
+        init, wrapped = adapters.equinox(model, loss)
+        return cls(init=init, loss=wrapped, **fields)
+
+    def evaluate(self, variables: Any, batch: Any, key: Any) -> tuple[Any, Evaluated]:
+        """Call the loss, and return it and all else in one form.
+
+        Raises:
+          ValueError: it returns something else.
+        """
+        given = (variables, batch, key) if _takes_key(self.loss) else (variables, batch)
+        returned: Any = self.loss(*given)
+        values: tuple[Any, ...] = returned if isinstance(returned, tuple) else (returned,)
+        stateful = isinstance(variables, Stateful)
+        if len(values) not in ((3,) if stateful else (1, 2)):
+            form = "(scalar, metrics, state)" if stateful else "a scalar or (scalar, metrics)"
+            raise invalid(f"the loss of {self.name!r} to return {form}", f"{len(values)} values", "return these")
+        rest: tuple[Any, ...] = ({}, None)
+        loss, metrics, state = (*values, *rest[len(values) - 1 :])
+        for name, value in {"loss": loss, **metrics}.items():
+            if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.number):
+                raise invalid(
+                    f"{name} of {self.name!r} to be a real scalar",
+                    f"{jnp.result_type(value)} of shape {jnp.shape(value)}",
+                    "take the mean over the batch",
+                )
+        if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
+            raise invalid(f"the loss of {self.name!r} to be of floats", str(jnp.result_type(loss)), "return a float")
+        return loss, Evaluated(dict(metrics), state)
+
+    def with_validation(self) -> "Study":
+        """Return the study with a validation part: its own, or examples that are then not trained on."""
+        if self.validation is not None:
+            return self
+        if callable(self.batches):
+            advice = "give the study a validation part, or a single learning rate"
+            raise invalid("a validation part, to choose a learning rate", "an iterator of batches and none", advice)
+        kept = np.arange(_length(self, "batches")) % VALIDATION > 0
+        train, validation = (jax.tree.map(lambda x, rows=rows: x[rows], self.batches) for rows in (kept, ~kept))
+        return dataclasses.replace(self, batches=train, validation=validation)
+
+    def check(self) -> None:
+        """Raise a `ValueError` if a batch can't be drawn."""
+        if not callable(self.batches) and self.batch_size > (examples := _length(self, "batches")):
+            most = f"batch_size of at most {examples}, the number of training examples"
+            raise invalid(most, self.batch_size, "choose a smaller batch_size")
+
+    def feed(self, seeds: range, start: int) -> Iterator[Any]:
+        """Yield the batches from step `start` on, as numpy arrays with a first axis of seeds.
+
+        A pure function of seed and step, so that a resumed run sees the batches that it would have seen.
+        """
+        if not callable(self.batches):
+            examples = _length(self, "batches")
+            for step in itertools.count(start):
+                rows = batch_indices(examples, self.batch_size, seeds, step)
+                yield jax.tree.map(lambda x, rows=rows: np.asarray(x[rows]), self.batches)
+        with running(f"batches of {self.name!r}"):
+            draw: Any = self.batches
+            iterators = [iter(draw(seed)) for seed in seeds]
+        shapes: Any = None
+        for step in itertools.count():
+            with running(f"batches of {self.name!r}"):
+                drawn = [next(iterator, None) for iterator in iterators]
+            if any(batch is None for batch in drawn):
+                raise invalid(f"batches of {self.name!r} without an end", f"{step} of them", "let it begin again")
+            if step < start:
+                continue
+            found = [jax.tree.map(np.shape, batch) for batch in drawn]
+            shapes = shapes or found[0]
+            if any(each != shapes for each in found):
+                raise invalid(f"batches of {self.name!r} all of one shape", f"{shapes} and {found}", "drop the others")
+            yield jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
+
+    def parts(self, name: str) -> Iterator[Any]:
+        """Yield `held_out` or `validation` in batches that are evaluated at once."""
+        value: Any = getattr(self, name)
+        if callable(value):
+            with running(f"{name} of {self.name!r}"):
+                parts: Any = value()
+                yield from parts
+            return
+        for begin in range(0, _length(self, name), self.held_out_batch):
+            rows = slice(begin, begin + self.held_out_batch)
+            yield jax.tree.map(lambda x, rows=rows: np.asarray(x[rows]), value)
+
+
+def batch_indices(examples: int, batch_size: int, seeds: range, step: int) -> np.ndarray:
+    """Choose the examples of a step: every seed goes through its own new permutation in every epoch.
+
+    Returns:
+      (seeds, batch_size) integers.
+    """
+    epoch, batch = divmod(step, examples // batch_size)
+    here = slice(batch * batch_size, (batch + 1) * batch_size)
+    return np.stack([np.random.default_rng((seed, epoch)).permutation(examples)[here] for seed in seeds])
+
+
+def _first(batches: Any, size: int) -> Any:
+    if callable(batches):
+        drawn: Any = batches(0)
+        return next(iter(drawn))
+    return jax.tree.map(lambda x: np.asarray(x[:size]), batches)
+
+
+def _length(study: Study, name: str) -> int:
+    """How many examples arrays hold."""
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(getattr(study, name))]
+    lengths = {shape[0] if shape else 0 for shape in shapes}
+    if len(lengths) != 1 or 0 in lengths:
+        raise invalid(
+            f"{name} of the study {study.name!r} to be arrays that share their first axis, or a function",
+            f"shapes {shapes}",
+            "give every array an entry an example",
+        )
+    return lengths.pop()
+
+
+def _takes_key(loss: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(places) > 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
