@@ -40,6 +40,7 @@ class Log:
     >>> log = Log(tempfile.mkdtemp() + "/log", name="mine", higher_is_better=("accuracy",), chance={"accuracy": 0.1})
     >>> for step in (0, 100):
     ...     log.add("relu", seed=0, step=step, loss=2.3 - step / 100, accuracy=0.1 + step / 200)
+    >>> log.close()
     >>> [record["loss"] for record in read(log.directory)[1]]
     [2.3, 1.2999999999999998]
     """
