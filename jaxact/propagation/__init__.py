@@ -1,7 +1,8 @@
 """Theory: the right initialisation for any activation, and what depth does to a signal.
 
 Gains and moments of any callable, initialisers made of them, mean-field predictions of variances, correlations and
-gradients, and transformed activations with which plain networks of 100 layers train. Importing it computes nothing.
+gradients, transformed activations with which plain networks of 100 layers train, unit-scaled ones, and muP's learning
+rates. Importing it computes nothing.
 """
 
 from jaxact.propagation.initializers import (
@@ -13,6 +14,8 @@ from jaxact.propagation.initializers import (
 from jaxact.propagation.initializers import (
     siren_init as siren_init,
 )
+from jaxact.propagation.parametrization import MuP as MuP
+from jaxact.propagation.parametrization import mup as mup
 from jaxact.propagation.shaping import Shaped as Shaped
 from jaxact.propagation.shaping import dks as dks
 from jaxact.propagation.shaping import from_config as from_config
@@ -41,3 +44,6 @@ from jaxact.propagation.signal import (
 from jaxact.propagation.signal import (
     signal as signal,
 )
+from jaxact.propagation.unit import UnitScaled as UnitScaled
+from jaxact.propagation.unit import attention_scale as attention_scale
+from jaxact.propagation.unit import unit_scaled as unit_scaled

@@ -1,0 +1,140 @@
+"""Unit scaling: variance 1 of everything in the catalog, and the constants that others publish."""
+
+import functools
+import inspect
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+from jaxact.core import catalog
+from jaxact.propagation import attention_scale, unit_scaled
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
+def defaults(row):
+    """The function with its defaults, or with its first variant where a parameter has none."""
+    missing = [p for p, value in row.parameters.items() if value is inspect.Parameter.empty]
+    return functools.partial(row.function, **row.variants[0]) if missing else row.function
+
+
+ROWS = {row.name: row for row in catalog.rows() if row.kind in ("pointwise", "gated")}
+
+# Midpoints: an oracle that knows no panels. The catalog's jumps are multiples of the spacing, on edges between points.
+GRID = (np.arange(240_000) + 0.5) * 1e-4 - 12
+PLANE = (np.arange(900) + 0.5) * 0.02 - 9
+
+
+def midpoint_variance(f, *axes):
+    z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    weight = functools.reduce(np.multiply, [np.exp(-np.square(a) / 2) for a in z])
+    weight = weight / weight.sum()
+    with jax.enable_x64(True):
+        values = np.asarray(jax.jit(f)(*[np.broadcast_to(a, weight.shape) for a in z]))
+    mean = (weight * values).sum()
+    return (weight * np.square(values - mean)).sum()
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.kind == "pointwise"])
+def test_an_activation_has_unit_variance(name):
+    assert midpoint_variance(unit_scaled(defaults(ROWS[name])), GRID) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.kind == "gated"])
+def test_a_gated_unit_has_unit_variance(name):
+    g = unit_scaled(defaults(ROWS[name]))
+    if name == "glu":  # it splits one array
+        assert midpoint_variance(lambda a, b: g(jnp.stack([a, b], axis=-1))[..., 0], PLANE, PLANE) == pytest.approx(
+            1, abs=1e-6
+        )
+    else:
+        assert midpoint_variance(g, PLANE, PLANE) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_constants_that_unit_scaling_publishes():
+    # graphcore-research/unit-scaling, functional.py: first release, "determined empirically", to the digits there.
+    gelu = unit_scaled(functools.partial(jaxact.gelu, approximate=False), backward="unit")
+    assert 1 / gelu.output_scale == pytest.approx(0.588, abs=5e-4)
+    assert 1 / gelu.gradient_scales[0] == pytest.approx(0.675, abs=5e-4)
+    softmax = unit_scaled(jaxact.softmax, size=100_000, backward="unit")
+    assert 100_000 / softmax.output_scale == pytest.approx(1.31, abs=5e-3)
+    assert 100_000 / softmax.gradient_scales[0] == pytest.approx(1.65, abs=5e-3)
+    # The same file today: the limits between which it interpolates.
+    relu = unit_scaled(jaxact.relu, backward="unit")
+    assert relu.output_scale == pytest.approx((2 / (1 - 1 / math.pi)) ** 0.5, rel=1e-9)
+    assert relu.gradient_scales[0] == pytest.approx(2**0.5, rel=1e-9)
+    # Its fit for silu_glu, 2^(1/2 1/2 + 1/2), is 0.3 % from the expectation, that for SiLU's output 1 %.
+    assert unit_scaled(jaxact.swiglu).output_scale == pytest.approx(2**0.75, rel=5e-3)
+    assert unit_scaled(jaxact.silu).output_scale == pytest.approx(
+        2**0.2 * (2 / (1 - 1 / math.pi)) ** (0.5 * 0.8), rel=2e-2
+    )
+    # And for attention over s keys, sqrt(s / e).
+    assert attention_scale(100_000) == pytest.approx((100_000 / math.e) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [2, 3, 64])
+def test_softmax_of_any_size(size):
+    g = unit_scaled(jaxact.softmax, size=size, backward="unit")
+    z, ct = np.random.default_rng(0).normal(size=(2, 100_000, size)).astype(np.float32)
+    y, backward = jax.vjp(jax.jit(g), z)
+    (gradient,) = backward(jnp.asarray(ct))
+    # 100,000 rows: 1.5 % is 4 standard errors for two entries, whose squares are one number.
+    assert float(jnp.var(y)) == pytest.approx(1, rel=1.5e-2)
+    assert float(jnp.mean(jnp.square(gradient))) == pytest.approx(1, rel=1.5e-2)
+    weights = np.asarray(jaxact.softmax(z))
+    mixed = attention_scale(size) * np.einsum("rk,rk->r", weights, ct)
+    assert float(mixed.var()) == pytest.approx(1, rel=1.5e-2)
+
+
+def test_the_exact_backward_is_the_derivative():
+    x = jnp.linspace(-2, 2, 9)
+    g = unit_scaled(jaxact.silu)
+    expected = g.output_scale * jax.vmap(jax.grad(jaxact.silu))(x)
+    np.testing.assert_allclose(jax.vmap(jax.grad(g))(x), expected, rtol=1e-6)  # float32
+    np.testing.assert_allclose(jax.jvp(g, (x,), (jnp.ones_like(x),))[1], expected, rtol=1e-6)
+
+
+def test_the_unit_backward_scales_each_gradient_apart():
+    g = unit_scaled(jaxact.swiglu, backward="unit")
+    a, b = jnp.float32(0.7), jnp.float32(-1.3)
+    expected = [s * d for s, d in zip(g.gradient_scales, jax.grad(jaxact.swiglu, argnums=(0, 1))(a, b), strict=True)]
+    np.testing.assert_allclose(jax.jit(jax.grad(g, argnums=(0, 1)))(a, b), expected, rtol=1e-6)  # float32
+    z = np.random.default_rng(0).normal(size=(2, 1_000_000)).astype(np.float32)
+    sizes = [float(jnp.mean(jnp.square(d))) for d in jax.vmap(jax.grad(g, argnums=(0, 1)))(*z)]
+    np.testing.assert_allclose(sizes, 1, rtol=1e-2)  # a million samples
+
+
+def test_dtypes_stay():
+    for backward in ("exact", "unit"):
+        g = unit_scaled(jaxact.gelu, backward=backward)
+        for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
+            assert g(jnp.ones(2, dtype)).dtype == dtype
+            assert jax.grad(lambda x, g=g: g(x).sum())(jnp.ones(2, dtype)).dtype == dtype
+
+
+BAD = {
+    "a constant": (lambda: unit_scaled(jnp.ones_like), ValueError, "constant"),
+    "steps": (lambda: unit_scaled(jnp.sign, backward="unit"), ValueError, 'backward="exact"'),
+    "no second moment": (lambda: unit_scaled(lambda x: jnp.exp(x * x)), ValueError, "finite second moment"),
+    "a gate without one": (lambda: unit_scaled(lambda a, b: jnp.exp(a * a) * b), ValueError, "second moments"),
+    "a parameter": (lambda: unit_scaled(jaxact.prelu), TypeError, "functools.partial"),
+    "no size": (lambda: unit_scaled(jaxact.softmax), ValueError, "size"),
+    "a size of relu": (lambda: unit_scaled(jaxact.relu, size=3), ValueError, "size"),
+    "one weight": (lambda: unit_scaled(jaxact.softmax, size=1), ValueError, "constant"),
+    "half an entry": (lambda: attention_scale(2.5), TypeError, "int"),  # pyright: ignore[reportArgumentType]
+    "another axis function": (lambda: unit_scaled(jaxact.log_softmax), ValueError, "elementwise"),
+    "a backward": (lambda: unit_scaled(jaxact.relu, backward="half"), ValueError, "exact"),  # pyright: ignore[reportArgumentType]
+    "a name": (lambda: unit_scaled("relu"), TypeError, "function"),  # pyright: ignore[reportArgumentType]
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_says_what_was_expected(name):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert str(caught.value).startswith("jaxact.")
