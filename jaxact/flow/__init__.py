@@ -8,3 +8,6 @@ from jaxact.flow.observe import observe as observe
 from jaxact.flow.record import Flow as Flow
 from jaxact.flow.sites import Site as Site
 from jaxact.flow.sites import Unseen as Unseen
+from jaxact.flow.swap import Swaps as Swaps
+from jaxact.flow.swap import swap as swap
+from jaxact.flow.swap import swaps as swaps

@@ -28,6 +28,8 @@ class Form:
     """Whether its derivative is jaxact's everywhere, at kinks too."""
     reduces: bool = False
     """Whether an axis is summed up and gone."""
+    joined: bool = False
+    """Whether it is an activation and the product after it."""
 
 
 def _of_jax() -> list[Form]:
@@ -118,5 +120,19 @@ def _by_hand() -> list[Form]:
     ]
 
 
-FORMS = (*_of_jax(), *_by_hand())
+def _gated() -> list[Form]:
+    def form(name: str, f: Callable[[Array], Array], **fixed: Any) -> Form:
+        return Form(
+            name=name, write=lambda gate, value: f(gate) * value, parameters=("value",), fixed=fixed, joined=True
+        )
+
+    return [
+        form("swiglu", nn.silu),
+        form("geglu", functools.partial(nn.gelu, approximate=True), approximate=True),
+        form("geglu", functools.partial(nn.gelu, approximate=False), approximate=False),
+        form("reglu", nn.relu),
+    ]
+
+
+FORMS = (*_gated(), *_of_jax(), *_by_hand())
 """Larger ones before those that are in them."""

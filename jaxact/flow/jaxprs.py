@@ -155,6 +155,13 @@ def function_of(equations: Sequence[Any], inputs: Sequence[Any], outputs: Sequen
     return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))  # pyright: ignore[reportPrivateImportUsage]
 
 
+def in_place(function: Callable[..., Array], inputs: Sequence[Any], equation: Any) -> Array:
+    """Evaluate a function of arrays where an equation was, whose names and source line it gets."""
+    jaxpr, constants = opened(trace(function, *inputs)[0])
+    equations = [e.replace(source_info=equation.source_info) for e in jaxpr.eqns]
+    return function_of(equations, [*jaxpr.constvars, *jaxpr.invars], jaxpr.outvars)(*constants, *inputs)[0]
+
+
 def primitives(jaxpr: Any) -> Iterator[str]:
     """The names of all primitives in a jaxpr, in order."""
     for equation in opened(jaxpr)[0].eqns:
@@ -361,7 +368,9 @@ def _shard_map(
     # Slots come in the same on every device and are cast to vary as x and y do, so that the gradient of the cast, a sum
     # over devices, is taken once here, and not in every iteration of a scan inside.
     def local(inputs: list[Any], slots: list[Slots]) -> tuple[list[Any], list[Statistics]]:
-        outputs, statistics = only(inputs, jax.tree.map(varying, slots, axes) if checked else slots)
+        outputs, statistics = only(
+            inputs, jax.tree.map(varying, slots, axes) if checked and jax.tree.leaves(slots) else slots
+        )
         return outputs, combine.across(statistics, over)
 
     def over(statistic: Array) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def observe(
 
         jaxpr, shape = jaxprs.trace(flat, *leaves)
         _check_scalar(shape, has_aux)
-        program = programs.program_of(jaxpr, select or (lambda site: True))
+        program = programs.program_of(jaxpr, lambda visit: select is None or select(visit.site))
 
         def tapped(leaves: list[Array], slots: Any) -> Any:
             outputs, seen = programs.evaluate(

@@ -41,6 +41,8 @@ class Visit:
     inputs: Sequence[Any]
     outputs: Sequence[Any]
     argument: int
+    equation: Any
+    """The last of its equations, which carries its names and lines."""
 
     def of_x(self, inputs: Sequence[Any]) -> Callable[[Array], Array]:
         """The activation as a function of x alone."""
@@ -87,10 +89,16 @@ class Program:
         return jax.tree.structure(self.tree(lambda site: site)).flatten_up_to(tree)
 
 
-def program_of(closed: Any, select: Callable[[Site], bool] = lambda site: True) -> Program:
-    """Find the activations in a traced function, every input of which is differentiated."""
+def program_of(closed: Any, select: Callable[[Visit], bool] = lambda visit: True, joined: bool = False) -> Program:
+    """Find the activations in a traced function, every input of which is differentiated.
+
+    Args:
+      closed: it.
+      select: which of them to visit.
+      joined: whether an activation and the product after it are taken together, as a gated unit.
+    """
     jaxpr, constants = jaxprs.opened(closed)
-    return _program(jaxpr, constants, [True] * len(jaxpr.invars), _Place(select=select))[0]
+    return _program(jaxpr, constants, [True] * len(jaxpr.invars), _Place(select=select, joined=joined))[0]
 
 
 def evaluate(
@@ -153,7 +161,8 @@ class _Place:
     position: tuple[int, ...] = ()
     loops: tuple[int, ...] = ()
     tapped: bool = True
-    select: Callable[[Site], bool] = lambda site: True
+    select: Callable[[Visit], bool] = lambda visit: True
+    joined: bool = False
 
     def at(self, equation: Any, step: int) -> "_Place":
         return dataclasses.replace(self, path=self.path + jaxprs.scopes(equation), position=(*self.position, step))
@@ -174,7 +183,7 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
     """
     variables = {v for v, a in zip(jaxpr.invars, active, strict=True) if a}
     read_by = jaxprs.readers(jaxpr)
-    found = matches(jaxpr, constants)
+    found = matches(jaxpr, constants, place.joined)
     inside = {i: number for number, match in found.items() for i in match.equations}
     steps: list[Run | Visit | Enter] = []
     unseen: list[Unseen] = []
@@ -196,7 +205,7 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
         if match is not None:
             group = [jaxpr.eqns[i] for i in match.equations]
             step = _visit(match, group, variables, read_by, here)
-            if not place.select(step.site):
+            if not place.select(step):
                 step = None
         elif jaxprs.derived(equation):
             unseen.append(_unseen("derivative code", equation, here))
@@ -249,10 +258,10 @@ def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place
         position=place.position,
         tapped=place.tapped and x in active,
         varying=(jaxprs.axes_of(x.aval), jaxprs.axes_of(y.aval)),
-        parameters=(*((name, p.value) for name, p in match.parameters.items()), *match.fixed),
+        parameters=(*((name, p.value) for name, p in match.parameters.items() if name != "value"), *match.fixed),
         rows=match.rows,
     )
-    return Visit(site, match, jaxprs.function_of(group, inputs, outputs), inputs, outputs, inputs.index(x))
+    return Visit(site, match, jaxprs.function_of(group, inputs, outputs), inputs, outputs, inputs.index(x), group[-1])
 
 
 def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | None, list[Unseen]]:

@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -56,8 +56,11 @@ class Match:
     """Which axis of x each axis of y is; None for one of size 1."""
 
 
-def matches(jaxpr: Any, constants: Sequence[Any]) -> dict[int, Match]:
-    """The activations of a jaxpr, each under the number of the equation that makes its output."""
+def matches(jaxpr: Any, constants: Sequence[Any], joined: bool = False) -> dict[int, Match]:
+    """The activations of a jaxpr, each under the number of the equation that makes its output.
+
+    With `joined` an activation and the product after it are one, a gated unit.
+    """
     graph = Graph(jaxpr, constants)
     read_by = jaxprs.readers(jaxpr)
     taken: set[int] = set()
@@ -68,7 +71,7 @@ def matches(jaxpr: Any, constants: Sequence[Any]) -> dict[int, Match]:
             continue
         if not jaxprs.is_float(equation.outvars[0].aval):
             continue
-        match = _named(equation, number) or _written(graph, jaxpr, number, read_by, taken)
+        match = _named(equation, number) or _written(graph, jaxpr, number, read_by, taken, joined)
         if match is not None:
             found[number] = match
             taken.update(match.equations)
@@ -136,13 +139,20 @@ class _Bound:
     parameters: dict[str, Node] = dataclasses.field(default_factory=dict)
 
 
+_EXAMPLES: dict[str, Callable[[Any], Any]] = {
+    "where": lambda dtype: ((2, 4), bool),
+    "value": lambda dtype: ((2, 4), dtype),
+}
+"""Shape and type of those parameters that are no numbers."""
+
+
 @functools.cache
 def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str]]]]:
     """Every form traced with a type, by what is done last in it."""
     result: dict[Any, list[tuple[Form, Node, dict[Any, str]]]] = {}
     for form in FORMS:
         x = jax.ShapeDtypeStruct((2, 4), dtype)
-        others = [jax.ShapeDtypeStruct(*(((2, 4), bool) if p == "where" else ((), dtype))) for p in form.parameters]
+        others = [jax.ShapeDtypeStruct(*_EXAMPLES.get(p, lambda dtype: ((), dtype))(dtype)) for p in form.parameters]
         jaxpr, constants = jaxprs.opened(jaxprs.trace(form.write, x, *others)[0])
         root = core(Graph(jaxpr, constants).node(jaxpr.outvars[0]))
         names = dict(zip(jaxpr.invars, ("x", *form.parameters), strict=True))
@@ -150,7 +160,7 @@ def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str]]]]
     return result
 
 
-def _written(graph: Graph, jaxpr: Any, number: int, read_by: Any, taken: set[int]) -> Match | None:
+def _written(graph: Graph, jaxpr: Any, number: int, read_by: Any, taken: set[int], joined: bool) -> Match | None:
     """An activation of jax.nn, or written by hand, whose output this equation makes."""
     equation = jaxpr.eqns[number]
     variable = equation.outvars[0]
@@ -160,6 +170,8 @@ def _written(graph: Graph, jaxpr: Any, number: int, read_by: Any, taken: set[int
         return None
     for form, template, names in _templates(np.dtype(root.aval.dtype)).get(root.kind, ()):
         bound = _Bound()
+        if form.joined and not joined:
+            continue
         if _unify(template, root, names, bound) and bound.x:
             match = _settled(form, outer, bound, jaxpr, read_by, taken)
             if match is not None:
@@ -232,9 +244,8 @@ def _settled(form: Form, outer: Node, bound: _Bound, jaxpr: Any, read_by: Any, t
     kept = {a for a in range(len(shape)) if shape[a] > 1 and not (form.reduces and a in rows)}
     if {a for a in axes if a is not None and shape[a] > 1} - set(rows) != kept - set(rows):
         return None
-    if (kind in ("axis", "gated")) != bool(arrangement.rows) or (
-        kind == "pointwise" and x.aval.size != outer.aval.size
-    ):
+    along = kind == "axis" or (kind == "gated" and not form.joined)
+    if along != bool(arrangement.rows) or (kind == "pointwise" and x.aval.size != outer.aval.size):
         return None
     parameters = {}
     for name, node in bound.parameters.items():

@@ -1,0 +1,273 @@
+"""`swap` puts jaxact's function in place of each activation, with its parameters, and touches nothing else."""
+
+import functools
+import re
+from pathlib import Path
+
+import chex
+import equinox as eqx
+import flax.linen as linen
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax, nn
+from jax.sharding import Mesh, PartitionSpec
+
+import jaxact
+from jaxact import flow as jf
+from tests.test_recognise import AROUND, X
+
+W = (np.random.default_rng(1).normal(size=(6, 6)) / 2).astype(np.float32)
+SLOPES = jnp.arange(6.0) / 6
+MASK = np.random.default_rng(2).random((4, 6)) < 0.8
+
+SAME = {
+    **{
+        name: (getattr(nn, name), getattr(jaxact, name))
+        for name in (
+            "relu", "relu6", "softplus", "sparse_plus", "soft_sign", "silu", "mish", "log_sigmoid", "hard_tanh", "selu",
+            "hard_sigmoid", "hard_silu", "sparse_sigmoid", "sigmoid", "glu", "softmax", "log_softmax", "logsumexp",
+            "gelu", "elu", "celu", "leaky_relu", "squareplus", "tanh",
+        )
+    },
+    "gelu, exact": (functools.partial(nn.gelu, approximate=False), functools.partial(jaxact.gelu, approximate=False)),
+    "elu, alpha": (lambda x: nn.elu(x, 0.5), lambda x: jaxact.elu(x, 0.5)),
+    "celu, alpha": (lambda x: nn.celu(x, 1.5), lambda x: jaxact.celu(x, 1.5)),
+    "leaky_relu, slope": (lambda x: nn.leaky_relu(x, 0.25), lambda x: jaxact.leaky_relu(x, 0.25)),
+    "squareplus, b": (lambda x: nn.squareplus(x, 2.0), lambda x: jaxact.squareplus(x, 2.0)),
+}  # fmt: skip
+ON_MATRICES = {
+    "leaky_relu, a slope a channel": (lambda x: nn.leaky_relu(x, SLOPES), lambda x: jaxact.leaky_relu(x, SLOPES)),
+    "softmax, axis 0": (lambda x: nn.softmax(x, 0), lambda x: jaxact.softmax(x, 0)),
+    "softmax, where": (lambda x: nn.softmax(x, where=MASK), lambda x: jaxact.softmax(x, where=MASK)),
+    "log_softmax, where": (lambda x: nn.log_softmax(x, where=MASK), lambda x: jaxact.log_softmax(x, where=MASK)),
+    "logsumexp, an axis": (lambda x: nn.logsumexp(x, 1), lambda x: jaxact.logsumexp(x, 1)),
+    "logsumexp, keepdims": (
+        lambda x: nn.logsumexp(x, 0, keepdims=True),
+        lambda x: jaxact.logsumexp(x, 0, keepdims=True),
+    ),
+    "swiglu": (lambda x: nn.silu(x) * (x @ W), lambda x: jaxact.swiglu(x, x @ W)),
+    "geglu": (lambda x: (x @ W) * nn.gelu(x), lambda x: jaxact.geglu(x, x @ W)),
+    "geglu, exact": (lambda x: (x @ W) * nn.gelu(x, False), lambda x: jaxact.geglu(x, x @ W, False)),
+    "reglu": (lambda x: nn.relu(x) * (x @ W), lambda x: jaxact.reglu(x, x @ W)),
+    "silu by hand": (lambda x: x * nn.sigmoid(x), jaxact.silu),
+    "silu with beta by hand": (lambda x: x * nn.sigmoid(1.3 * x), lambda x: jaxact.silu(x, beta=1.3)),
+}
+
+
+def with_gradient(f):
+    return jax.value_and_grad(lambda x: jnp.sum(jnp.sin(f(x).astype(jnp.float32))))
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_every_activation_of_jax_becomes_jaxact_s(around):
+    """Bit for bit jaxact's function with the same parameters, whose own accuracy other tests check."""
+    for name, (old, new) in SAME.items():
+        got, want = with_gradient(jf.swap(AROUND[around](old)))(X), with_gradient(AROUND[around](new))(X)
+        # What is traced in bfloat16 has leaky_relu's slope and elu's alpha rounded to it.
+        rtol = 1e-2 if around == "bfloat16" and "lu" in name else 1e-6
+        chex.assert_trees_all_close(got, want, rtol=rtol, atol=1e-7, custom_message=name)
+        jaxpr = str(jax.make_jaxpr(jf.swap(AROUND[around](old)))(X))
+        assert re.search(f"jit\\[\\s*name=_?{name.partition(',')[0]}\\b", jaxpr), name
+
+
+@pytest.mark.parametrize("name", ON_MATRICES)
+def test_axes_masks_and_pairs(name):
+    old, new = ON_MATRICES[name]
+    chex.assert_trees_all_equal(with_gradient(jf.swap(old))(X), with_gradient(new)(X))
+    assert jf.swaps(old)(X).exchanges[-1].to == f"jaxact.{name.partition(',')[0].partition(' ')[0]}"
+
+
+class Linen(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(3)(linen.silu(linen.Dense(8)(linen.gelu(linen.Dense(8)(x)))))
+
+
+class Nnx(nnx.Module):
+    def __init__(self, rngs):
+        self.a, self.b = nnx.Linear(6, 8, rngs=rngs), nnx.Linear(8, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.b(nnx.silu(nnx.gelu(self.a(x))))
+
+
+def models():
+    model = Linen()
+    yield "linen", lambda p, x: jnp.sum(model.apply(p, x) ** 2), model.init(jax.random.key(0), X)
+    graph, state = nnx.split(Nnx(nnx.Rngs(0)))
+    yield "nnx", lambda p, x: jnp.sum(nnx.merge(graph, p)(x) ** 2), state
+    key = jax.random.key(0)
+    mlp = eqx.nn.MLP(6, 3, 8, 2, activation=nn.gelu, final_activation=nn.silu, key=key)
+    params, static = eqx.partition(mlp, eqx.is_array)
+    yield "equinox", lambda p, x: jnp.sum(jax.vmap(eqx.combine(p, static))(x) ** 2), params
+    haiku = hk.without_apply_rng(hk.transform(lambda x: nn.silu(nn.gelu(hk.Linear(8)(x)))))
+    yield "haiku", lambda p, x: jnp.sum(haiku.apply(p, x) ** 2), haiku.init(key, X)
+
+
+@pytest.mark.parametrize(("loss", "params"), [pytest.param(*m[1:], id=m[0]) for m in models()])
+def test_models_of_frameworks(loss, params):
+    swapped = jf.swap(loss)
+    chex.assert_trees_all_close(
+        jax.jit(jax.value_and_grad(swapped))(params, X), jax.value_and_grad(loss)(params, X), rtol=1e-4, atol=1e-5
+    )
+    assert {e.to for e in jf.swaps(loss)(params, X).exchanges} == {"jaxact.gelu", "jaxact.silu"}
+    assert {site.name for site in jf.observe(swapped)(params, X)[1].sites} == {"gelu", "silu"}
+
+
+def block(x):
+    return nn.gelu(x @ W)
+
+
+TRANSFORMED = {
+    "jit": lambda: jax.jit(block),
+    "scan": lambda: lambda x: lax.scan(lambda h, _: (block(h), h.sum()), x, length=3)[0],
+    "checkpoint": lambda: jax.checkpoint(block),
+    "cond": lambda: lambda x: lax.cond(x.sum() > 0, block, nn.silu, x),
+    "while": lambda: lambda x: x + lax.while_loop(
+        lambda s: s[0] < 2, lambda s: (s[0] + 1, block(s[1])), (0, lax.stop_gradient(x)))[1],
+    "shard_map": lambda: jax.shard_map(
+        block, mesh=Mesh(np.array(jax.devices()[:1]), "d"), in_specs=PartitionSpec("d"), out_specs=PartitionSpec("d")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", TRANSFORMED)
+def test_inside_and_around_transformations(which):
+    f = TRANSFORMED[which]()
+    jaxpr = str(jax.make_jaxpr(jf.swap(f))(X))
+    assert "custom_jvp_call" in jaxpr
+    want = with_gradient(f)(X)
+    chex.assert_trees_all_close(jax.jit(with_gradient(jf.swap(f)))(X), want, rtol=1e-4, atol=1e-5)
+    stacked = jax.vmap(jf.swap(f))(jnp.stack([X, 2 * X]))
+    chex.assert_trees_all_close(stacked, jnp.stack([f(X), f(2 * X)]), rtol=1e-4, atol=1e-5)
+
+
+def test_changes_no_bit_of_a_function_without_activations():
+    f = lambda x, flag, *, n: {"a": jnp.sin(x @ W) if flag == "sin" else x, "n": x[0] * n}  # noqa: E731
+    chex.assert_trees_all_equal(jf.swap(f)(X, "sin", n=2), f(X, "sin", n=2))
+    assert jf.swaps(f)(X, "sin", n=2).exchanges == ()
+
+
+def critic(w, x):
+    return jnp.sum(nn.silu(nn.gelu(x @ w) @ w), -1)
+
+
+def wgan(w):
+    penalty = jax.vmap(jax.grad(critic, argnums=1), (None, 0))(w, X)
+    return jnp.mean((jnp.linalg.norm(penalty, axis=-1) - 1) ** 2) + jnp.mean(critic(w, X))
+
+
+def maml(w):
+    inner = w - 0.1 * jax.grad(lambda w: jnp.mean(critic(w, X)))(w)
+    return jnp.mean(critic(inner, X))
+
+
+def pinn(w):
+    u = lambda x: jnp.sum(jnp.tanh(x * w[0]) @ nn.silu(w))  # noqa: E731
+    second = jax.vmap(jax.grad(jax.grad(u)))(X[0])
+    return jnp.mean((second + jax.vmap(u)(X[0])) ** 2)
+
+
+@pytest.mark.parametrize("loss", [wgan, maml, pinn])
+def test_gradients_inside(loss):
+    got, want = (jax.jit(jax.value_and_grad(f))(W) for f in (jf.swap(loss), loss))
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
+    swaps = jf.swaps(loss)(W)
+    assert any(e.to for e in swaps.exchanges)
+    assert {u.what for u in swaps.unseen} == {"derivative code"}
+
+
+def test_custom_rules_are_left_alone():
+    @jax.custom_vjp
+    def clipped(x):
+        return nn.silu(x)
+
+    clipped.defvjp(lambda x: (nn.silu(x), x), lambda x, t: (jnp.clip(t * x, -0.1, 0.1),))
+    f = lambda x: jnp.sum(clipped(nn.gelu(x)))  # noqa: E731
+    assert [e.to for e in jf.swaps(f)(X).exchanges] == ["jaxact.gelu"]
+    assert "left: not looked into" in str(jf.swaps(f)(X))
+
+
+def model(x):
+    return nn.leaky_relu(jaxact.silu(nn.gelu(x @ W) @ W), 0.2)
+
+
+REPLACED = {
+    "a name": ({"gelu": "relu"}, lambda x: nn.leaky_relu(jaxact.silu(nn.relu(x @ W) @ W), 0.2)),
+    "an alias": ({"swish": "mish"}, lambda x: nn.leaky_relu(jaxact.mish(nn.gelu(x @ W) @ W), 0.2)),
+    "a config": (
+        {"leaky_relu": {"name": "leaky_relu", "negative_slope": 0.1}},
+        lambda x: nn.leaky_relu(jaxact.silu(nn.gelu(x @ W) @ W), 0.1),
+    ),
+    "a function": ({"gelu": jnp.sin}, lambda x: nn.leaky_relu(jaxact.silu(jnp.sin(x @ W) @ W), 0.2)),
+    "a function of the site": (
+        lambda site: jnp.sin if dict(site.parameters).get("negative_slope") == 0.2 else None,
+        lambda x: jnp.sin(jaxact.silu(nn.gelu(x @ W) @ W)),
+    ),
+}
+
+
+@pytest.mark.parametrize("which", REPLACED)
+def test_replace(which):
+    replace, written = REPLACED[which]
+    chex.assert_trees_all_close(jf.swap(model, replace)(X), written(X), rtol=1e-5, atol=1e-6)
+
+
+def test_replace_of_other_kinds():
+    np.testing.assert_array_equal(jf.swap(nn.softmax, {"softmax": "sparsemax"})(X), jaxact.sparsemax(X))
+    first = lambda x: nn.softmax(x, axis=0)  # noqa: E731
+    np.testing.assert_array_equal(jf.swap(first, {"softmax": "sparsemax"})(X), jaxact.sparsemax(X, axis=0))
+    gated = jf.swap(nn.glu, {"glu": "swiglu"})(X)
+    np.testing.assert_array_equal(gated, jaxact.swiglu(X[:, 3:], X[:, :3]))
+    mine = jf.site(lambda x: x * jnp.cos(x), "mine")
+    np.testing.assert_array_equal(jf.swap(mine, {"mine": "relu"})(X), jaxact.relu(X))
+
+
+def test_select():
+    chosen = jf.swap(model, select=lambda site: site.name == "gelu")
+    assert str(jax.make_jaxpr(chosen)(X)).count("name=leaky_relu") == str(jax.make_jaxpr(model)(X)).count("leaky_relu")
+    np.testing.assert_array_equal(chosen(X), nn.leaky_relu(jaxact.silu(jaxact.gelu(X @ W) @ W), 0.2))
+
+
+def test_swaps_says_what_and_where():
+    def f(x):
+        h = nn.gelu(x, approximate=False)  # the gelu
+        return jaxact.relu(jnp.maximum(h, 0))
+
+    table = jf.swaps(f)(jax.ShapeDtypeStruct((3, 4), jnp.float32))
+    first, second, third = table.exchanges
+    assert (first.to, first.site.file) == ("jaxact.gelu", __file__)
+    assert "# the gelu" in Path(__file__).read_text().splitlines()[first.site.line - 1]
+    assert second.why.startswith("written by hand")
+    assert third.why == "jaxact's already"
+    assert "gelu(approximate=False)" in str(table)
+    assert table._repr_html_().count("<tr>") == 4
+
+
+@pytest.mark.parametrize(
+    ("replace", "error", "message"),
+    [
+        ({"gelu": "gleu"}, ValueError, "did you mean"),
+        ({"mish": "relu"}, ValueError, "no activation of the function is 'mish'; there are: gelu, silu, leaky_relu"),
+        ({"gelu": "softmax"}, ValueError, "is elementwise, and jaxact.softmax is not"),
+        ({"gelu": lambda x: x[:1]}, ValueError, "expected <lambda> to keep the shape"),
+        ({"gelu": lambda x: x / jnp.sum(x)}, ValueError, "is elementwise, and <lambda> is not: it has reduce_sum"),
+        ({"gelu": "prelu"}, ValueError, "needs a value for"),
+        (3, TypeError, "expected replace to be a mapping"),
+        ({3: "relu"}, TypeError, "expected names for keys of replace"),
+    ],
+)
+def test_bad_replacements(replace, error, message):
+    with pytest.raises(error, match=message):
+        jf.swap(model, replace)(X)
+
+
+def test_bad_functions():
+    with pytest.raises(TypeError, match="expected a function, got int"):
+        jf.swap(3)
+    with pytest.raises(TypeError, match="expected a function that returns arrays, got str"):
+        jf.swap(lambda x: "no array")(X)
