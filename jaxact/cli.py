@@ -12,6 +12,7 @@ from jaxact.compare import needing
 from jaxact.compare.comparison import Comparison
 from jaxact.compare.processes import exit_code
 from jaxact.gallery import commands as gallery
+from jaxact.verify import command as verify
 
 
 class Command(NamedTuple):
@@ -23,6 +24,8 @@ class Command(NamedTuple):
     """Takes one and returns the exit code."""
     parse: Callable[..., Any] | None = None
     """Takes the words after the command as args and returns one, where tyro alone does not do."""
+    extra: str = "compare"
+    """Which extra it needs."""
 
 
 COMMANDS = {
@@ -31,6 +34,7 @@ COMMANDS = {
     "list": Command(gallery.List, gallery.do),
     "show": Command(gallery.Show, gallery.do),
     "gallery": Command(gallery.Gallery, gallery.do),
+    "verify": Command(verify.Verify, verify.do, verify.parse, extra="verify"),
 }
 
 
@@ -44,7 +48,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
-    with needing(f"jaxact {name}"):
+    with needing(f"jaxact {name}", command.extra):
         import tyro
 
         config = (tyro.conf.PositionalRequiredArgs,)

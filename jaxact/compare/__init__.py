@@ -44,7 +44,7 @@ def run(comparison: Comparison) -> "Summary":
 
 
 @contextlib.contextmanager
-def needing(who: str) -> Iterator[None]:
+def needing(who: str, extra: str = "compare") -> Iterator[None]:
     """Say which package is missing, and how to install it."""
     try:
         yield
@@ -52,5 +52,5 @@ def needing(who: str) -> Iterator[None]:
         if missing.name is None or missing.name.startswith("jaxact"):
             raise
         raise ImportError(
-            f'{who} needs {missing.name}, which is not installed; run: pip install "jaxact[compare]"'
+            f'{who} needs {missing.name}, which is not installed; run: pip install "jaxact[{extra}]"'
         ) from missing

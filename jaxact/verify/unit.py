@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxact.verify.cases import POINTWISE, Case
+from jaxact.verify.cases import Case
 
 BOUNDS = {"float32": (5, 8, 32), "float64": (16, 32, 128), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
 """Units for the value, the first and the second derivative, on XLA's CPU backend."""
@@ -72,12 +72,21 @@ def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
     return np.concatenate([x, 1 + jnp.finfo(kind).eps * np.arange(-x.size % 4096, dtype=kind)])
 
 
-@functools.lru_cache(maxsize=8)
-def _reference(name: str, dtype: str, order: int, wrt: str | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Reference and sensitivity at `inputs(dtype)` for the case called `name`; NaN where the reference is undefined."""
-    case = next(case for case in POINTWISE if case.name == name)
-    oracle, settings = case.oracle, case.settings(dtype)
-    points = inputs(dtype, oracle.joints)
+def expected(
+    case: Case, points: NDArray[Any], order: int, wrt: str | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a case should give, and the sensitivity of that, at points of the type that it is computed in.
+
+    Args:
+      case: an elementwise function and its parameters.
+      points: the inputs.
+      order: of the derivative.
+      wrt: the parameter that it is in, instead of x.
+
+    Returns:
+      Reference and sensitivity; the reference is NaN where it is a convention.
+    """
+    oracle, settings = case.oracle, case.settings(points.dtype)
     x = points.astype(np.float64)
     form = oracle.derivative(order) if wrt is None else oracle.parameter_slope[wrt]
     with np.errstate(all="ignore"):
@@ -90,12 +99,17 @@ def _reference(name: str, dtype: str, order: int, wrt: str | None) -> tuple[NDAr
         sensitivity = np.where(np.isfinite(x * change), x * change, 0)  # undefined at +-inf, and next to where f is
         reference = form(x, **settings)
     undefined = np.isin(x, oracle.joints) & (order == 2)
-    if dtype == "float64":  # the float64 forms are no better than what they would judge
+    if points.dtype == np.float64:  # the float64 forms are no better than what they would judge
         orders = (order, wrt) if wrt is None else (1, wrt)
         reference = np.array(
             [0 if skip else oracle.exact(t, *orders, **settings) for t, skip in zip(x, undefined, strict=True)]
         )
     return np.where(undefined, np.nan, reference.astype(np.float64)), sensitivity
+
+
+@functools.lru_cache(maxsize=8)
+def _at_inputs(case: Case, dtype: str, order: int, wrt: str | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return expected(case, inputs(dtype, case.oracle.joints), order, wrt)
 
 
 def check(
@@ -106,7 +120,7 @@ def check(
     A zero where the true result is a normal number, and NaN, are out of bounds by their size.
     """
     x = inputs(dtype, case.oracle.joints)
-    reference, sensitivity = _reference(case.name, dtype, order, wrt)
+    reference, sensitivity = _at_inputs(case, dtype, order, wrt)
     ways = [np.asarray(result) for result in function(jnp.asarray(x))]
     assert all(got.dtype == x.dtype for got in ways), f"{case.name}: {[str(got.dtype) for got in ways]} from {dtype}"
     for got in {got.tobytes(): got for got in ways}.values():  # most ways give the same bits
