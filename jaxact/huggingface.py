@@ -96,7 +96,15 @@ def _gated(name: str, **more: Any) -> Unit:
     return Unit(gated_by(catalog.get(name, "transformers")), True, **more)
 
 
-_UNITS = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu", "identity": "bilinear"}
+_UNITS = {
+    "gelu": "geglu",
+    "identity": "bilinear",
+    "quick_gelu": "qgeglu",
+    "relu": "reglu",
+    "relu2": "sreglu",
+    "sigmoid": "sigmoid_gate",
+    "silu": "swiglu",
+}
 """The unit that gates with a function, with the same parameters."""
 
 
@@ -136,6 +144,13 @@ def _gemma3n(read: _Read, layer: int | None) -> Unit:
     return _gated(read("hidden_activation", "gelu_pytorch_tanh"), layout="gate_first", sparsity=sparsity)
 
 
+def _minicpm(read: _Read, layer: int | None) -> Unit:
+    act = read("hidden_act", "silu")
+    if act != "fatrelu":
+        return _gated(act, layout="gate_first")
+    return Unit(catalog.get({"name": "fatreglu", "threshold": read("hidden_act_param", 0.0)}), True, "gate_first")
+
+
 def _step(read: _Read, layer: int | None) -> Unit:
     limit = _of_layer("swiglu_limits_shared", read("swiglu_limits_shared", None) or 0.0, layer)
     if not limit:
@@ -151,6 +166,11 @@ _OTHERS: Mapping[str, Callable[[_Read, int | None], Unit]] = {
     ),
     "gpt_oss": _limited("swiglu_oai", "interleaved", alpha=("swiglu_alpha", 1.702), limit=("swiglu_limit", 7.0)),
     "minimax_m3_vl": _limited("swiglu_oai", alpha=("swiglu_alpha", 1.702), limit=("swiglu_limit", 7.0)),
+    **dict.fromkeys(
+        ("inkling2", "inkling2_loop"),
+        _limited("situ_glu", beta=("mlp_gate_softcap", 4.0), linear_beta=("mlp_up_softcap", 25.0)),
+    ),
+    "minicpm": _minicpm,
     "gemma3n": _gemma3n,
     "step3p5": _step,
 }

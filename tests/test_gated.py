@@ -62,6 +62,34 @@ def _within(limit, shift=0.0):
     return lambda u: np.clip(u, -limit, limit) + shift, lambda u: np.where(np.abs(u) <= limit, 1.0, 0.0)
 
 
+def _situ(beta):
+    """beta tanh(x / beta) sigmoid(x): a product, whose derivatives are by the product rule."""
+    tanh = lambda x: np.tanh(x / beta)  # noqa: E731
+    sech2 = lambda x: 1 / np.cosh(np.clip(x / beta, -300, 300)) ** 2  # noqa: E731
+    s, b = special.expit, lambda x: special.expit(x) * special.expit(-x)
+    return (
+        lambda x: beta * tanh(x) * s(x),
+        lambda x: sech2(x) * s(x) + beta * tanh(x) * b(x),
+        lambda x: b(x) * (2 * sech2(x) - beta * tanh(x) * np.tanh(x / 2)) - 2 / beta * tanh(x) * sech2(x) * s(x),
+    )
+
+
+def _cut_off(threshold):
+    above = lambda x: np.where(x > np.float32(threshold), 1.0, 0.0)  # noqa: E731
+    return lambda x: x * above(x), above, np.zeros_like
+
+
+def _capped(cap):
+    return lambda u: cap * np.tanh(u / cap), lambda u: 1 / np.cosh(u / cap) ** 2
+
+
+_RELU2 = (lambda x: np.maximum(x, 0) ** 2, lambda x: 2 * np.maximum(x, 0), lambda x: np.where(x > 0, 2.0, 0.0))
+_SIGMOID = (
+    special.expit,
+    lambda x: special.expit(x) * special.expit(-x),
+    lambda x: -special.expit(x) * special.expit(-x) * np.tanh(x / 2),
+)
+_RELU = (lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, 0.0), np.zeros_like)
 _ALL = (lambda u: u, np.ones_like)
 ALPHA, LIMIT = float(np.float32(1.702)), 7.0
 # name and parameters: the activation of the gate with its first two derivatives, and what is made of the value.
@@ -69,10 +97,15 @@ CASES = {
     ("swiglu",): (_SILU, _ALL),
     ("geglu",): ([_tanh_gelu(k) for k in range(3)], _ALL),
     ("geglu", ("approximate", False)): (_GELU, _ALL),
-    ("reglu",): (
-        (lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, 0.0), np.zeros_like),
-        _ALL,
-    ),
+    ("reglu",): (_RELU, _ALL),
+    ("sreglu",): (_RELU2, _ALL),
+    ("dreglu",): (_RELU, _RELU[:2]),
+    ("fatreglu",): (_cut_off(0.01), _ALL),
+    ("fatreglu", ("threshold", 0.5)): (_cut_off(0.5), _ALL),
+    ("qgeglu",): (_scaled_silu(ALPHA), _ALL),
+    ("sigmoid_gate",): (_SIGMOID, _ALL),
+    ("situ_glu",): (_situ(4.0), _capped(25.0)),
+    ("situ_glu", ("beta", 1.0), ("linear_beta", 2.0)): (_situ(1.0), _capped(2.0)),
     ("bilinear",): ((lambda x: x, np.ones_like, np.zeros_like), _ALL),
     ("swiglu_clamped",): (_clamped(_SILU, 10.0), _within(10.0)),
     ("swiglu_clamped", ("limit", 2.0)): (_clamped(_SILU, 2.0), _within(2.0)),
@@ -86,6 +119,8 @@ _TWO_ARRAYS = [
 ]
 # One more than DESIGN's, for the product with the value.
 _BOUNDS = {"float32": (6, 9, 33), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
+# A product of three functions, each of them within 5; where its slope changes sign, two such products are subtracted.
+_OF_SITU = {"float32": (8, 24, 48), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
 
 
 def _function(key):
@@ -146,7 +181,8 @@ def test_values_and_derivatives(key, dtype):
     step = np.abs(g) * 2.0**-30
     jerk = np.where(g == 0, 0, (curvature(g + step) - curvature(g - step)) / np.where(g == 0, 1, 2 * step))
     y, slopes = derivatives(gate, value)
-    _within_bound(y, act(g) * made(u), g * slope(g) * made(u), _BOUNDS[dtype][0])
+    bounds = (_OF_SITU if key[0] == "situ_glu" else _BOUNDS)[dtype]
+    _within_bound(y, act(g) * made(u), g * slope(g) * made(u), bounds[0])
     expected = {
         "gate": (slope(g) * made(u), g * curvature(g) * made(u), 1),
         "gate twice": (curvature(g) * made(u), g * jerk * made(u), 2),
@@ -156,7 +192,7 @@ def test_values_and_derivatives(key, dtype):
     for name, ways in slopes.items():
         *wanted, order = expected[name]
         for got in ways:
-            _within_bound(got, *wanted, _BOUNDS[dtype][order])
+            _within_bound(got, *wanted, bounds[order])
 
 
 @pytest.mark.parametrize("name", ["swiglu_clamped", "swiglu_step", "swiglu_oai"])

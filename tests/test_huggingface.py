@@ -124,6 +124,19 @@ def test_packed_experts_are_transformers_own(folder):
     )
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("caps", [(4.0, 25.0), (1.0, 2.0)] if HAVE_BOTH else [])
+def test_softcapped_units_are_transformers_own(caps):
+    import torch
+    from transformers.models.inkling2 import configuration_inkling2, modeling_inkling2
+
+    made = configuration_inkling2.Inkling2TextConfig()
+    made.mlp_gate_softcap, made.mlp_up_softcap = caps
+    gate, up = 8 * torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
+    wanted = modeling_inkling2.Inkling2SoftcappedSwiGLU(made)(gate, up)
+    np.testing.assert_allclose(jaxact.from_config(made)(gate.numpy(), up.numpy()), wanted, rtol=2e-5, atol=1e-6)
+
+
 G, U = np.random.default_rng(0).normal(0, 3, (2, 4, 8)).astype(np.float32)
 
 
@@ -165,6 +178,14 @@ def test_layouts():
     unit = jaxact.from_config({"model_type": "gpt_oss", "swiglu_limit": 2.0})
     np.testing.assert_array_equal(unit(woven), jaxact.swiglu_oai(G, U, limit=2.0))
     assert unit.config == {"name": "swiglu_oai", "alpha": 1.702, "limit": 2.0}
+
+
+def test_units_of_single_families():
+    kimi = jaxact.from_config({"model_type": "inkling2_text", "hidden_act": "silu", "mlp_gate_softcap": 2.0})
+    assert kimi.config == {"name": "situ_glu", "beta": 2.0, "linear_beta": 25.0}
+    sparse = jaxact.from_config({"model_type": "minicpm", "hidden_act": "fatrelu", "hidden_act_param": 0.5})
+    np.testing.assert_array_equal(sparse(G, U), np.where(G > 0.5, G, 0) * U)
+    assert jaxact.from_config({"model_type": "bitnet", "hidden_act": "relu2"}).function is jaxact.sreglu
 
 
 def test_layers_that_differ():

@@ -98,6 +98,38 @@ def test_too_many_positions():
         jaxact.get("hardtanh", "torch")(X, -1, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "expected", "layout"),
+    [
+        ("vllm", "silu_and_mul", jaxact.swiglu, "gate_first"),
+        ("vllm", "mul_and_silu", jaxact.swiglu, "gate_last"),
+        ("vllm", "gelu_and_mul", lambda g, u: jaxact.geglu(g, u, False), "gate_first"),
+        ("sglang", "gelu_and_mul", jaxact.geglu, "gate_first"),
+        ("vllm", "swigluoai", jaxact.swiglu_oai, "interleaved"),
+        ("vllm", "swiglustep", jaxact.swiglu_step, "gate_first"),
+        ("vllm", "fatrelu_and_mul", jaxact.reglu, "gate_first"),
+        ("sglang", "situ", jaxact.situ_glu, "gate_first"),
+    ],
+)
+def test_units_of_the_engines(source, name, expected, layout):
+    """They take what one projection makes of gate and value, and the two apart."""
+    function = jaxact.get(name, source)
+    gate, value = jaxact.split(X, layout)
+    np.testing.assert_array_equal(function(X), expected(gate, value))
+    np.testing.assert_array_equal(function(gate, value), expected(gate, value))
+    assert pickle.loads(pickle.dumps(function)) is function is jaxact.get(name, source)
+    with pytest.raises(ValueError, match="expected an even size along the last axis, got 3"):
+        function(X[..., :3])
+
+
+def test_vllms_gelu_is_exact_and_no_unit():
+    np.testing.assert_array_equal(jaxact.get("gelu", "vllm")(X), jaxact.gelu(X, False))
+    np.testing.assert_array_equal(jaxact.get("silu", "vllm")(X), jaxact.silu(X))
+    limited = jaxact.get({"name": "silu_and_mul_with_clamp", "limit": 2.0}, "vllm")
+    np.testing.assert_array_equal(limited(X), jaxact.swiglu_clamped(*jaxact.split(X, "gate_first"), 2.0))
+    assert jaxact.config(limited) == {"name": "swiglu_clamped", "limit": 2.0}
+
+
 def test_configs_understand_them():
     assert jaxact.config(jaxact.get({"name": "gelu", "approximate": "tanh"}, "torch")) == {
         "name": "gelu",

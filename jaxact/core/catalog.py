@@ -14,8 +14,8 @@ from jaxact.core import sources
 
 Function = Callable[..., Array]
 F = TypeVar("F", bound=Function)
-Source = Literal["jax", "torch", "keras", "transformers"]
-SOURCES: tuple[Source, ...] = ("jax", "torch", "keras", "transformers")
+Source = Literal["jax", "torch", "keras", "transformers", "vllm", "sglang"]
+SOURCES: tuple[Source, ...] = ("jax", "torch", "keras", "transformers", "vllm", "sglang")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,15 @@ def activation(**facts: Any) -> Callable[[F], F]:
     return enter
 
 
+def elsewhere(source: Source, known: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+    """Add names of a source to the rows: name there -> function here and the parameters that give its meaning there."""
+    for name, (function, parameters) in known.items():
+        row = _ROWS[function]
+        there = {**row.elsewhere.get(source, {}), name: parameters}
+        more = dataclasses.replace(row, elsewhere={**row.elsewhere, source: there})
+        _ROWS.update(dict.fromkeys((row.name, *row.aliases), more))
+
+
 def rows() -> Iterator[Row]:
     """Every row once, in the order of the families' files."""
     return (row for name, row in _ROWS.items() if name == row.name)
@@ -151,9 +160,10 @@ def get(
         and values for parameters, as `config` gives it back. {"name": "tat", "of": "leaky_relu", "depth": 50}, and
         "dks" likewise, are what `jaxact.propagation.tat` makes of it; {"name": "compact", "of": "gelu"} is what
         `jaxact.compact` makes of it.
-      source: "jax", "torch", "keras" or "transformers". The same name means different functions:
+      source: "jax", "torch", "keras", "transformers", "vllm" or "sglang". The same name means different functions:
         "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras. The
-        function takes that library's argument names and positions too: `dim`, `approximate="tanh"`, `max_value=None`.
+        function takes that library's argument names and positions too: `dim`, `approximate="tanh"`, `max_value=None`;
+        and the gated units of the engines take gate and value in one array too, in the layout that they have there.
       kind: "function", or "nnx", "linen" or "equinox" for a new module of `jaxact.nnx`, ..., for which the parameters
         are its constructor's.
 
@@ -202,10 +212,13 @@ def get(
     if not isinstance(name, str):
         _check_config(_ROWS[function.__name__], parameters)
     foreign = function.__name__ in sources.ARGUMENTS.get(source, {})
-    if not parameters and not foreign:
+    layout = sources.layout(source, wanted) if _ROWS[function.__name__].kind == "gated" else None
+    if not parameters and not foreign and layout is None:
         return function
     items = tuple(sorted((name, _frozen(value)) for name, value in parameters.items()))
     try:
+        if layout is not None:
+            return sources.packed(layout, function, items)
         return sources.foreign(source, function, items) if foreign else sources.bound(function, items)
     except TypeError:  # an array has no hash, so that there is no equal one
         return functools.partial(function, **parameters)

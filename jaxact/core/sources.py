@@ -125,6 +125,38 @@ class Foreign(Bound):
         return foreign, (self.source, self.func, tuple(self.keywords.items()))
 
 
+class Packed(Bound):
+    """A gated unit that takes gate and value, or both in one array, as an engine's projection makes them."""
+
+    layout: str
+
+    def __call__(self, x: Any, value: Any = None, /, **given: Any) -> Array:
+        """Evaluate it."""
+        if value is None:
+            x = jnp.asarray(x)
+            if x.shape[-1] % 2:
+                raise ValueError(
+                    f"jaxact.{self.func.__name__}: expected an even size along the last axis, got {x.shape[-1]}; its "
+                    "halves are gate and value"
+                )
+            first, second = (x[..., ::2], x[..., 1::2]) if self.layout == "interleaved" else jnp.split(x, 2, -1)
+            x, value = (second, first) if self.layout == "gate_last" else (first, second)
+        return self.func(x, value, **{**self.keywords, **given})
+
+    def __reduce__(self) -> Any:
+        return packed, (self.layout, self.func, tuple(self.keywords.items()))
+
+
+def layout(source: str, name: str) -> str | None:
+    """How an engine packs gate and value for its gated unit of that name."""
+    if source not in ("vllm", "sglang"):
+        return None
+    return _LAYOUTS.get(name, "gate_first")
+
+
+_LAYOUTS = {"mul_and_silu": "gate_last", "swigluoai": "interleaved", "swigluoai_and_mul": "interleaved"}
+
+
 def translated(source: str, function: Callable[..., Any], given: Mapping[str, Any], x: Any = None) -> dict[str, Any]:
     """Arguments by the names here.
 
@@ -162,4 +194,12 @@ def foreign(source: str, function: Callable[..., Array], parameters: tuple[tuple
     """The one object for the function of that library and these parameters."""
     made = Foreign(function, **dict(parameters))
     made.source = source
+    return made
+
+
+@functools.cache
+def packed(layout: str, function: Callable[..., Array], parameters: tuple[tuple[str, Any], ...]) -> Packed:
+    """The one object for the unit, its layout and these parameters."""
+    made = Packed(function, **dict(parameters))
+    made.layout = layout
     return made

@@ -1,0 +1,201 @@
+"""Gated units of single families of models; `jaxact.functions.gated` has those that many have in common."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.core.catalog import activation
+from jaxact.core.checks import check_parameter
+from jaxact.core.numerics import sigmoid_fraction
+from jaxact.functions.gated import _gated, _pair, _product
+from jaxact.functions.rectifiers import relu, relu2
+from jaxact.functions.sigmoids import sigmoid, soft_cap
+from jaxact.functions.smooth import quick_gelu
+
+__all__ = ["dreglu", "fatreglu", "qgeglu", "sigmoid_gate", "situ_glu", "sreglu"]
+
+
+_sigmoid_gate = _gated("sigmoid_gate", _product, sigmoid, sigmoid_fraction)
+
+
+@activation(module="SigmoidGate", kind="gated", keeps=2.0)
+def sigmoid_gate(gate: ArrayLike, value: ArrayLike) -> Array:
+    """Sigmoid gate: sigmoid(gate) * value.
+
+    `jaxact.glu` of two arrays: the gate on the attention's output in Qwen3-Next and its successors, and of an LSTM. The
+    backward pass keeps gate and value.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Qiu et al. 2025, arXiv:2505.06708; transformers, Qwen3NextAttention.
+
+    >>> print(jaxact.sigmoid_gate(jnp.array([0.0, 100.0]), jnp.array([2.0, 3.0])))
+    [1. 3.]
+    """
+    return _sigmoid_gate(*_pair("sigmoid_gate", gate, value))
+
+
+_sreglu = _gated("sreglu", _product, relu2)
+
+
+@activation(module="SReGLU", kind="gated", keeps=2.0, smoothness=1)
+def sreglu(gate: ArrayLike, value: ArrayLike) -> Array:
+    """Squared-ReLU-gated linear unit: max(gate, 0)^2 * value.
+
+    The derivative in gate is 2 max(gate, 0) value.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: NVIDIA TransformerEngine, SReGLU; BitNet's feed-forward layer, arXiv:2504.12285.
+
+    >>> print(jaxact.sreglu(jnp.array([-1.0, 0.0, 3.0]), jnp.array([2.0, 3.0, 4.0])))
+    [ 0.  0. 36.]
+    """
+    return _sreglu(*_pair("sreglu", gate, value))
+
+
+_qgeglu = _gated("qgeglu", _product, quick_gelu)
+
+
+@activation(module="QGEGLU", kind="gated", keeps=2.0)
+def qgeglu(gate: ArrayLike, value: ArrayLike) -> Array:
+    """Quick-GELU-gated linear unit: gate * sigmoid(1.702 gate) * value.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: NVIDIA TransformerEngine, QGEGLU.
+
+    >>> print(jaxact.qgeglu(jnp.array([0.0, 100.0]), jnp.array([2.0, 3.0])))
+    [  0. 300.]
+    """
+    return _qgeglu(*_pair("qgeglu", gate, value))
+
+
+_dreglu = _gated("dreglu", lambda f, gate, value: f(gate) * f(value), relu)
+
+
+@activation(module="DReGLU", kind="gated", keeps=2.0, smoothness=0)
+def dreglu(gate: ArrayLike, value: ArrayLike) -> Array:
+    """dReLU-gated linear unit: max(gate, 0) * max(value, 0).
+
+    Most of it is exactly 0, which the models that have it use. Where gate or value is 0 or less, both derivatives are 0
+    in that array.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+
+    Returns:
+      Array of that shape, of the float type that the two promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Song et al. 2024 (TurboSparse), arXiv:2406.05955.
+
+    >>> print(jaxact.dreglu(jnp.array([-1.0, 2.0, 3.0]), jnp.array([2.0, -3.0, 4.0])))
+    [ 0.  0. 12.]
+    """
+    return _dreglu(*_pair("dreglu", gate, value))
+
+
+_fatreglu = _gated(
+    "fatreglu",
+    lambda f, gate, value, threshold: jnp.where(gate > threshold, gate, jnp.zeros_like(gate)) * value,
+    lambda gate: gate,
+)
+
+
+@activation(module="FATReGLU", kind="gated", keeps=2.0, smoothness=-1, variants=({"threshold": 0.5},))
+def fatreglu(gate: ArrayLike, value: ArrayLike, threshold: ArrayLike = 0.01) -> Array:
+    """FATReLU-gated linear unit: gate * value if gate > threshold, else 0.
+
+    ReLU with its small values cut off, which jumps at the threshold, so that fewer are not 0. The derivative in gate is
+    value where gate > threshold, else 0, and in the threshold 0.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      threshold: number, or array that broadcasts against gate; traced. 0 is `jaxact.reglu`.
+
+    Returns:
+      Array of that shape, of the float type that gate and value promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ.
+
+    Reference: Song et al. 2024 (ProSparse, MiniCPM-S), arXiv:2402.13516; vLLM, FatreluAndMul.
+
+    >>> print(jaxact.fatreglu(jnp.array([-1.0, 0.005, 3.0]), jnp.array([2.0, 3.0, 4.0])))
+    [ 0.  0. 12.]
+    """
+    return _fatreglu(*_pair("fatreglu", gate, value), threshold)
+
+
+def _capped(gate: Array, beta: Array) -> Array:
+    return soft_cap(gate, beta) * sigmoid(gate)
+
+
+_situ_glu = _gated(
+    "situ_glu",
+    lambda f, gate, value, beta, linear_beta: f(gate, beta) * soft_cap(value, linear_beta),
+    _capped,
+)
+
+
+@activation(module="SiTUGLU", kind="gated", keeps=2.0, variants=({"beta": 1.0, "linear_beta": 2.0},))
+def situ_glu(gate: ArrayLike, value: ArrayLike, beta: ArrayLike = 4.0, linear_beta: ArrayLike = 25.0) -> Array:
+    """SiTU-gated linear unit: beta * tanh(gate / beta) * sigmoid(gate) * linear_beta * tanh(value / linear_beta).
+
+    SwiGLU with soft limits: the sigmoid sees the gate itself, and gate and value are capped, at 4 and 25 in Kimi K3.
+    SGLang calls it situ, transformers Inkling2SoftcappedSwiGLU. The backward pass keeps gate and value.
+
+    Args:
+      gate: real array of any shape; bool and int become the default float.
+      value: real array of gate's shape.
+      beta: positive number, or array that broadcasts against gate; traced and differentiable.
+      linear_beta: positive number, or array that broadcasts against gate; traced and differentiable.
+
+    Returns:
+      Array of that shape, of the float type that gate and value promote to.
+
+    Raises:
+      TypeError: gate or value is not a real array.
+      ValueError: the shapes differ, or beta or linear_beta is not positive.
+
+    Reference: Kimi Team 2026 (Kimi K3), arXiv:2607.24653.
+
+    >>> print(jaxact.situ_glu(jnp.array([0.0, 100.0]), jnp.array([1.0, 1e9])))
+    [  0. 100.]
+    """
+    check_parameter("situ_glu", "> 0", beta=beta, linear_beta=linear_beta)
+    return _situ_glu(*_pair("situ_glu", gate, value), beta, linear_beta)
