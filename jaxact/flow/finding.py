@@ -20,6 +20,8 @@ class Finding:
     """The numbers."""
     advice: str
     """What to do about it."""
+    step: tuple[int, ...] = ()
+    """The step it was seen at, of a Flow that is stacked over steps; empty otherwise, and of what `lint` finds."""
 
     @property
     def source(self) -> str:
@@ -27,4 +29,6 @@ class Finding:
         return f"{os.path.basename(self.file)}:{self.line}" if self.file else "unknown"
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.site} ({self.source}): {self.evidence}. {self.advice[:1].upper()}{self.advice[1:]}."
+        at = f", step {':'.join(map(str, self.step))}" if self.step else ""
+        advice = f"{self.advice[:1].upper()}{self.advice[1:]}."
+        return f"{self.rule}: {self.site} ({self.source}{at}): {self.evidence}. {advice}"

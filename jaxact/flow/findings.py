@@ -14,6 +14,8 @@ Record = dict[str, Any]
 
 # A gradient that shrinks or grows a thousandfold from end to end is past what the step size of one optimizer serves.
 SHRUNK = 1e-3
+UNDERFLOW = 1e-24
+"""A root mean square under which a gradient is about to become 0 in float32."""
 DRIFT = 1.5
 """Factor a layer by which the signal's rms may change, at initialisation, without a finding."""
 DEAD = 0.2
@@ -30,14 +32,14 @@ def find(records: Sequence[Record]) -> list[Finding]:
     Args:
       records: as `Flow.to_records` gives them.
     """
-    if not records:
-        return []
     current = last_step(records)
-    found = [*_nonfinite(current)]
-    if found:  # Every norm after it is about what is left of it.
-        return found
-    for rule in (_gradients, _dead, _saturated, _drifting):
-        found += rule(current)
+    found = _nonfinite(current)
+    # What is left of an array with entries that are not finite says nothing; nor does a gradient that came through one.
+    sound = [r for r in current if not r["x_nonfinite"] and not r["y_nonfinite"]]
+    if not any(r["dx_nonfinite"] or r["dy_nonfinite"] for r in current) and len(sound) == len(current):
+        found += _gradients(current)
+    for rule in (_dead, _saturated, _drifting):
+        found += rule(sound)
     return found
 
 
@@ -56,30 +58,44 @@ def gradient_slope(records: Sequence[Record]) -> tuple[float, list[Record]]:
     Returns:
       The slope a layer, NaN for fewer than two layers; and the records that count.
     """
-    layers = [r for r in records if math.isfinite(r["flat"]) and r["dx_count"] and r["dx_rms"] > 0]
+    layers = [r for r in _layers(records) if r["dx_count"] and r["dx_rms"] > 0]
     if len(layers) < 2:
         return math.nan, layers
-    logs = [math.log(r["dx_rms"]) + 0.5 * math.log(r["dx_count"]) for r in layers]
+    logs = [_log_norm(r) for r in layers]
     return float(np.polyfit(np.arange(len(logs)), logs, 1)[0]), layers
 
 
+def _layers(records: Sequence[Record]) -> list[Record]:
+    """Records of elementwise activations that are layers, and not steps of a recurrent network."""
+    return [r for r in records if math.isfinite(r["flat"]) and not r["repeated"]]
+
+
+def _log_norm(record: Record) -> float:
+    """Logarithm of the norm of the cotangent of what comes in."""
+    return math.log(record["dx_rms"]) + 0.5 * math.log(record["dx_count"])
+
+
 def _gradients(records: Sequence[Record]) -> list[Finding]:
-    vanished = [r for r in records if math.isfinite(r["flat"]) and r["dy_count"] and not r["dx_rms"] and not r["dead"]]
     slope, layers = gradient_slope(records)
     if math.isnan(slope) or len(layers) < 3:
         return []
-    factor = math.exp(-slope * (len(layers) - 1))
     first, last = layers[0], layers[-1]
+    fitted, measured = -slope * (len(layers) - 1), _log_norm(first) - _log_norm(last)
+    # A zero cotangent alone is nothing: a zero initial state, a zero-initialised scale or a masked step makes it. A
+    # gradient has vanished if it is 0 from there back to the input, and nearly was before.
+    before = [r for r in _layers(records) if r["dy_count"] and r["depth"] < first["depth"]]
+    gone = bool(before) and not any(r["dx_rms"] or r["dy_rms"] for r in before) and first["dx_rms"] < UNDERFLOW
+    factor = math.exp(measured)
     numbers = (
         f"from {last['site']} back to {first['site']} the gradient's norm changes by a factor of {factor:.2g} over "
-        f"{len(layers)} layers, {math.exp(-slope):.2g} a layer"
+        f"{len(layers)} layers, {math.exp(-slope):.2g} a layer" + (", and is 0 before that" if gone else "")
     )
-    if factor < SHRUNK or vanished:
+    if max(fitted, measured) < math.log(SHRUNK) or (gone and measured < 0):
         advice = (
             "use an activation whose slope stays near 1, a fitting initialisation (jaxact.propagation), or residuals"
         )
         return [_finding("vanishing gradients", first, numbers, advice)]
-    if factor > 1 / SHRUNK:
+    if min(fitted, measured) > -math.log(SHRUNK):
         advice = "use a smaller initialisation (jaxact.propagation), normalisation, or clip the gradients"
         return [_finding("exploding gradients", first, numbers, advice)]
     return []
@@ -90,10 +106,14 @@ def _dead(records: Sequence[Record]) -> list[Finding]:
     for record in records:
         if math.isnan(record["dead"]) or record["x_count"] < OBSERVATIONS * record["units"]:
             continue
+        if not record["x_rms"]:  # all of it is 0, as behind a zero-initialised scale
+            continue
         if record["dead"] > DEAD * record["units"] and not _saturates(record["name"]):
             examples = record["x_count"] / record["units"]
             numbers = f"{record['dead']} of {record['units']:.0f} units had no slope on any of {examples:.0f} examples"
-            advice = "lower the learning rate, or use leaky_relu, elu or gelu, whose slope is not 0 on the left"
+            other = "use leaky_relu, elu or gelu, whose slope is not 0 on the left"
+            trained = any(record["step"])
+            advice = f"lower the learning rate, or {other}" if trained else f"initialise otherwise, or {other}"
             found.append(_finding("dead units", record, numbers, advice))
     return found
 
@@ -110,7 +130,9 @@ def _saturated(records: Sequence[Record]) -> list[Finding]:
 
 def _drifting(records: Sequence[Record]) -> list[Finding]:
     """The signal changes size from layer to layer in a stack of one activation: its initialisation does not fit it."""
-    layers = [r for r in records if math.isfinite(r["flat"]) and r["y_rms"] > 0]
+    layers = [r for r in _layers(records) if r["y_rms"] > 0]
+    if any(any(r["step"]) for r in layers):  # once it is trained, it is no matter of the initialisation
+        return []
     runs: list[list[Record]] = []
     for before, after in pairwise([{"name": None, "units": 0}, *layers]):
         if after["name"] == before["name"] and after["units"] == before["units"]:
@@ -122,7 +144,8 @@ def _drifting(records: Sequence[Record]) -> list[Finding]:
         if len(run) < 4:
             continue
         factor = (run[-1]["x_rms"] / run[0]["x_rms"]) ** (1 / (len(run) - 1)) if run[0]["x_rms"] else 1.0
-        if not 1 / DRIFT <= factor <= DRIFT:
+        ratios = [b["x_rms"] / a["x_rms"] for a, b in pairwise(run) if a["x_rms"]]
+        if not 1 / DRIFT <= factor <= DRIFT and all((ratio > 1) == (factor > 1) for ratio in ratios):
             change = f"from {run[0]['x_rms']:.2g} to {run[-1]['x_rms']:.2g}"
             numbers = f"the rms of what comes in goes {change} over {len(run)} layers"
             advice = f"initialise for {run[0]['name']}: jaxact.propagation has its gain"
@@ -138,7 +161,7 @@ def _nonfinite(records: Sequence[Record]) -> list[Finding]:
     for record in records:
         for array in ("x", "y"):
             if record[f"{array}_nonfinite"]:
-                side = "come in" if array == "x" else "are made here of finite ones"
+                side = "come in" if array == "x" else "are made here"
                 numbers = f"{_share(record, array)} entries that {side} are not finite"
                 return [_finding("non-finite values", record, numbers, advice)]
     for record in reversed(records):
@@ -160,4 +183,4 @@ def _saturates(name: str) -> bool:
 
 def _finding(rule: str, record: Record, evidence: str, advice: str) -> Finding:
     iteration = "".join(f"[{i}]" for i in record["iteration"])
-    return Finding(rule, record["site"] + iteration, record["file"], record["line"], evidence, advice)
+    return Finding(rule, record["site"] + iteration, record["file"], record["line"], evidence, advice, record["step"])

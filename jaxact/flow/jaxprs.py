@@ -5,7 +5,7 @@ Reading one, and running an equation that has jaxprs inside with slots going in 
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,23 @@ def readers(jaxpr: Any) -> dict[Any, set[int]]:
             if not isinstance(atom, core.Literal):
                 readers.setdefault(atom, set()).add(reader)
     return readers
+
+
+def arranged(jaxpr: Any, variables: Iterable[Any]) -> frozenset[Any]:
+    """Variables, and those that are one of them cast or arranged otherwise."""
+    found = set(variables)
+    for equation in jaxpr.eqns:
+        arranges = equation.primitive.name in (
+            "convert_element_type",
+            "reshape",
+            "transpose",
+            "squeeze",
+            "copy",
+            "slice",
+        )
+        if arranges and among(equation.invars[0], found):
+            found.update(equation.outvars)
+    return frozenset(found)
 
 
 def dead(equation: Any, read_by: dict[Any, set[int]]) -> bool:

@@ -20,6 +20,7 @@ def observe(
     has_aux: bool = False,
     *,
     select: Callable[[Site], bool] | None = None,
+    unit_axis: int | Callable[[Site], int] = -1,
 ) -> Callable[..., Any]:
     """Make a function that returns what `jax.value_and_grad(fun)` returns, and the flow through its activations.
 
@@ -27,14 +28,18 @@ def observe(
     checkpoint, vmap and shard_map, and in any library's modules. The loss and the gradients are those of
     `jax.value_and_grad`; the statistics come out of the same backward pass, and no array is kept for them.
 
-    In `while_loop` and inside custom derivative rules only the forward pass is seen. Statistics of a `vmap` inside
-    `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Units are the entries of the last axis.
+    In `while_loop` only the forward pass is seen. Functions with a derivative rule of their own, Pallas kernels and
+    derivative code (a gradient inside `fun`) are left alone and listed in `Flow.unseen`. Statistics of a `vmap` inside
+    `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Entries that a mask before a softmax has made
+    very negative are not counted.
 
     Args:
       fun: a function that returns a real scalar, or a pair of it and auxiliary data.
       argnums: which positional argument or arguments to differentiate by.
       has_aux: whether `fun` returns a pair.
       select: takes a `Site` and says whether to observe it. By default all are.
+      unit_axis: which axis of an activation's output has the units, of which dead ones are counted: -1, or -3 for
+        images with channels first; or a function of the `Site` that says so.
 
     Returns:
       A function of the same arguments that returns `((value, grads), flow)`, or with `has_aux` `(((value, aux), grads),
@@ -42,7 +47,7 @@ def observe(
 
     Raises:
       TypeError: `fun` returns no real scalar, or `argnums` names something that is not of floats.
-      ValueError: `argnums` names an argument that there is not.
+      ValueError: `argnums` names an argument that there is not, or `unit_axis` an axis.
 
     >>> loss = lambda w, x: jnp.sum(jax.nn.relu(x @ w))
     >>> (value, grads), flow = jaxact.flow.observe(loss)(jnp.ones((2, 3)), jnp.ones((4, 2)))
@@ -65,7 +70,9 @@ def observe(
 
         jaxpr, shape = jaxprs.trace(flat, *leaves)
         _check_scalar(shape, has_aux)
-        program = programs.program_of(jaxpr, lambda visit: select is None or select(visit.site))
+        program = programs.program_of(
+            jaxpr, lambda visit: select is None or select(visit.site), unit_axis=_unit_axis(unit_axis)
+        )
 
         def tapped(leaves: list[Array], slots: Any) -> Any:
             outputs, seen = programs.evaluate(
@@ -89,6 +96,21 @@ def observe(
         return (value, grads[0] if isinstance(argnums, int) else grads), flow
 
     return observed
+
+
+def _unit_axis(given: int | Callable[[Site], int]) -> Callable[[Site], int]:
+    def checked(site: Site) -> int:
+        axis = given(site) if callable(given) else given
+        if site.kind == "pointwise" and site.shape and not -len(site.shape) <= axis < len(site.shape):
+            if not callable(given) and axis < 0:
+                return -1  # as a dense layer beside convolutions
+            raise ValueError(
+                f"jaxact.flow.observe: expected unit_axis to be an axis of {site.label} ({site.source}), whose output "
+                f"has the shape {site.shape}, got {axis}"
+            )
+        return axis
+
+    return checked
 
 
 def _chosen(args: tuple[Any, ...], numbers: tuple[int, ...]) -> tuple[Any, ...]:

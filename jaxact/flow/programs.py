@@ -89,16 +89,23 @@ class Program:
         return jax.tree.structure(self.tree(lambda site: site)).flatten_up_to(tree)
 
 
-def program_of(closed: Any, select: Callable[[Visit], bool] = lambda visit: True, joined: bool = False) -> Program:
+def program_of(
+    closed: Any,
+    select: Callable[[Visit], bool] = lambda visit: True,
+    joined: bool = False,
+    unit_axis: Callable[[Site], int] = lambda site: -1,
+) -> Program:
     """Find the activations in a traced function, every input of which is differentiated.
 
     Args:
       closed: it.
       select: which of them to visit.
       joined: whether an activation and the product after it are taken together, as a gated unit.
+      unit_axis: says of a site which axis of its output its units are.
     """
     jaxpr, constants = jaxprs.opened(closed)
-    return _program(jaxpr, constants, [True] * len(jaxpr.invars), _Place(select=select, joined=joined))[0]
+    place = _Place(select=select, joined=joined, unit_axis=unit_axis, parameters=frozenset(jaxpr.invars))
+    return _program(jaxpr, constants, [True] * len(jaxpr.invars), place)[0]
 
 
 def evaluate(
@@ -163,9 +170,19 @@ class _Place:
     tapped: bool = True
     select: Callable[[Visit], bool] = lambda visit: True
     joined: bool = False
+    unit_axis: Callable[[Site], int] = lambda site: -1
+    parameters: frozenset[Any] = frozenset()
+    """The variables that are parameters, as they are or cast or arranged otherwise."""
+    repeated: bool = False
 
     def at(self, equation: Any, step: int) -> "_Place":
         return dataclasses.replace(self, path=self.path + jaxprs.scopes(equation), position=(*self.position, step))
+
+    def inside(self, equation: Any, found: jaxprs.Inside, jaxpr: Any, number: int) -> "_Place":
+        inner = jaxprs.opened(jaxpr)[0].invars
+        given = equation.invars[found.skipped :]
+        parameters = {v for v, atom in zip(inner, given, strict=True) if jaxprs.among(atom, set(self.parameters))}
+        return dataclasses.replace(self, position=(*self.position, number), parameters=frozenset(parameters))
 
 
 def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place: _Place) -> tuple[Program, list[bool]]:
@@ -182,6 +199,7 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
       The program, and which of its outputs are active.
     """
     variables = {v for v, a in zip(jaxpr.invars, active, strict=True) if a}
+    place = dataclasses.replace(place, parameters=jaxprs.arranged(jaxpr, place.parameters))
     read_by = jaxprs.readers(jaxpr)
     found = matches(jaxpr, constants, place.joined)
     inside = {i: number for number, match in found.items() for i in match.equations}
@@ -260,7 +278,9 @@ def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place
         varying=(jaxprs.axes_of(x.aval), jaxprs.axes_of(y.aval)),
         parameters=(*((name, p.value) for name, p in match.parameters.items() if name != "value"), *match.fixed),
         rows=match.rows,
+        repeated=place.repeated,
     )
+    site = dataclasses.replace(site, unit_axis=place.unit_axis(site))
     return Visit(site, match, jaxprs.function_of(group, inputs, outputs), inputs, outputs, inputs.index(x), group[-1])
 
 
@@ -273,11 +293,14 @@ def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | No
     outer = place
     place = dataclasses.replace(place, tapped=place.tapped and found.tapped)
     if found.length is not None:
-        place = dataclasses.replace(place, position=(*place.position, LOOP), loops=(*place.loops, found.length))
+        repeated = place.repeated or _repeats(equation, found, place.parameters)
+        place = dataclasses.replace(
+            place, position=(*place.position, LOOP), loops=(*place.loops, found.length), repeated=repeated
+        )
     carried = slice(found.constants, found.constants + found.carry)
     while True:  # until it is known which carried values become active in some iteration
         inner = [
-            _program(*jaxprs.opened(jaxpr), inputs, dataclasses.replace(place, position=(*place.position, i)))
+            _program(*jaxprs.opened(jaxpr), inputs, place.inside(equation, found, jaxpr, i))
             for i, jaxpr in enumerate(found.jaxprs)
         ]
         outputs = [any(flags) for flags in zip(*(flags for _, flags in inner), strict=True)]
@@ -291,6 +314,16 @@ def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | No
     if not any(program.sites() for program in programs):
         return None, unseen
     return Enter(equation, len(outer.loops), programs, equation.invars, equation.outvars), unseen
+
+
+def _repeats(equation: Any, found: jaxprs.Inside, parameters: frozenset[Any]) -> bool:
+    """Whether a scan uses the same weights in each iteration, and not those of a layer each."""
+
+    def weights(atoms: Sequence[Any]) -> bool:
+        return any(jaxprs.among(a, set(parameters)) and jaxprs.is_float(a.aval) and a.aval.ndim > 1 for a in atoms)
+
+    state = found.constants + found.carry
+    return weights(equation.invars[: found.constants]) and not weights(equation.invars[state:])
 
 
 def _slot_axes(site: Site) -> dict[str, tuple[str, ...]] | None:

@@ -60,7 +60,8 @@ class Flow:
 
         Returns:
           Dicts in the order the sites run in, with "depth" (its number), "site" (label), "name", "file", "line",
-          "iteration", "step" (index along leading axes), and the numbers of `jaxact.flow.statistics.finish`.
+          "iteration", "step" (index along leading axes), "repeated" (as in `Site`), and the numbers of
+          `jaxact.flow.statistics.finish`.
 
         Raises:
           TypeError: inside jit, where there are no numbers yet.
@@ -88,6 +89,7 @@ class Flow:
                 "line": site.line,
                 "iteration": iteration,
                 "step": step,
+                "repeated": site.repeated,
             }
             records.append({"depth": depths.setdefault(order, len(depths)), **place, **numbers})
         return records

@@ -59,6 +59,10 @@ class Site:
     """Names and values of the activation's parameters; None for a value that is computed or learned."""
     rows: tuple[int, ...] = ()
     """Of a function along an axis, which axes of its input, as far as they are known."""
+    repeated: bool = False
+    """Whether it runs again and again with the same parameters, as a step of a recurrent network and not a layer."""
+    unit_axis: int = -1
+    """The axis of its output whose entries are units."""
 
     @property
     def label(self) -> str:

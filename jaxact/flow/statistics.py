@@ -23,6 +23,9 @@ SLOPES = ("flat", "below", "above")
 FLAT = 1e-3
 """|f'| under which a unit passes on no gradient worth the name."""
 
+# Masks are -inf, the least finite number or part of it, -1e30, -1e9, or -1e4 added to a logit.
+_MASKED = -5e3
+
 # Squares of cotangents leave float32 at the bottom first: 1e-23 squared is 0, and a vanished gradient is what one looks
 # for. Scaled by 2^32 before squaring, anything between 1e-28 and 1e9 has an exact rms.
 _COTANGENT_SCALE = 2.0**32
@@ -33,17 +36,23 @@ def wide(dtype: Any) -> Any:
     return jnp.promote_types(dtype, jnp.float32)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))  # traced once for every shape, of which a model has few
-def moments(x: Array, scale: float = 1.0, fold: int = 64) -> Array:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))  # traced once for every shape, of which a model has few
+def moments(x: Array, scale: float = 1.0, fold: int = 64, masked: bool = False) -> Array:
     """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out.
 
-    `fold` is how many entries are added up first; see `_folded`.
+    `fold` is how many entries are added up first; see `_folded`. With `masked`, entries that a mask before a softmax
+    has made -inf or very negative are not counted at all.
     """
     x = lax.stop_gradient(x).astype(wide(x.dtype))
     finite = jnp.isfinite(x)
-    values = jnp.where(finite, x, 0)
-    sums = map(jnp.sum, _folded([values, jnp.square(scale * values), x == 0, ~finite], -1, fold))
-    return jnp.stack([jnp.full_like(x, x.size, shape=()), *(s.astype(x.dtype) for s in sums)])
+    if not masked:
+        values = jnp.where(finite, x, 0)
+        sums = map(jnp.sum, _folded([values, jnp.square(scale * values), x == 0, ~finite], -1, fold))
+        return jnp.stack([jnp.full_like(x, x.size, shape=()), *(s.astype(x.dtype) for s in sums)])
+    seen = ~(x <= _MASKED)
+    values = jnp.where(finite & seen, x, 0)
+    arrays = [seen, values, jnp.square(scale * values), (x == 0) & seen, ~finite & seen]
+    return jnp.stack([jnp.sum(s).astype(x.dtype) for s in _folded(arrays, -1, fold)])
 
 
 def forward(site: Site, function: Callable[[Array], Array], x: Array, y: Array) -> dict[str, Array]:
@@ -58,15 +67,18 @@ def forward(site: Site, function: Callable[[Array], Array], x: Array, y: Array) 
     Returns:
       "x" and "y": their moments. For elementwise activations also "slope": how many |f'(x)| < 1e-3, how many x lie left
       of the first and how many right of the last of its kinks (or of its minimum; else of 0); and "fired": for each
-      unit, an entry of the last axis, how many |f'(x)| >= 1e-3.
+      unit, an entry of the unit axis, how many |f'(x)| >= 1e-3.
     """
-    statistics = {"x": moments(x), "y": moments(y)}
+    along = site.kind == "axis"
+    statistics = {"x": moments(x, masked=along), "y": moments(y, masked=along)}
     if site.kind == "pointwise":
         _, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
+        if slope.ndim and site.unit_axis % slope.ndim != slope.ndim - 1:
+            slope = jnp.moveaxis(slope, site.unit_axis, -1)
         low, high = turning_points(site.name)
-        if x.shape == slope.shape:
+        if x.shape == slope.shape == site.shape:
             fired, below, above = _folded([~(jnp.abs(slope) < FLAT), x < low, x > high], -2, 16)
-        else:  # x is transposed on the way, or a parameter is larger than x
+        else:  # the units are not last, x is transposed on the way, or a parameter is larger than x
             (fired,) = _folded([~(jnp.abs(slope) < FLAT)], -2, 16)
             below, above = _folded([x < low, x > high], -2, 16)
         fired = jnp.sum(fired, axis=range(fired.ndim - 1))
@@ -82,7 +94,7 @@ def forward_zeros(site: Site, loops: tuple[int, ...]) -> dict[str, Array]:
     statistics = {"x": jnp.zeros((*loops, len(MOMENTS)), dtype), "y": jnp.zeros((*loops, len(MOMENTS)), dtype)}
     if site.kind == "pointwise":
         statistics["slope"] = jnp.zeros((*loops, len(SLOPES)), dtype)
-        statistics["fired"] = jnp.zeros((*loops, *(site.shape[-1:] or (1,))), dtype)
+        statistics["fired"] = jnp.zeros((*loops, site.shape[site.unit_axis] if site.shape else 1), dtype)
     return statistics
 
 

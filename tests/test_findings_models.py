@@ -1,0 +1,221 @@
+"""Models of others, written as their frameworks' users write them, have no finding; with a fault planted, that one."""
+
+import chex
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxact import flow as jf
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(16, 8, 8, 3)).astype(np.float32)
+SEQUENCES = RNG.normal(size=(16, 16, 8)).astype(np.float32)
+TOKENS = RNG.integers(0, 32, size=(8, 12))
+POINTS = RNG.normal(size=(64, 2)).astype(np.float32)
+
+
+class ResNetBlock(nn.Module):
+    """As in Flax's ImageNet example: the last scale starts at zero."""
+
+    @nn.compact
+    def __call__(self, x):
+        y = nn.relu(nn.BatchNorm(use_running_average=False)(nn.Conv(x.shape[-1], (3, 3), use_bias=False)(x)))
+        y = nn.Conv(x.shape[-1], (3, 3), use_bias=False)(y)
+        y = nn.BatchNorm(use_running_average=False, scale_init=nn.initializers.zeros)(y)
+        return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.BatchNorm(use_running_average=False)(nn.Conv(16, (3, 3), use_bias=False)(x)))
+        for _ in range(3):
+            x = ResNetBlock()(x)
+        return nn.Dense(4)(x.mean((1, 2)))
+
+
+def resnet():
+    model = ResNet()
+    variables = model.init(jax.random.key(0), IMAGES)
+
+    def loss(params):
+        logits, _ = model.apply({**variables, "params": params}, IMAGES, mutable=["batch_stats"])
+        return -jnp.mean(jax.nn.log_softmax(logits)[:, 0])
+
+    return loss, variables["params"]
+
+
+def recurrent(cell):
+    def make():
+        model = nn.RNN(cell(16))
+        params = model.init(jax.random.key(0), SEQUENCES)
+        steps = jnp.arange(16) < 10  # the rest is padding
+        return lambda p: jnp.mean(model.apply(p, SEQUENCES)[:, steps] ** 2), params
+
+    return make
+
+
+class Gpt(nnx.Module):
+    """With the mask that the caller likes."""
+
+    def __init__(self, masked, rngs):
+        self.masked = masked
+        self.embed = nnx.Embed(32, 16, rngs=rngs)
+        self.qkv = nnx.List([nnx.Linear(16, 48, rngs=rngs) for _ in range(3)])
+        self.up = nnx.List([nnx.Linear(16, 64, rngs=rngs) for _ in range(3)])
+        self.down = nnx.List([nnx.Linear(64, 16, rngs=rngs) for _ in range(3)])
+        self.norm = nnx.LayerNorm(16, rngs=rngs)
+
+    def __call__(self, tokens):
+        x = self.embed(tokens)
+        causal = jnp.tril(jnp.ones((tokens.shape[1],) * 2, bool))
+        for qkv, up, down in zip(self.qkv, self.up, self.down, strict=True):
+            q, k, v = jnp.split(qkv(self.norm(x)), 3, -1)
+            scores = jnp.where(causal, q @ k.swapaxes(1, 2) / 4, self.masked)
+            x = x + jax.nn.softmax(scores) @ v
+            x = x + down(jax.nn.gelu(up(self.norm(x))))
+        return self.embed.attend(self.norm(x))
+
+
+def gpt(masked):
+    def make():
+        model = Gpt(masked, nnx.Rngs(0))
+        return lambda m: -jnp.mean(jax.nn.log_softmax(m(TOKENS))[..., 0]), model
+
+    return make
+
+
+class UNet(eqx.Module):
+    """Channels first; vmapped over the batch."""
+
+    down: list[eqx.nn.Conv2d]
+    up: list[eqx.nn.ConvTranspose2d]
+    last: eqx.nn.Conv2d
+
+    def __init__(self, key, dead=False):
+        keys = jax.random.split(key, 5)
+        self.down = [eqx.nn.Conv2d(i, o, 3, 2, 1, key=k) for i, o, k in zip((3, 16), (16, 16), keys[:2], strict=True)]
+        self.up = [eqx.nn.ConvTranspose2d(i, 16, 2, 2, key=k) for i, k in zip((16, 32), keys[2:4], strict=True)]
+        self.last = eqx.nn.Conv2d(19, 3, 1, key=keys[4])
+        if dead:
+            bias = self.down[0].bias.at[:6].set(-100.0)
+            self.down[0] = eqx.tree_at(lambda c: c.bias, self.down[0], bias)
+
+    def __call__(self, x):
+        a = jax.nn.relu(self.down[0](x))
+        b = jax.nn.relu(self.down[1](a))
+        h = jnp.concatenate([jax.nn.relu(self.up[0](b)), a])
+        return self.last(jnp.concatenate([jax.nn.relu(self.up[1](h)), x]))
+
+
+def unet(dead=False):
+    def make():
+        params, static = eqx.partition(UNet(jax.random.key(0), dead), eqx.is_inexact_array)
+        x = IMAGES.transpose(0, 3, 1, 2)
+        return lambda p: jnp.mean((jax.vmap(eqx.combine(p, static))(x) - x) ** 2), params
+
+    return make
+
+
+def wgan_gp():
+    def critic(x):
+        for _ in range(3):
+            x = jax.nn.relu(hk.Linear(32)(x))
+        return hk.Linear(1)(x)[..., 0]
+
+    model = hk.without_apply_rng(hk.transform(critic))
+
+    def loss(params):
+        value = lambda x: model.apply(params, x)  # noqa: E731
+        slopes = jax.vmap(jax.grad(value))(0.5 * POINTS)
+        penalty = jnp.mean((jnp.linalg.norm(slopes, axis=-1) - 1) ** 2)
+        return jnp.mean(value(POINTS)) - jnp.mean(value(2 * POINTS)) + 10 * penalty
+
+    return loss, model.init(jax.random.key(0), POINTS)
+
+
+def physics_informed():
+    net = eqx.nn.MLP(2, "scalar", 16, 3, activation=jnp.tanh, key=jax.random.key(0))
+    params, static = eqx.partition(net, eqx.is_inexact_array)
+
+    def loss(params):
+        u = eqx.combine(params, static)
+        laplacian = jax.vmap(lambda x: jnp.trace(jax.hessian(u)(x)))(POINTS)
+        return jnp.mean((laplacian + jax.vmap(u)(POINTS)) ** 2)
+
+    return loss, params
+
+
+HEALTHY = {
+    "ResNet": resnet,
+    "LSTM": recurrent(nn.LSTMCell),
+    "GRU": recurrent(nn.GRUCell),
+    "GPT, -inf": gpt(-jnp.inf),
+    "GPT, -1e30": gpt(-1e30),
+    "GPT, the least number": gpt(float(np.finfo(np.float32).min)),
+    "UNet": unet(),
+    "WGAN-GP": wgan_gp,
+    "PINN": physics_informed,
+}
+
+
+def observed(make, **options):
+    loss, params = make()
+    (got, flow), want = jax.jit(jf.observe(loss, **options))(params), jax.jit(jax.value_and_grad(loss))(params)
+    # XLA's CPU backend fuses tanh's second derivative otherwise where tanh is observed and, on JAX 0.10, the sum over
+    # the batch in a recurrent bias's gradient: the last bit of some entries.
+    tolerance = 1e-5 if make in (physics_informed, HEALTHY["LSTM"], HEALTHY["GRU"]) else 0.0
+    chex.assert_trees_all_close(got, want, rtol=tolerance, atol=1e-3 * tolerance)
+    return flow
+
+
+@pytest.mark.parametrize("which", HEALTHY)
+def test_no_finding(which):
+    flow = observed(HEALTHY[which])
+    assert flow.sites
+    assert flow.findings() == []
+    if which in ("LSTM", "GRU"):
+        assert all(site.repeated for site in flow.sites)
+    if which in ("WGAN-GP", "PINN"):
+        assert {unseen.what for unseen in flow.unseen} == {"derivative code"}
+    if which.startswith("GPT"):
+        (record, *_) = [r for r in flow.to_records() if r["name"] == "softmax"]
+        assert record["x_count"] == 8 * 12 * 13 / 2
+        assert abs(record["x_mean"]) < 5
+
+
+def test_dead_channels_of_a_convolution_with_channels_first():
+    flow = observed(unet(dead=True), unit_axis=-3)
+    (finding,) = flow.findings()
+    assert (finding.rule, finding.file) == ("dead units", __file__)
+    assert "6 of 16 units" in finding.evidence
+    assert observed(unet(dead=True)).findings() == [], "by the last axis, a column of pixels is a unit"
+
+
+def test_a_value_that_is_not_finite_hides_no_finding_of_another_site():
+    def loss(w):
+        h = jax.nn.relu(POINTS @ w - jnp.where(jnp.arange(8) < 4, 100.0, 0.0))
+        return jnp.mean(jax.nn.silu(jnp.log(h - 1.0)))
+
+    flow = jf.observe(loss)(jnp.ones((2, 8)))[1]
+    assert [finding.rule for finding in flow.findings()] == ["non-finite values", "dead units"]
+
+
+def test_advice_and_step():
+    def step(w, _):
+        (_, g), flow = jf.observe(lambda w: jnp.mean(jax.nn.relu(POINTS @ w - 100.0) ** 2))(w)
+        return w - g, flow
+
+    _, flow = jax.lax.scan(step, jnp.ones((2, 8)), length=2)
+    (finding,) = flow.findings()
+    assert finding.step == (1,)
+    assert finding.advice.startswith("lower the learning rate")
+    (finding,) = jax.tree.map(lambda a: a[0], flow).findings()
+    assert "learning rate" not in finding.advice
