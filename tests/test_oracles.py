@@ -1,7 +1,6 @@
 """The float64 oracles against the textbook definitions, and their kinks against jax.nn's."""
 
 import ast
-import functools
 from pathlib import Path
 
 import jax
@@ -9,7 +8,6 @@ import mpmath
 import numpy as np
 import pytest
 
-from benchmarks import accuracy
 from jaxact.verify import oracles, row_unit
 from jaxact.verify.cases import POINTWISE
 from jaxact.verify.oracles import elementwise
@@ -61,14 +59,3 @@ def test_oracles_import_nothing_that_they_judge():
         modules = [node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
         assert not [m for m in modules if m.startswith("jaxact") and not m.startswith("jaxact.verify.oracles")], path
         assert "import jaxact" not in path.read_text(), path
-
-
-@pytest.mark.parametrize("case", POINTWISE, ids=lambda case: case.name)
-def test_jax_can_trace_what_benchmarks_compile(case):
-    """With jax.numpy in NumPy's place the forms are the same, which `benchmarks.accuracy --exhaustive` rests on."""
-    x = _RNG.normal(size=64) * 4
-    for order in range(3):
-        form = functools.partial(case.oracle.derivative(order), **case.settings("float32"))
-        with jax.enable_x64(True), accuracy.compilable_oracles():
-            traced = jax.jit(form)(x)
-        np.testing.assert_allclose(traced, form(x), rtol=1e-10, atol=1e-300)

@@ -5,8 +5,7 @@ as its cancellation costs, derivatives by central differences with a step of 2^-
 `value`, `slope` and `curvature` are float64 NumPy forms for millions of points; tests/test_oracles.py holds them to
 the definition within 1e-12 of the error unit. At a kink, slopes follow jax.nn's convention.
 
-To add an activation: one entry in `POINTWISE`. It calls functions of NumPy and SciPy and is never given one itself (a
-lambda of np.tanh, not np.tanh), so that benchmarks/accuracy.py can put jax.numpy in their place.
+To add an activation: one entry in `POINTWISE`.
 """
 
 from collections.abc import Mapping

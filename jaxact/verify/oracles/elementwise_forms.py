@@ -1,14 +1,9 @@
-"""Float64 forms of the elementwise functions that take more than a line: what elementwise.py makes its table from.
-
-benchmarks/accuracy.py traces both modules with jax.numpy for `np` and jax.scipy's `special`:
-name nothing here that those do not have.
-"""
+"""Float64 forms of the elementwise functions that take more than a line: what elementwise.py makes its table from."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy import errstate
 from numpy.typing import NDArray
 from scipy import special
 
@@ -143,7 +138,7 @@ def or_mean(form: Form, mean: Form = lambda x, **_: 0.0) -> Form:
     """The form, and at +-inf, where it has no limit, its mean over a period; NaN where an angle overflows float32."""
 
     def extended(x: Values, **parameters: Any) -> Values:
-        with errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             result = np.where(np.isinf(x), mean(x, **parameters), form(np.where(np.isinf(x), 0.0, x), **parameters))
             rate = max(1.0, *(abs(value) for value in parameters.values()))
             return np.where((rate * np.abs(x) > 2.0**125) & (np.abs(x) < 2.0**128), np.nan, result)
