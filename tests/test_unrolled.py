@@ -18,6 +18,8 @@ SHARED = {
     "sqrt_softplus": 1,  # its slope is the sigmoid over twice its value: the root is kept
     "swiglu_step": 1,  # the derivatives in gate (whether it is at its limit) and value both need silu(gate)
     "swiglu_step(limit=2.0)": 1,
+    "situ_glu": 5,  # two tanh and a sigmoid, which the unit and both derivatives have alike
+    "situ_glu(beta=1.0,linear_beta=2.0)": 5,
     "geglu(approximate=False)": 1,  # the unit and its derivative in value have gelu(gate) alike
 }
 _unrolled = functools.partial(kept, layers=8, unroll=True)

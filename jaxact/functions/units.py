@@ -10,7 +10,7 @@ from jaxact.core.numerics import sigmoid_fraction
 from jaxact.functions.gated import _gated, _pair, _product
 from jaxact.functions.rectifiers import relu, relu2
 from jaxact.functions.sigmoids import sigmoid, soft_cap
-from jaxact.functions.smooth import quick_gelu
+from jaxact.functions.smooth import quick_gelu, scaled_silu_fraction
 
 __all__ = ["dreglu", "fatreglu", "qgeglu", "sigmoid_gate", "situ_glu", "sreglu"]
 
@@ -72,7 +72,7 @@ def sreglu(gate: ArrayLike, value: ArrayLike) -> Array:
     return _sreglu(*_pair("sreglu", gate, value))
 
 
-_qgeglu = _gated("qgeglu", _product, quick_gelu)
+_qgeglu = _gated("qgeglu", _product, quick_gelu, lambda gate: scaled_silu_fraction(gate, 1.702))
 
 
 @activation(module="QGEGLU", kind="gated", keeps=2.0)
@@ -129,8 +129,9 @@ def dreglu(gate: ArrayLike, value: ArrayLike) -> Array:
 
 _fatreglu = _gated(
     "fatreglu",
-    lambda f, gate, value, threshold: jnp.where(gate > threshold, gate, jnp.zeros_like(gate)) * value,
-    lambda gate: gate,
+    lambda f, gate, value, threshold: f(gate, threshold) * value,
+    lambda gate, threshold: jnp.where(gate > threshold, gate, jnp.zeros_like(gate)),
+    lambda gate, threshold: (jnp.where(gate > threshold, jnp.maximum(gate, threshold), 0), jnp.ones_like(gate)),
 )
 
 
