@@ -34,7 +34,7 @@ def parse(args: Sequence[str]) -> Comparison:
     resumed = _value(words, "--resume")
     default = Comparison.load(resumed) if resumed else Comparison()
     make = studies.find(_value(words, "--study") or default.study)
-    hints = typing.get_type_hints(make)
+    hints = typing.get_type_hints(make) if callable(make) else {}
     fields: list[Any] = [
         ("study", str, default.study),
         ("activations", tuple[str, ...], default.activations),
@@ -43,7 +43,7 @@ def parse(args: Sequence[str]) -> Comparison:
     chosen = options(make)
     for name, parameter in chosen.items():
         if name in {f.name for f in dataclasses.fields(Comparison)}:
-            raise invalid(f"options of {make.__name__} with names of their own", repr(name), "call it otherwise")
+            raise invalid("options of a study with names of their own", repr(name), "call it otherwise")
         kind = hints.get(name, type(parameter.default))
         value = default.options.get(name, parameter.default)
         help = tyro.conf.arg(help=_described(make, name))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import inspect
 import itertools
 import json
@@ -13,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import optax
 
 from jaxact.compare import activations as written
-from jaxact.compare import studies
+from jaxact.compare import exchange, studies
 from jaxact.compare.errors import invalid, running
 from jaxact.compare.processes import Processes
 from jaxact.compare.study import Study
@@ -127,29 +128,36 @@ class Comparison:
 
     def networks(self) -> list[Network]:
         """Make what is trained, in order: every activation with every option, at every learning rate."""
-        resolved = [written.resolve(given) for given in self.activations]
-        _check_once("activations", [each.name for each in resolved])
-        make = studies.find(self.study)
+        makers = self._makers()
+        _check_once("activations", [name for name, _ in makers])
         several = {k: v if isinstance(v, tuple) else (v,) for k, v in self.options.items()}
         for name, values in several.items():
-            if not isinstance(make, Study):
-                check_choice("an option of the study", name, options(make))
             _check_once(name, values)
         made = []
-        for activation, *values in itertools.product(resolved, *several.values()):
+        for (activation, make), *values in itertools.product(makers, *several.values()):
             chosen = dict(zip(several, values, strict=True))
-            name = " ".join([activation.name, *(str(v) for k, v in chosen.items() if len(several[k]) > 1)])
-            study = self._study(make, activation, chosen)
+            name = " ".join([activation, *(str(v) for k, v in chosen.items() if len(several[k]) > 1)])
+            study = self._study(activation, make, chosen)
             rates = _rates(self.learning_rate or study.learning_rate)
             if len(rates) > 1:
                 study = study.with_validation()
             study.check()
-            made += [Network(name, activation.name, chosen, rate, study) for rate in rates]
+            made += [Network(name, activation, chosen, rate, study) for rate in rates]
         return made
 
-    def _study(self, make: Any, activation: written.Activation, chosen: dict[str, Any]) -> Study:
-        with running(f"{written.place(self.study)}({activation.name})"):
-            study = make(activation.function, **chosen)
+    def _makers(self) -> list[tuple[str, Callable[..., Any]]]:
+        """What makes the study with each activation, given the options."""
+        make = studies.find(self.study)
+        for name in self.options:
+            check_choice("an option of the study", name, options(make))
+        if isinstance(make, Study):
+            return exchange.makers(make, self.activations)
+        resolved = [written.resolve(given) for given in self.activations]
+        return [(each.name, functools.partial(make, each.function)) for each in resolved]
+
+    def _study(self, activation: str, make: Callable[..., Any], chosen: dict[str, Any]) -> Study:
+        with running(f"{written.place(self.study)}({activation})"):
+            study = make(**chosen)
         if not isinstance(study, Study):
             advice = "return one"
             raise invalid(f"{written.place(self.study)} to return a jaxact.compare.Study", type(study).__name__, advice)
@@ -160,9 +168,9 @@ class Comparison:
         return study
 
 
-def options(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The options of a study: the keyword arguments of the function that makes it."""
-    return dict(list(inspect.signature(make).parameters.items())[1:])
+def options(make: Any) -> dict[str, inspect.Parameter]:
+    """The options of a study: the keyword arguments of the function that makes it; none of one that is made."""
+    return {} if isinstance(make, Study) else dict(list(inspect.signature(make).parameters.items())[1:])
 
 
 def make_optimizer(network: Network) -> optax.GradientTransformationExtraArgs:

@@ -142,20 +142,25 @@ class Log:
         return summary
 
     def to_wandb(self, run: Any) -> None:
-        """Give the whole log to Weights & Biases.
+        """Give the whole log to Weights & Biases, a chart a metric.
 
         Args:
           run: what `wandb.init` returns, or anything with its `log`.
         """
-        to_wandb(self.directory, run)
+        steps: dict[int, dict[str, float]] = {}
+        for network, metric, step, value in scalars(self.directory):
+            steps.setdefault(step, {})[f"{metric}/{network}"] = value
+        for step in sorted(steps):
+            run.log(steps[step], step=step)
 
     def to_tensorboard(self, writer: Any) -> None:
-        """Give the whole log to TensorBoard.
+        """Give the whole log to TensorBoard, a tag a metric and network.
 
         Args:
           writer: a `tensorboardX.SummaryWriter`, or anything with its `add_scalar`.
         """
-        to_tensorboard(self.directory, writer)
+        for network, metric, step, value in scalars(self.directory):
+            writer.add_scalar(f"{metric}/{network}", value, step)
 
     def _write(self, record: Record) -> None:
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
@@ -176,8 +181,8 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     """Read a log, also while it is written.
 
     Returns:
-      What it is about; the last record of each network, seed and step, in the order of steps; and what `describe` said
-      of each network.
+      What it is about; the last record of each network, learning rate, seed and step, in the order of steps; and what
+      `describe` said of each network.
 
     Raises:
       ValueError: there is no log.
@@ -185,7 +190,7 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     path = Path(directory).expanduser()
     if not (path / ABOUT).is_file():
         raise invalid("the directory of a log", str(directory), "name one that jaxact.compare.Log wrote")
-    records: dict[tuple[str, int, int], Record] = {}
+    records: dict[tuple[str, float, int, int], Record] = {}
     facts: dict[str, dict[str, Any]] = {}
     for file in sorted(path.glob(RECORDS)):
         for line in file.read_bytes().splitlines():
@@ -196,9 +201,10 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
             if "about" in record:
                 facts.setdefault(record["network"], {}).update(record["about"])
             else:
-                records[record["network"], record["seed"], record["step"]] = record
+                rate = record.get("learning_rate") or 0.0
+                records[record["network"], rate, record["step"], record["seed"]] = record
     order = {name: place for place, name in enumerate(dict.fromkeys([*facts, *(key[0] for key in records)]))}
-    kept = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], key[2], key[1]))]
+    kept = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], *key[1:]))]
     return json.loads((path / ABOUT).read_text()), kept, facts
 
 
@@ -211,7 +217,7 @@ def clear(directory: Path) -> None:
 
 
 def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, float]]:
-    """Yield network and seed, metric, step and value of every number of a log; of a site under its path."""
+    """Yield network and seed, metric, step and value of every number of a log; a site's under its path."""
     for record in read(directory)[1]:
         run = f"{record['network']}/seed {record['seed']}"
         for name, value in record.items():
@@ -221,21 +227,6 @@ def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, 
             for name in (*ARRAYS, "dead_share"):
                 if site.get(name) is not None:
                     yield run, f"{site['place']}/{name}", record["step"], site[name]
-
-
-def to_wandb(directory: str | os.PathLike[str], run: Any) -> None:
-    """Give a log to Weights & Biases: a chart a metric, with "step" as its own axis. `run` has wandb's `log`."""
-    steps: dict[int, dict[str, float]] = {}
-    for network, metric, step, value in scalars(directory):
-        steps.setdefault(step, {})[f"{metric}/{network}"] = value
-    for step in sorted(steps):
-        run.log(steps[step], step=step)
-
-
-def to_tensorboard(directory: str | os.PathLike[str], writer: Any) -> None:
-    """Give a log to TensorBoard: a tag a metric and network. `writer` has tensorboardX's `add_scalar`."""
-    for network, metric, step, value in scalars(directory):
-        writer.add_scalar(f"{metric}/{network}", value, step)
 
 
 def _seen(flow: Flow, held_out: Flow | None) -> Record:

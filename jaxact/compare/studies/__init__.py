@@ -6,14 +6,15 @@ from typing import Any
 
 from jaxact.compare import activations
 from jaxact.compare.errors import invalid
+from jaxact.compare.study import Study
 
 STUDIES = {"digits-mlp": "digits_mlp", "digits-cnn": "digits_cnn", "text-transformer": "text_transformer"}
 """What each is called on the command line, and its file here, which has a function `make`."""
 DEFAULT = "digits-mlp"
 
 
-def find(study: Any) -> Callable[..., Any]:
-    """Return the function that makes a study: of a built-in one's name, of "file.py:name", or itself.
+def find(study: Any) -> Callable[..., Any] | Study:
+    """Return the function that makes a study, or a study: of a built-in one's name, of "file.py:name", or itself.
 
     Raises:
       ValueError: there is none.
@@ -26,6 +27,6 @@ def find(study: Any) -> Callable[..., Any]:
         else:
             advice = "correct its name"
             raise invalid(f"a study: {', '.join(STUDIES)}, or file.py:name", repr(study), advice)
-    if not callable(study):
+    if not callable(study) and not isinstance(study, Study):
         raise invalid("a function that takes an activation and returns a study", repr(study), "give one")
     return study

@@ -1,0 +1,160 @@
+"""A log that one's own loop writes: readable however it ends, from several writers, and a report of several."""
+
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+from jaxact import flow
+from jaxact.cli import main
+from jaxact.compare import Log, log
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
+@pytest.fixture(scope="module")
+def seen() -> flow.Flow:
+    """Of a network that is no plain stack."""
+
+    def loss(weights: list[jax.Array], x: jax.Array) -> jax.Array:
+        with jax.named_scope("encoder"):
+            x = jaxact.relu(x @ weights[0])
+        with jax.named_scope("decoder"):
+            x = jaxact.relu(x @ weights[1])
+        return jnp.mean(jaxact.relu(x @ weights[2]) ** 2)
+
+    weights = list(jax.random.normal(jax.random.key(0), (3, 4, 4)))
+    return flow.observe(loss)(weights, jnp.ones((70, 4)))[1]
+
+
+def test_a_loop_of_ones_own_gets_the_same_page(seen: flow.Flow, tmp_path: Path):
+    with Log(tmp_path / "mine", name="a GAN", setting="mine", nouns={"examples": "faces"}) as written:
+        for step in (0, 10):
+            written.add("relu", step=step, flow=seen, loss=jnp.float32(1 / (step + 1)), fid=np.float64(30 - step))
+        summary = written.report()
+    page = (tmp_path / "mine" / "report.html").read_text()
+    assert "a GAN" in page
+    assert {"fid.png", "loss.png", "gradient_norm.png"} <= {p.name for p in summary.directory.iterdir()}
+    [row] = summary.table()
+    assert row["held-out fid"] == "20.00"
+    assert "±" not in "".join(row.values())
+    places = [site["place"] for site in summary.records[0]["sites"]]
+    assert places[:2] == ["encoder", "decoder"]
+    assert '"sort":["encoder","decoder",' in page  # the axis of depth is of paths
+
+
+def test_what_a_kill_leaves_is_read(tmp_path: Path):
+    with Log(tmp_path) as first:
+        first.add("a", step=0, loss=1.0)
+    [file] = tmp_path.glob("records-*")
+    for cut in range(file.stat().st_size):
+        (tmp_path / "records-0-0.jsonl").write_bytes(file.read_bytes()[:cut])
+        assert [r["loss"] for r in log.read(tmp_path)[1]] == [1.0]
+    (tmp_path / "records-0-0.jsonl").write_bytes(b"\xff\xfe\x00\n")
+    assert len(log.read(tmp_path)[1]) == 1
+
+
+def write(directory: Path, seed: int) -> None:
+    with Log(directory, name="together") as mine:
+        for step in range(50):
+            mine.add("a", seed=seed, step=step, loss=seed + step)
+
+
+def test_several_processes_write_one_log(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write, args=(tmp_path, seed)) for seed in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert len(list(tmp_path.glob("records-*"))) == 2
+    assert [(r["step"], r["seed"], r["loss"]) for r in log.read(tmp_path)[1]] == [
+        (step, seed, seed + step) for step in range(50) for seed in range(2)
+    ]
+
+
+def test_the_last_record_of_a_place_counts(tmp_path: Path):
+    for loss in (1.0, 2.0):
+        with Log(tmp_path) as again:
+            again.add("a", step=0, loss=loss)
+    assert [r["loss"] for r in log.read(tmp_path)[1]] == [2.0]
+
+
+def test_what_is_not_finite_is_noted(tmp_path: Path):
+    with Log(tmp_path) as written:
+        written.add("a", step=0, loss=float("inf"), accuracy=float("nan"))
+    [record] = log.read(tmp_path)[1]
+    assert record["diverged"]
+    assert record["loss"] is record["accuracy"] is None
+
+
+def test_a_report_of_several_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("mine", "yours"):
+        with Log(tmp_path / name) as each:
+            each.add("gelu", step=0, loss=1.0)
+    out = tmp_path / "both"
+    assert main(["report", str(tmp_path / "mine"), str(tmp_path / "yours"), "--output", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "mine: gelu" in page
+    assert "yours: gelu" in page
+    assert str(out / "report.html") in capsys.readouterr().out
+    assert main(["report", str(tmp_path)]) == 2
+    assert "expected the directory of a log" in capsys.readouterr().err
+
+
+class Writer:
+    """Has W&B's log and TensorBoard's add_scalar."""
+
+    def __init__(self):
+        self.steps: dict[int, dict[str, float]] = {}
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        assert step not in self.steps
+        self.steps[step] = values
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        assert self.steps.setdefault(step, {}).setdefault(tag, value) == value
+
+
+@pytest.mark.parametrize("name", ["to_wandb", "to_tensorboard"])
+def test_a_log_in_other_tools(name: str, seen: flow.Flow, tmp_path: Path):
+    with Log(tmp_path) as written:
+        for step in (0, 10):
+            written.add("relu", seed=1, step=step, flow=seen, loss=1.0 + step)
+        writer = Writer()
+        getattr(written, name)(writer)
+    assert list(writer.steps) == [0, 10]
+    assert writer.steps[10]["loss/relu/seed 1"] == 11.0
+    assert "encoder/gradient_norm/relu/seed 1" in writer.steps[0]
+    assert all(isinstance(v, float) for values in writer.steps.values() for v in values.values())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ({"loss": np.ones(3)}, r"loss to be a number, got ndarray of shape \(3,\)"),
+        ({"loss": "low"}, "loss to be a number, got str"),
+    ],
+)
+def test_what_is_no_number_is_refused(metrics: dict[str, Any], message: str, tmp_path: Path):
+    with Log(tmp_path) as written, pytest.raises(ValueError, match=message):
+        written.add("a", step=0, **metrics)
+
+
+def test_a_stacked_flow_is_refused(seen: flow.Flow, tmp_path: Path):
+    both = jax.tree.map(lambda a: jnp.stack([a, a]), seen)
+    with Log(tmp_path) as written, pytest.raises(ValueError, match="the Flow of one step and seed"):
+        written.add("a", step=0, flow=both)
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"a directory that can be written, got .*Not a directory"):
+        Log(os.path.join(tmp_path, "file", "log"))
