@@ -47,7 +47,7 @@ def page(result: Summary) -> str:
     return (result.directory / "report.html").read_text(encoding="utf-8")
 
 
-def open_in_chromium(path: Path, profile: Path) -> tuple[str, str]:
+def open_in_chromium(path: Path, profile: Path, *flags: str) -> tuple[str, str]:
     """Return the page's final DOM and the browser's log."""
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -59,7 +59,7 @@ def open_in_chromium(path: Path, profile: Path) -> tuple[str, str]:
             chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
             "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
             "--enable-logging=stderr", "--virtual-time-budget=20000", f"--user-data-dir={profile}", "--dump-dom",
-            path.as_uri(),
+            *flags, path.as_uri(),
         ],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
@@ -124,24 +124,28 @@ def test_selecting_networks_and_steps_redraws(result: Summary, tmp_path: Path):
     assert seen["at"] == "5"
 
 
-@pytest.mark.parametrize("width", [390, 800, 1400])
-def test_nothing_is_wider_than_the_screen(result: Summary, tmp_path: Path, width: int):
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (800, "dark"), (1400, "light"), (390, "dark")])
+def test_nothing_is_wider_than_the_screen_and_all_is_in_the_theme(
+    result: Summary, tmp_path: Path, width: int, theme: str
+):
     """In a frame of that width, since Chromium's own window is never narrower than 500 pixels."""
     inner = tmp_path / "inner.html"
     inner.write_text(page(result).replace("</script>\n</body>", WAIT % "parent.postMessage(wide(), '*');").replace(
         "const views = [];",
         """const views = [];
-        const wide = () => ({page: document.documentElement.scrollWidth, window: innerWidth, beyond: [...document.
+const wide = () => ({page: document.documentElement.scrollWidth, window: innerWidth, beyond: [...document.
           querySelectorAll("body *:not(option)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 &&
-          !e.closest("thead, svg")).map(e => e.outerHTML.slice(0, 80)), overlapping: [...document.querySelectorAll(
-          "#accuracy-0 svg text")].length});""",
+          !e.closest("thead, svg")).map(e => e.outerHTML.slice(0, 80)),
+          paper: getComputedStyle(document.documentElement).backgroundColor,
+          line: getComputedStyle(document.querySelector("#accuracy-0 svg .mark-line path")).stroke});""",
     ))  # fmt: skip
     outer = tmp_path / "outer.html"
     outer.write_text(
         f'<body><iframe src="inner.html" style="width: {width}px; height: 800px; border: 0"></iframe><script>'
         "onmessage = event => { document.body.dataset.seen = JSON.stringify(event.data); };</script>"
     )
-    dom, log = open_in_chromium(outer, tmp_path / "profile")
+    flags = ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else []
+    dom, log = open_in_chromium(outer, tmp_path / "profile", *flags)
     assert console(log) == []
     found = re.search('data-seen="(.*?)"', dom)
     assert found
@@ -149,6 +153,12 @@ def test_nothing_is_wider_than_the_screen(result: Summary, tmp_path: Path, width
     assert seen["window"] == width
     assert seen["page"] <= width
     assert seen["beyond"] == []
+    paper, colours = {"light": ("#ffffff", style.LIGHT), "dark": ("#14161a", style.DARK)}[theme]
+    assert [seen["paper"], seen["line"]] == [rgb(paper), rgb(colours[0])]
+
+
+def rgb(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
 def test_the_report_asks_the_network_for_nothing(result: Summary):
@@ -172,8 +182,12 @@ def test_findings_link_to_charts_that_are_there(result: Summary):
     assert links
     assert links <= set(re.findall(r'<section id="(.*?)"', text))
     found = {network.name: " ".join(map(str, network.found)) for network in result.networks}
-    assert re.search("sigmoid in a deep stack .*to the end, in 2 of 2 seeds: sigmoid", found["sigmoid"])
-    assert re.search("vanishing gradients (before training|from .* to the end).*, in 2 of 2 seeds", found["sigmoid"])
+    assert re.search(
+        "sigmoid in a deep stack from before training to the end, in 2 of 2 seeds: sigmoid", found["sigmoid"]
+    )
+    assert re.search(
+        "vanishing gradients (before training|(at . of . measured steps )?from .*), in . of 2 seeds", found["sigmoid"]
+    )
     for network in result.networks:
         for finding in network.found:
             assert str(finding) in html.unescape(text)

@@ -315,15 +315,12 @@ def _findings(records: list[Record]) -> tuple[Found, ...]:
 
 def _during(steps: Sequence[int], every: Sequence[int]) -> str:
     """When, in words: of all steps that were measured, those at which it was found."""
-    if len(every) == 1 or list(steps) == [every[0]]:
-        return _at(steps[0])
-    if list(steps) == list(every):
-        return f"{_at(steps[0])} and to the end"
     if len(steps) == 1:
         return _at(steps[0])
-    if steps[-1] == every[-1]:
-        return f"from {_at(steps[0]).removeprefix('at ')} to the end"
-    return f"between {_at(steps[0]).removeprefix('at ')} and {_at(steps[-1]).removeprefix('at ')}"
+    ends = [_at(step).removeprefix("at ") for step in (steps[0], steps[-1])]
+    between = f"from {ends[0]} to {'the end' if steps[-1] == every[-1] else ends[1]}"
+    whole = len([step for step in every if steps[0] <= step <= steps[-1]]) == len(steps)
+    return between if whole else f"at {len(steps)} of {count(len(every), 'measured step')} {between}"
 
 
 def _at(step: int) -> str:
