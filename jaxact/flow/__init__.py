@@ -11,3 +11,5 @@ from jaxact.flow.sites import Unseen as Unseen
 from jaxact.flow.swap import Swaps as Swaps
 from jaxact.flow.swap import swap as swap
 from jaxact.flow.swap import swaps as swaps
+from jaxact.flow.widths import CoordCheck as CoordCheck
+from jaxact.flow.widths import coord_check as coord_check

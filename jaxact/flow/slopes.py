@@ -1,0 +1,115 @@
+"""Slopes of sizes by width, and what theory expects of them: for the coordinate check.
+
+Sources: Yang et al. 2022, "Tensor Programs V" (arXiv 2203.03466), table 3; Jacot et al. 2018 (arXiv 1806.07572).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+Record = dict[str, Any]
+Interval = tuple[float, float]
+Parametrisation = Literal["standard", "mup", "ntk"]
+Role = Literal["input", "hidden", "output", "vector", "constant"]
+
+# Slopes of log size by log width. Of parameters at the start, by role.
+AT_START: dict[str, dict[str, float]] = {
+    "standard": {"input": 0.0, "hidden": -0.5, "output": -0.5},
+    "mup": {"input": 0.0, "hidden": -0.5, "output": -1.0},
+    "ntk": {"input": 0.0, "hidden": 0.0, "output": 0.0},
+}
+# Of an update's entries. Adam divides by the gradient's size; SGD's are gradients times muP's learning rates.
+_UPDATES: dict[tuple[str, str], dict[str, float]] = {
+    ("standard", "adam"): {},
+    ("standard", "sgd"): {"input": -0.5, "hidden": -0.5, "vector": -0.5},
+    ("mup", "adam"): {"hidden": -1.0, "output": -1.0},
+    ("mup", "sgd"): {"hidden": -1.0, "output": -1.0},
+    ("ntk", "adam"): {},
+    ("ntk", "sgd"): {"input": -0.5, "hidden": -1.0, "output": -0.5, "vector": -0.5},
+}
+
+
+def fits(sizes: list[Record]) -> Iterator[Record]:
+    """Lay a straight line through the means over seeds of log size by log width, for each step and thing."""
+    from scipy import stats
+
+    points: dict[tuple[int, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for r in sizes:
+        points[r["step"], r["kind"], r["path"]][r["width"]].append(r["rms"])
+    for (step, kind, path), by_width in points.items():
+        fit = {"step": step, "kind": kind, "path": path, "slope": math.nan, "low": math.nan, "high": math.nan}
+        fit["zero"] = not any(size > 0 for each in by_width.values() for size in each)
+        kept = {width: [s for s in each if s > 0] for width, each in by_width.items()}
+        kept = {width: np.mean(np.log(each)) for width, each in kept.items() if each}
+        if len(kept) >= 3:
+            line: Any = stats.linregress(np.log(list(kept)), list(kept.values()))
+            half = float(stats.t.ppf(0.975, len(kept) - 2) * line.stderr)
+            fit |= {"slope": float(line.slope), "low": float(line.slope) - half, "high": float(line.slope) + half}
+        yield fit
+
+
+def roles_of(shapes: Mapping[int, Mapping[str, tuple[int, ...]]], role: Callable[..., Role] | None) -> dict[str, Role]:
+    """Say what each parameter is, told by the user or by which axes grow."""
+    if role is not None:
+        return {path: role(path, shape) for path, shape in next(iter(shapes.values())).items()}
+    found: dict[str, Role] = {}
+    for path in next(iter(shapes.values())):
+        each = [shapes[width][path] for width in shapes]
+        grows = [len(set(sizes)) > 1 for sizes in zip(*each, strict=True)]
+        if not any(grows):
+            found[path] = "constant"
+        elif len(grows) == 1:
+            found[path] = "vector"
+        elif not grows[-1]:
+            found[path] = "output"
+        else:
+            found[path] = "hidden" if any(grows[:-1]) else "input"
+    return found
+
+
+def expected(fit: Record, expect: Any, optimizer: str, role: Role) -> Interval | None:
+    """The slopes that are as they should be; None where nothing is expected."""
+    if not isinstance(expect, str):
+        value = expect.get(fit["path"])
+        return (value, value) if isinstance(value, int | float) else value
+    update = 0.0 if role == "constant" else _UPDATES[expect, optimizer].get(role, 0.0)
+    if fit["kind"] == "update":
+        # Where activations have grown, gradients are another thing; Adam's updates do not notice.
+        return (update, update) if optimizer == "adam" or expect != "standard" or fit["step"] == 0 else None
+    if fit["kind"] == "parameter":
+        if role in ("vector", "constant"):
+            return None  # zeros and ones that updates are added to
+        start = AT_START[expect][role]
+        return (start, start) if fit["step"] == 0 else (min(start, update), max(start, update))
+    if expect == "mup":
+        # At the start a sum over a wide layer is of random terms; logits come to size 1 when it has learned.
+        return (-0.5, 0.0) if fit["kind"] == "logits" else (0.0, 0.0)
+    grows = fit["step"] > 0 and (expect, optimizer) != ("ntk", "sgd")
+    return (0.0, math.inf) if grows else (0.0, 0.0)
+
+
+def verdict(fit: Record, expected: Interval | None, tolerance: float) -> str:
+    """One word."""
+    if fit["zero"]:
+        return "zero"
+    if expected is None or math.isnan(fit["slope"]):
+        return ""
+    half = max(tolerance, fit["high"] - fit["slope"])
+    return "holds" if distance(fit["slope"], expected) <= half else "off"
+
+
+def distance(slope: float, interval: Interval) -> float:
+    """How far a slope is outside of an interval."""
+    low, high = interval
+    return max(low - slope, slope - high, 0.0)
+
+
+def said(interval: Interval | None) -> str:
+    """An interval in the table's words."""
+    if interval is None:
+        return ""
+    low, high = interval
+    return f"{low:g}" if low == high else f">= {low:g}" if high == math.inf else f"{low:g} to {high:g}"

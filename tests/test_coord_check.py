@@ -1,0 +1,191 @@
+"""The coordinate check: an MLP's slopes are theory's in each parametrisation, and a planted fault is named."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxact import flow, propagation
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+X = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+Y = np.sin(X.sum(1, keepdims=True))
+ROLES = {"first": "input", "middle": "hidden", "last": "output", "bias": "vector"}
+WIDTHS = (64, 512, 2048)
+NARROW = (32, 64, 128, 256)
+
+
+def shapes(width):
+    each = {"first": (8, width), "middle": (width, width), "last": (width, 1), "bias": (width,)}
+    return {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in each.items()}
+
+
+def mlp(width, theory, optimizer, fault=None, rate=None):
+    """Two hidden layers, their variances, factors and learning rates written out as the theory has them."""
+    scaled = propagation.mup(shapes(width), shapes(64), lambda path, leaf: ROLES[path], optimizer=optimizer)
+    make = {"adam": optax.adam, "sgd": optax.sgd}[optimizer]
+    rate = rate or {"adam": 1e-3, "sgd": 1e-2}[optimizer]
+    variances = {
+        "standard": {"first": 1 / 8, "middle": 1 / width, "last": 1 / width, "bias": 0.0},
+        "mup": scaled.variances,
+        "ntk": {"first": 1.0, "middle": 1.0, "last": 1.0, "bias": 0.0},
+    }[theory]
+    factors = (8**-0.5, width**-0.5, width**-0.5) if theory == "ntk" else (1.0, 1.0, 1.0)
+    transformation = make(rate)
+    if theory == "mup":
+        labels = {**scaled.labels, **({fault: "unscaled"} if fault else {})}
+        rates = {**scaled.learning_rates, "unscaled": 1.0}
+        transformation = optax.multi_transform({label: make(rate * m) for label, m in rates.items()}, labels)
+
+    def init(key):
+        keys = dict(zip(ROLES, jax.random.split(key, 4), strict=True))
+        return {n: variances[n] ** 0.5 * jax.random.normal(keys[n], s.shape) for n, s in shapes(width).items()}
+
+    def loss(p, batch):
+        x, y = batch
+        h = jax.nn.relu(factors[0] * x @ p["first"] + p["bias"])
+        h = flow.tap(jax.nn.relu(factors[1] * h @ p["middle"]), "features")
+        return jnp.mean((factors[2] * h @ p["last"] - y) ** 2)
+
+    return types.SimpleNamespace(init=init, loss=loss, batches=(X, Y), batch_size=32, optimizer=transformation)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("theory", ["standard", "mup", "ntk"])
+def test_an_mlps_slopes_are_theorys(theory, optimizer):
+    check = flow.coord_check(
+        lambda width: mlp(width, theory, optimizer), WIDTHS, steps=2, seeds=2, expect=theory, optimizer=optimizer
+    )
+    assert check.failures() == []
+    judged = {(r["kind"], r["path"]) for r in check.slopes if r["verdict"] == "holds"}
+    assert judged >= {("update", name) for name in ROLES}
+    assert len([r for r in check.slopes if r["kind"] == "site" and r["verdict"] == "holds"]) == 6
+
+
+def test_a_planted_fault_is_named_by_its_path():
+    check = flow.coord_check(lambda width: mlp(width, "mup", "adam", fault="middle"), NARROW, steps=2, seeds=2)
+    assert [(r["kind"], r["path"], r["step"]) for r in check.failures()][:1] == [("update", "middle", 0)]
+    assert {r["path"] for r in check.failures() if r["kind"] == "update" and r["step"] == 0} == {"middle"}
+    assert not check.holds
+    assert "off      middle" in repr(check)
+
+
+def test_the_standard_parametrisation_is_not_mup():
+    check = flow.coord_check(lambda width: mlp(width, "standard", "adam", rate=0.1), NARROW, steps=2, seeds=2)
+    first = {r["path"] for r in check.failures() if r["step"] == 0}
+    assert first == {"middle", "last"}  # both updates, and the output's start
+    assert any(r["kind"] == "site" for r in check.failures())  # what grows because of them
+
+
+def test_sizes_are_numpys():
+    made = {}
+
+    def make(width):
+        study = mlp(width, "standard", "sgd", rate=0.5)
+        made[width] = study.init(jax.random.key(0))
+        return study
+
+    check = flow.coord_check(make, [8, 16, 32], steps=1, seeds=1, expect={})
+    rows = {(r["width"], r["kind"], r["path"]): r for r in check.sizes}
+    for width, parameters in made.items():
+        for name, value in parameters.items():
+            row = rows[width, "parameter", name]
+            np.testing.assert_allclose(row["rms"], np.sqrt(np.mean(np.square(value))), rtol=1e-6)  # float32 sums
+            assert row["largest"] == np.abs(value).max()
+    x = X[np.random.default_rng(0).choice(64, 32, replace=False)]
+    entering = x @ np.asarray(made[8]["first"])
+    assert rows[8, "site", "loss/relu"]["rms"] == pytest.approx(np.sqrt(np.mean(np.square(entering))), rel=1e-5)
+    assert all(r["verdict"] in ("", "zero") for r in check.slopes)
+
+
+def test_ones_own_slopes_and_roles():
+    own = {"middle": -0.5, "last": (-0.6, -0.4)}
+    check = flow.coord_check(lambda width: mlp(width, "standard", "sgd"), NARROW, steps=1, seeds=2, expect=own)
+    verdicts = {r["path"]: r["verdict"] for r in check.slopes if r["kind"] == "parameter"}
+    assert verdicts == {"bias": "zero", "first": "", "last": "holds", "middle": "holds"}
+    check = flow.coord_check(
+        lambda width: mlp(width, "mup", "adam"), NARROW, steps=1, seeds=2, role=lambda path, leaf: "hidden"
+    )
+    assert {r["path"] for r in check.failures()} == {"first", "last", "bias"}
+
+
+def test_a_width_that_diverges_is_reported_and_the_others_go_on():
+    def make(width):
+        study = mlp(width, "mup", "sgd")
+        if width == 32:
+            study.optimizer = optax.sgd(1e30)
+        return study
+
+    check = flow.coord_check(make, [8, 16, 32, 64], steps=3, seeds=1, expect="mup", optimizer="sgd")
+    assert {r["width"] for r in check.diverged} == {32}
+    assert not check.holds
+    last = [r for r in check.slopes if r["step"] == 2 and r["path"] == "middle"]
+    assert all(np.isfinite(r["slope"]) for r in last)
+
+
+def test_a_study_of_compare_goes_in():
+    from jaxact.compare import Study
+    from jaxact.compare.adapters import Stateful
+
+    def make(width):
+        def init(key):
+            return Stateful({"w": jax.random.normal(key, (8, width))}, {"seen": jnp.zeros(())})
+
+        def loss(variables, batch, key=None):
+            x, y = batch
+            value = jnp.mean((jax.nn.relu(x @ variables.parameters["w"]).mean(1, keepdims=True) - y) ** 2)
+            return value, {"twice": 2 * value}, {"seen": variables.state["seen"] + 1}
+
+        return Study(name="small", init=init, loss=loss, batches=(X, Y), held_out=(X, Y), batch_size=16)
+
+    check = flow.coord_check(make, [16, 32, 64], steps=2, seeds=1)
+    assert check.failures() == []
+
+
+def test_the_chart_draws_every_path():
+    check = flow.coord_check(lambda width: mlp(width, "mup", "adam"), [8, 16, 32], steps=2, seeds=1)
+    for kind, paths in {"update": 4, "site": 3}.items():
+        values = check.chart(kind).to_dict()["data"]["values"]
+        assert len({row["path"] for row in values}) == paths
+
+
+def other_paths(width):
+    study = mlp(width, "mup", "sgd")
+    init = study.init
+    study.init = lambda key: {**init(key), **({"more": jnp.ones(3)} if width > 8 else {})}
+    study.optimizer = optax.sgd(1e-2)
+    return study
+
+
+BAD = {
+    "other paths": (lambda: flow.coord_check(other_paths, [8, 16, 32], 1, 1), ValueError, "more is not there"),
+    "two widths": (lambda: flow.coord_check(other_paths, [8, 16]), ValueError, "three or more"),
+    "no steps": (lambda: flow.coord_check(other_paths, [8, 16, 32], steps=0), ValueError, "steps >= 1"),
+    "a theory": (
+        lambda: flow.coord_check(other_paths, [8, 16, 32], expect="mu"),  # pyright: ignore[reportArgumentType]
+        ValueError,
+        "standard, mup, ntk",
+    ),
+    "no loss": (
+        lambda: flow.coord_check(lambda width: types.SimpleNamespace(init=None), [8, 16, 32]),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        "no loss, batches",
+    ),
+    "an unknown path": (
+        lambda: flow.coord_check(lambda w: mlp(w, "mup", "adam"), [8, 16, 32], 1, 1, expect={"midle": 0.0}),
+        ValueError,
+        "midle",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_says_what_was_expected(name):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert str(caught.value).startswith("jaxact.flow.coord_check")
