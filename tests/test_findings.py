@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import lax
 
@@ -206,3 +207,48 @@ def test_flow_is_light_to_import():
     code = "import sys, jaxact.flow; print({'altair', 'rich', 'flax', 'tensorboardX', 'optax'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def mean_log(p):
+    return -jnp.mean(jnp.log(p))
+
+
+LINTED = {
+    "sigmoid on logits": [
+        lambda w, x: jnp.mean(optax.sigmoid_binary_cross_entropy(jax.nn.sigmoid(x @ w), 1.0)),
+        lambda w, x: jnp.mean(jax.nn.softplus(-jnp.clip(jax.nn.sigmoid(x @ w), 1e-6, 1 - 1e-6))),
+    ],
+    "relu on logits": [lambda w, x: -jnp.mean(jax.nn.log_softmax(jax.nn.relu(x @ w)))],
+    "tanh on logits": [lambda w, x: jnp.mean(optax.softmax_cross_entropy_with_integer_labels(jnp.tanh(x @ w), LABELS))],
+    "softmax twice": [
+        lambda w, x: -jnp.mean(jax.nn.log_softmax(jax.nn.softmax(x @ w) + 1e-8)),
+        lambda w, x: -jnp.mean(jax.nn.log_softmax(jnp.clip(jax.nn.softmax(x @ w), 1e-7, 1.0))),
+        lambda w, x: -jnp.mean(jax.nn.log_softmax(jnp.mean(jax.nn.softmax((x @ w).reshape(16, 8, 16)), axis=1))),
+        lambda w, x: -jnp.mean(jax.nn.log_softmax(10.0 * jax.nn.softmax(x @ w))),
+    ],
+    "softmax over one entry": [lambda w, x: jnp.mean(jax.nn.softmax(x @ w[:, :1]))],
+    "softmax over the batch": [lambda w, x: mean_log(jax.nn.softmax(x @ w, axis=0) + 1e-9)],
+    "log_softmax over the batch": [lambda w, x: -jnp.mean(jax.nn.log_softmax(x @ w, axis=0))],
+}
+
+
+@pytest.mark.parametrize("rule", LINTED)
+def test_lint_of_losses(rule):
+    for number, loss in enumerate(LINTED[rule]):
+        assert [finding.rule for finding in jf.lint(loss)(square(1)[0], X)] == [rule], number
+        assert [finding.rule for finding in jf.lint(loss)(square(1)[0], x=X)] == [rule], number
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda w, x: jnp.mean(optax.sigmoid_binary_cross_entropy(x @ w, 1.0)),
+        lambda w, x: -jnp.mean(jax.nn.log_softmax(30.0 * jnp.tanh(x @ w / 30.0))),  # a soft cap
+        lambda w, x: jnp.mean(jax.nn.softmax(jax.nn.leaky_relu(x @ w)) * x),
+        lambda w, x: jnp.mean(jnp.sum(jax.nn.softmax(x @ w[:, :2], axis=0)[:, :1] * x, 0)),  # pooling over time
+        lambda w, x: jnp.mean((lambda h: h + jnp.tanh(h @ w))(x @ w)),
+        lambda w, x: mean_log(jax.nn.softmax(x @ w) + 1e-9),
+    ],
+)
+def test_lint_of_what_is_right(loss):
+    assert jf.lint(loss)(square(1)[0], X) == []

@@ -11,7 +11,7 @@ import jax
 
 from jaxact.flow import jaxprs
 from jaxact.flow.finding import Finding
-from jaxact.flow.recognise import matches
+from jaxact.flow.recognise import Match, matches
 from jaxact.flow.sites import user_frame
 
 # 0.25 is sigmoid's largest slope, so four of them in a row pass on less than 1/256 of a gradient; tanh's is 1, and only
@@ -23,7 +23,11 @@ _RESHAPING = frozenset({
     "name", "stop_gradient", "dynamic_slice", "rev", "split", "sharding_constraint", "pvary", "optimization_barrier",
 })  # fmt: skip
 _SCALING = frozenset({"add", "sub", "mul", "div", "neg", "add_any"})
+_CLIPPING = frozenset({"max", "min", "clamp", "abs", "reduce_sum", "reduce_max"})
 _NORMALIZING = ("softmax", "log_softmax", "logsumexp")
+_ON_LOGITS = (*_NORMALIZING, "log_sigmoid", "softplus")
+_BOUNDING = ("sigmoid", "relu", "relu6", "tanh")
+_Place = tuple[str, int, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +35,17 @@ class _Value:
     """What is known of a value."""
 
     made_of: Literal["constants", "parameters", "data"] = "constants"
-    softmax: tuple[str, int, str] | None = None
+    softmax: _Place | None = None
     """Where the softmax is that it is the output of."""
-    linear: tuple[str, int, str] | None = None
+    shares: _Place | None = None
+    """Where the softmax is whose output it is, perhaps with a scale, a small number added, a clip or a mean."""
+    bounded: tuple[str, _Place] | None = None
+    """The sigmoid, relu or tanh that it is the output of, and where; of a sigmoid, perhaps with a clip or the like."""
+    batch: bool = False
+    """Whether it is a matrix with a row for each example."""
+    over_batch: _Place | None = None
+    """Where the softmax over a batch is that it is the output of."""
+    linear: _Place | None = None
     """Where the linear layer is that it is an affine function of."""
     squashed: tuple[str, int] = ("", 0)
     """The sigmoidal activation that it came through, and how many times, with linear layers alone between."""
@@ -42,8 +54,9 @@ class _Value:
 def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., list[Finding]]:
     """Make a function that looks for mistakes in a model without running it.
 
-    Found are: a softmax in a hidden layer, a softmax whose output goes through another (as before a loss that takes
-    logits), two linear layers with nothing nonlinear between, and sigmoid or tanh in a deep plain stack.
+    Found are: a softmax in a hidden layer, over an axis of size 1 or over the batch; a softmax whose output goes
+    through another, as before a loss that takes logits; sigmoid, relu or tanh on logits; two linear layers with nothing
+    nonlinear between; and sigmoid or tanh in a deep plain stack.
 
     Args:
       fun: a loss or any other function of parameters.
@@ -59,15 +72,17 @@ def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
-    def linted(*args: Any) -> list[Finding]:
-        leaves, structure = jax.tree.flatten(args)
+    def linted(*args: Any, **kwargs: Any) -> list[Finding]:
+        leaves, structure = jax.tree.flatten((args, kwargs))
         arrays = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
 
         def flat(*traced: Any) -> Any:
             merged = dict(zip(arrays, traced, strict=True))
-            return fun(*jax.tree.unflatten(structure, [merged.get(i, leaf) for i, leaf in enumerate(leaves)]))
+            args, kwargs = jax.tree.unflatten(structure, [merged.get(i, leaf) for i, leaf in enumerate(leaves)])
+            return fun(*args, **kwargs)
 
         owners = [number for number, arg in enumerate(args) for _ in jax.tree.leaves(arg)]
+        owners += [-1] * (len(leaves) - len(owners))
         is_parameter = [owners[i] in numbers for i in arrays]
         return list(findings_in(jaxprs.trace(flat, *(leaves[i] for i in arrays))[0], is_parameter))
 
@@ -77,20 +92,30 @@ def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
 def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...]:
     """Findings in a traced function, of whose inputs some are parameters and the others data."""
     found: dict[Finding, None] = {}
-    _walk(closed, [_Value("parameters" if p else "data") for p in is_parameter], found)
+    avals = [v.aval for v in jaxprs.opened(closed)[0].invars]
+    inputs = [_Value("parameters") if p else _data(aval) for p, aval in zip(is_parameter, avals, strict=True)]
+    _walk(closed, inputs, found)
     # In a stack that is a Python loop each further layer says it again, of more layers: the last is kept.
     return tuple({(f.rule, f.site, f.file, f.line): f for f in found}.values())
+
+
+def _data(aval: Any) -> _Value:
+    return _Value("data", batch=len(getattr(aval, "shape", ())) == 2)
 
 
 def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
     """Follow the tags through a jaxpr. Returns those of its outputs."""
     jaxpr, constants = jaxprs.opened(closed)
     # A batch that the function closes over is a constant of its jaxpr, as a mask is: both are taken for data.
-    values = {v: _Value("data") for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
+    values = {v: _data(v.aval) for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
+    read_by = jaxprs.readers(jaxpr)
     values |= zip(jaxpr.invars, inputs, strict=True)
 
     def read(atom: Any) -> _Value:
-        return _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())
+        value = _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())
+        if value.linear and len(read_by.get(atom, ())) > 1:  # it is used beside the layer too, as by a residual
+            value = dataclasses.replace(value, linear=None)
+        return value
 
     activations = matches(jaxpr, constants)
     inside = {i: number for number, match in activations.items() for i in match.equations}
@@ -102,7 +127,7 @@ def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> 
             group = [jaxpr.eqns[i] for i in match.equations]
             own = {v for e in group for v in e.outvars}
             tags = [read(v) for e in group for v in e.invars if isinstance(v, jaxprs.Literal) or v not in own]
-            values.update(dict.fromkeys(own, _activation(match.name, tags, equation, found)))
+            values.update(dict.fromkeys(own, _activation(match, tags, equation, found)))
             continue
         tags = [read(v) for v in equation.invars]
         inner = None if jaxprs.derived(equation) else jaxprs.inside(equation)
@@ -131,10 +156,35 @@ def _inside(inside: jaxprs.Inside, tags: list[_Value], found: dict[Finding, None
     return outputs
 
 
-def _activation(name: str, tags: list[_Value], equation: Any, found: dict[Finding, None]) -> _Value:
-    place = _place(equation)
+def _activation(match: Match, tags: list[_Value], equation: Any, found: dict[Finding, None]) -> _Value:
+    name, place = match.name, _place(equation)
     made_of = _made_of(tags)
-    earlier = next((tag.softmax for tag in tags if tag.softmax), None)
+    earlier = next((tag.shares for tag in tags if tag.shares), None)
+    bounded = next((tag.bounded for tag in tags if tag.bounded), None)
+    if name in _ON_LOGITS and bounded and not (name == "softplus" and bounded[0] != "sigmoid"):
+        other, where = bounded
+        found[
+            _finding(
+                f"{other} on logits",
+                name,
+                place,
+                f"the output of {other} at {_at(where)} goes into {name}, which takes any real number",
+                f"give logits as the last linear layer makes them: remove {other}",
+            )
+        ] = None
+    if name in ("softmax", "log_softmax") and match.rows and all(match.x.aval.shape[a] == 1 for a in match.rows):
+        found[
+            _finding(
+                f"{name} over one entry",
+                name,
+                place,
+                f"it goes along an axis of size 1 of the shape {match.x.aval.shape}, so that its output is constant",
+                "use a sigmoid for one logit, or choose the axis of the classes",
+            )
+        ] = None
+    batch = any(tag.batch for tag in tags) and match.rows == (0,) and len(match.x.aval.shape) == 2
+    if name == "log_softmax" and batch:
+        found[_over_batch(name, place)] = None
     if name in _NORMALIZING and earlier:
         found[
             _finding(
@@ -146,7 +196,8 @@ def _activation(name: str, tags: list[_Value], equation: Any, found: dict[Findin
             )
         ] = None
     if name == "softmax":
-        return _Value(made_of, softmax=place)
+        return _Value(made_of, softmax=place, shares=place, over_batch=place if batch else None)
+    bounds = (name, place) if name in _BOUNDING and made_of == "data" else None
     if name in _DEEP:
         before, times = max((tag.squashed for tag in tags), key=lambda squashed: squashed[1], default=("", 0))
         times = times + 1 if before in ("", name) else 1
@@ -160,8 +211,18 @@ def _activation(name: str, tags: list[_Value], equation: Any, found: dict[Findin
                     "use relu, gelu or silu in hidden layers, or residual connections and normalisation",
                 )
             ] = None
-        return _Value(made_of, squashed=(name, times))
-    return _Value(made_of)
+        return _Value(made_of, squashed=(name, times), bounded=bounds, batch=any(tag.batch for tag in tags))
+    return _Value(made_of, bounded=bounds, batch=any(tag.batch for tag in tags))
+
+
+def _over_batch(name: str, place: _Place) -> Finding:
+    return _finding(
+        f"{name} over the batch",
+        name,
+        place,
+        "it goes along the first axis of a matrix with a row for each example",
+        "choose the axis of the classes, axis=-1",
+    )
 
 
 def _equation(equation: Any, tags: list[_Value], found: dict[Finding, None]) -> list[_Value]:
@@ -175,10 +236,20 @@ def _equation(equation: Any, tags: list[_Value], found: dict[Finding, None]) -> 
     elif name in _RESHAPING and len(signals) == 1:
         result = dataclasses.replace(signals[0])
     elif name in _SCALING and len(signals) == 1:  # by parameters and constants: a bias or a scale
-        result = dataclasses.replace(signals[0], softmax=None)
+        result = dataclasses.replace(signals[0], softmax=None, bounded=_sigmoid(signals[0]))
+    elif name in _CLIPPING and len(signals) == 1:
+        first = signals[0]
+        result = _Value(made_of, shares=first.shares, bounded=_sigmoid(first), over_batch=first.over_batch)
+    elif name == "log" and len(signals) == 1 and signals[0].over_batch:
+        found[_over_batch("softmax", signals[0].over_batch)] = None
     elif name == "gather" and made_of == "parameters":  # an embedding
         result = _Value("data")
     return [result] * len(equation.outvars)
+
+
+def _sigmoid(value: _Value) -> tuple[str, _Place] | None:
+    """A sigmoid stays one when it is scaled or clipped; tanh times a number is a soft cap."""
+    return value.bounded if value.bounded and value.bounded[0] == "sigmoid" else None
 
 
 def _layer(equation: Any, signal: _Value, found: dict[Finding, None]) -> _Value:
@@ -206,7 +277,8 @@ def _layer(equation: Any, signal: _Value, found: dict[Finding, None]) -> _Value:
         ] = None
     # A depthwise convolution is half of a separable one: the other half may follow at once.
     depthwise = equation.params.get("feature_group_count", 1) > 1
-    return _Value("data", linear=None if depthwise else place, squashed=signal.squashed)
+    matrix = equation.primitive.name == "dot_general" and equation.outvars[0].aval.ndim == 2 and signal.batch
+    return _Value("data", linear=None if depthwise else place, squashed=signal.squashed, batch=matrix)
 
 
 def _made_of(tags: Sequence[_Value]) -> Any:
