@@ -21,7 +21,7 @@ from jaxact.functions import *
 from jaxact.huggingface import Unit as Unit
 from jaxact.huggingface import from_config as from_config
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def _shaped(config):
