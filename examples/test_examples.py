@@ -107,6 +107,16 @@ def check_glu_transformer(printed: str) -> None:
     assert "report: " in printed
 
 
+def check_swap_your_model(printed: str) -> None:
+    """Every activation is exchanged, gradients stay, and the scanned transformer takes less memory."""
+    apart = [float(number) for number in re.findall(r"gradients differ by (\S+) of", printed)]
+    assert len(apart) == 4
+    assert max(apart) < 1e-5
+    assert "left" not in printed
+    ((before, after), *_) = re.findall(r"largest entry; (\S+) -> (\S+) MiB", printed)
+    assert float(after) < 0.8 * float(before)
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 
 
