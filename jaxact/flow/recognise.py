@@ -127,7 +127,8 @@ def _programs(name: str, dtype: Any) -> list[tuple[tuple[tuple[str, Any], ...], 
     for values in itertools.product((False, True), repeat=len(flags)):
         fixed = tuple(zip(flags, values, strict=True))
         traced = jaxprs.trace(functools.partial(row.function, **dict(fixed)), jax.ShapeDtypeStruct((2, 4), dtype))[0]
-        programs.append((fixed, tuple(jaxprs.primitives(jaxprs.opened(traced)[0].eqns[-1].params["jaxpr"]))))
+        calls = [e for e in jaxprs.opened(traced)[0].eqns if (jaxprs.called(e) or ("",))[0] == name]
+        programs += [(fixed, tuple(jaxprs.primitives(e.params["jaxpr"]))) for e in calls if "jaxpr" in e.params]
     return programs
 
 
