@@ -163,6 +163,16 @@ def test_all_float32_numbers_in_chunks(tmp_path, monkeypatch):
         exhaustive.exhaustive(relu, 1, CPU, tmp_path, numbers=numbers)
 
 
+def test_interrupted(tmp_path, monkeypatch, capsys):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxact.verify.command.exhaustive", killed)
+    words = ["verify", "relu", "--types", "bfloat16", "--order", "0", "--exhaustive", "--output", str(tmp_path)]
+    assert cli.main(words) == 130
+    assert "Interrupted; the same command goes on from here." in capsys.readouterr().err
+
+
 def test_every_number_is_tried_once():
     x = np.concatenate([exhaustive._numbers(start, 2**20) for start in (0, 0x7F7FF000, 2**32 - 2**20)])
     assert {0.0, np.inf, np.finfo(np.float32).max} <= set(x.tolist())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -41,11 +42,20 @@ def parse(args: Sequence[str]) -> Verify:
 
 
 def do(command: Verify) -> int:
-    """Do `jaxact verify` and return 0, or 1 if a bound is missed.
+    """Do `jaxact verify` and return 0, 1 if a bound is missed, or 130 if it is interrupted.
 
     Raises:
       ValueError: a name, type or platform is unknown, or a file can't or may not be written.
     """
+    try:
+        return _do(command)
+    except KeyboardInterrupt:
+        kept = "the same command goes on from here" if command.exhaustive and command.output else "nothing is kept"
+        print(f"\nInterrupted; {kept}.", file=sys.stderr)
+        return 130
+
+
+def _do(command: Verify) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -47,7 +47,7 @@ def exhaustive(
       ValueError: what was kept is of another device or other versions.
     """
     where = environment(device) | {"order": str(order)}
-    path = directory and directory / f"{case.name}.unfinished.json"
+    path = directory and directory / f"{case.name}.exhaustive.json"
     done, found = _kept(path, where)
     program, began = jax.jit(derivatives(case.__call__, order)), time.perf_counter()
     first = done
