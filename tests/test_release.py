@@ -1,6 +1,7 @@
 """A release is of one version, whichever file tells it."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -20,7 +21,9 @@ def test_the_files_tell_one_version():
 def test_a_tag_has_to_be_the_version_and_its_changes_dated(tag, date, tmp_path):
     for name in (".ci/check-tag", "jaxact/__init__.py", "CITATION.cff", "CHANGELOG.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text((ROOT / name).read_text().replace("(unreleased)", f"({date})"))
+        head = re.escape(f"## {jaxact.__version__} (") + "[^)]*"
+        text = re.sub(head, f"## {jaxact.__version__} ({date}", (ROOT / name).read_text())
+        (tmp_path / name).write_text(text)
     check = ["bash", str(tmp_path / ".ci/check-tag"), tag.format(jaxact.__version__)]
     passed = subprocess.run(check, capture_output=True, check=False).returncode == 0
     assert passed == ((tag, date) == ("v{}", "2026-12-01"))

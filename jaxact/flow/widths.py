@@ -69,7 +69,8 @@ class CoordCheck:
 
     sizes: list[Record]
     """One a width, seed, step and thing: "kind" ("site", "logits" for what enters a
-    softmax or its like, "parameter", "update"), "path", "rms", and "largest", NaN where `observe` does not count it."""
+    softmax or its like, "parameter", "update"), "path", "rms", and "largest", which `observe` does
+    not count at sites: NaN there."""
     slopes: list[Record]
     """One a step and thing: "slope" of log rms by log width, "low" and "high" (95 %), "expected" and "verdict"."""
     diverged: list[Record]
@@ -137,9 +138,10 @@ def coord_check(
 ) -> CoordCheck:
     """Train a model a few steps at several widths, and measure how the size of everything in it depends on the width.
 
-    At each step: the root mean square and the largest entry of what enters each activation (a site of `observe`), of
-    each parameter and of its update, by path. Then the slope of log rms by log width, with the 95 % interval of a
-    straight line through the means over the seeds; it includes what is not straight. One width is in memory at a time.
+    At each step: the root mean square of what enters each activation (a site of `observe`), and that and the largest
+    entry of each parameter and of its update, by path. Then the slope of log rms by log width, with the 95 % interval
+    of a straight line through the means over the seeds; it includes what is not straight. One width is in
+    memory at a time.
 
     Args:
       make: takes a width and returns what is trained, as `jaxact.compare.Study` is: `init`, `loss`, `batches`,
@@ -262,7 +264,7 @@ def _site_rows(flow: Flow) -> list[Record]:
                 "kind": kind,
                 "path": path if seen[path] == 1 else f"{path} ({seen[path]})",
                 "rms": r["x_rms"] if not r["x_nonfinite"] or kind == "logits" else math.inf,
-                "largest": r.get("x_largest", math.nan),
+                "largest": math.nan,
             }
         )
     return rows
