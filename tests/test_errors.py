@@ -1,6 +1,7 @@
 """Bad input is refused at once, by a message that says who, what was expected, what came and what to do."""
 
 import decimal
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +26,28 @@ def test_not_an_array(case, bad):
 
 @every
 def test_not_real(case):
-    """Complex, eagerly and under jit, and float8, whose every operation would round."""
+    """Float8, whose every operation would round, and complex where jax.nn has no such function; eagerly and in jit."""
     for x in (np.ones(4, np.complex64), jnp.ones(4, jnp.float8_e4m3fn)):
-        message = rf"^jaxact\.{case.row.name}: expected (x|gate) to be bfloat16, .*, got {x.dtype}; cast it with"
+        if jnp.iscomplexobj(x) and hasattr(jax.nn, case.row.name):
+            continue
+        message = rf"^jaxact\.{case.row.name}: expected (x|gate|logits) to be bfloat16, .*, got {x.dtype}; cast it with"
         with pytest.raises(TypeError, match=message):
             case(x)
         with pytest.raises(TypeError, match=message):
             jax.jit(case.__call__)(x)
+
+
+@pytest.mark.parametrize("case", [c for c in DEFAULTS if hasattr(jax.nn, c.row.name)], ids=lambda case: case.name)
+def test_complex_input_is_jax_nns(case):
+    """Its function unchanged, eagerly and in jit; or, where it takes none either, its error."""
+    x = np.array([0.5 + 1j, -2.0, 0.25 - 3j, 1.0], np.complex64)
+    peer = functools.partial(getattr(jax.nn, case.row.name), **case.parameters)
+    if case.name == "sparse_sigmoid":
+        with pytest.raises(ValueError, match="complex"):
+            case(x)
+        return
+    for ours in (case.__call__, jax.jit(case.__call__)):
+        np.testing.assert_array_equal(ours(x), peer(x))
 
 
 @every
@@ -129,7 +145,11 @@ def test_an_odd_glu():
         ),
         ("?", "keras", r"^jaxact: no activation is named '\?' in keras; known are .*relu"),
         ("__import__('os')", "jax", r"^jaxact: no activation is named"),
-        ("relu", "theano", r"^jaxact\.get: expected source to be one of jax, torch, keras, transformers, got 'theano'"),
+        (
+            "relu",
+            "theano",
+            r"^jaxact\.get: expected source to be one of jax, torch, keras, transformers, vllm, sglang, got 'theano'",
+        ),
     ],
 )
 def test_unknown_names(name, source, message):

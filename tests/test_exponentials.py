@@ -45,8 +45,3 @@ def test_what_must_be_exact_is():
     assert jnp.isnan(numerics.exp(jnp.full((), jnp.nan)))
     n = jnp.arange(-126.0, 128)
     np.testing.assert_array_equal(numerics.exp2(n, jnp.zeros_like(n)), np.exp2(np.arange(-126.0, 128)))
-
-
-def test_a_weak_type_stays_weak():
-    assert numerics.exp(jnp.asarray(1.0)).weak_type
-    assert not numerics.exp(jnp.ones(())).weak_type

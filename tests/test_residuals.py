@@ -25,7 +25,7 @@ def test_kept_arrays_along_an_axis(case):
 @pytest.mark.parametrize("function", [jaxact.gelu, jaxact.mish, jaxact.tanh, jaxact.hard_sigmoid])
 def test_compact_keeps_a_bit_at_most(function):
     """Beside the output, which W2's gradient needs: a 32nd of a float32 array."""
-    assert kept(jaxact.compact(function)) <= 1 / 32 + 0.01
+    assert kept(jaxact.compact(function), layers=512) <= 1 / 32 + 0.01
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "mish", "sigmoid", "tanh", "softplus", "elu", "selu"])

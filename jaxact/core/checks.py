@@ -1,8 +1,8 @@
 """What a function accepts: one dtype policy, one style of error (who, what was expected, what came, what to do)."""
 
 import operator
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -58,24 +58,26 @@ def widen(x: jax.Array) -> jax.Array:
     return x.astype(jnp.float32) if x.dtype in _HALF else x
 
 
-def check_parameter(who: str, ok: str, **parameters: object) -> None:
+_DOMAINS: dict[str, Callable[[Any], Any]] = {
+    "> 0": lambda v: v > 0,
+    ">= 0": lambda v: v >= 0,
+    "> 1": lambda v: v > 1,
+    "in (0, 1)": lambda v: (v > 0) & (v < 1),
+}
+
+
+def check_parameter(who: str, domain: str, **parameters: object) -> None:
     """Raise a `ValueError` for a concrete parameter outside its domain.
 
     Args:
       who: the function's public name.
-      ok: "> 0" or ">= 0".
+      domain: one of `_DOMAINS`.
       **parameters: name and value. Tracers pass: their value is not known while a program is traced.
     """
     for name, value in parameters.items():
-        if isinstance(value, int | float):
-            holds = value > 0 if ok == "> 0" else value >= 0
-        elif isinstance(value, Tracer):
-            continue
-        else:
-            array = np.asarray(as_array(who, value, name))  # pyright: ignore[reportArgumentType]
-            holds = (array > 0 if ok == "> 0" else array >= 0).all()
-        if not holds:
-            raise ValueError(f"jaxact.{who}: expected {name} {ok}, got {_shortened(value)}; choose another {name}")
+        array: Any = value if isinstance(value, int | float) else as_array(who, value, name)  # pyright: ignore[reportArgumentType]
+        if not isinstance(array, Tracer) and not np.all(_DOMAINS[domain](array)):
+            raise ValueError(f"jaxact.{who}: expected {name} {domain}, got {_shortened(value)}; choose another {name}")
 
 
 def check_key(who: str, key: object) -> None:

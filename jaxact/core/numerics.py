@@ -1,66 +1,74 @@
 """The few careful building blocks that the families share. All take and return float32 or float64.
 
 Each is right to about 2 ulp, at +-inf too: they are written in e = exp(-|x|), which never overflows, or in tanh, and
-never as 1 - f, which cancels.
+never as 1 - f, which cancels. What is a polynomial or a fraction has its exact derivative beside it.
 """
 
-import decimal
-import functools
 import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.scipy.special import erfc
+
+from jaxact.core.derivative import derivative, with_derivative, with_slope
+from jaxact.core.pair import LOG_2, Pair, leading_bits, normalized, product, quotient, whole
 
 # exp(r) for |r| <= log(2) / 2 and 2^r for |r| <= 1/2, to 2^-28 of themselves; highest power first.
 # Computed by `python -m benchmarks.coefficients`.
 _EXP = (0.00137514079, 0.00836891634, 0.0416695331, 0.166665185, 0.499999886, 1.0, 1.0)
 _EXP2 = (0.000153707048, 0.00133998483, 0.00961837325, 0.0555032904, 0.240226485, 0.693147206, 1.0)
-_LOG_2 = (0.693359375, -2.1219444005469057e-4)  # 355 / 512, of which a whole n makes an exact product, and the rest
 
 
-def exp(x: Array, rest: Array | None = None) -> Array:
-    """The exponential of x + rest, for sums up to 88, without the |x| ulp / 2 that rounding the sum would cost.
+def exp(x: Array, low: Array | None = None) -> Array:
+    """The exponential of x + low, for sums up to 88, without the |x| ulp / 2 that rounding the sum would cost.
 
     x may be -inf. XLA counts its own exponential as too expensive to compute twice: where value and slope both need it,
     it is written to memory, and unrolled it is kept for the backward pass. In float32 this one is a polynomial, which
     fuses: a fifth less time on a CPU, and at most 0.9 ulp (1.2 where no product is fused with a sum) from sums and
     products alone, where a TPU's own exp has fewer digits.
     """
-    if rest is not None:
-        x = jnp.maximum(x, -1000)
+    return _exp(x) if low is None else _exp_of_pair(x, low)
+
+
+@with_slope(lambda x: exp(x))
+def _exp(x: Array) -> Array:
     if x.dtype != jnp.float32:
-        return jnp.exp(x) if rest is None else _corrected(jnp.exp(x + rest), x, rest)
-    total = jnp.maximum(x if rest is None else x + rest, -88)
-    n = jnp.round(total * (1 / math.log(2)))
-    r = (total if rest is None else x) - n * _LOG_2[0]
-    return horner(_EXP, (r if rest is None else r + rest) - n * _LOG_2[1]) * _power_of_two(n)
+        return jnp.exp(x)
+    x = jnp.maximum(x, -88)
+    n, power = whole(x * (1 / math.log(2)))
+    return horner(_EXP, (x - n * LOG_2[0]) - n * LOG_2[1]) * power
 
 
-def exp2(x: Array, rest: Array) -> Array:
-    """2 to the power x + rest, for finite sums up to 127 (in float64 1023), likewise."""
+@with_slope(lambda x, low: exp(x, low))
+def _exp_of_pair(x: Array, low: Array) -> Array:
+    x = jnp.maximum(x, -1000)
     if x.dtype != jnp.float32:
-        return _corrected(jnp.exp2(x + rest), x, rest, math.log(2))
-    n = jnp.maximum(jnp.round(x + rest), -127)
-    return horner(_EXP2, (x - n) + rest) * _power_of_two(n)
+        return _corrected(jnp.exp(x + low), x, low)
+    n, power = whole(jnp.maximum(x + low, -88) * (1 / math.log(2)))
+    return horner(_EXP, ((x - n * LOG_2[0]) + low) - n * LOG_2[1]) * power
 
 
-def _corrected(e: Array, x: Array, rest: Array, rate: float = 1.0) -> Array:
+def exp2(x: Array, low: Array) -> Array:
+    """2 to the power x + low, for finite sums up to 127 (in float64 1023), of the same accuracy."""
+    return _exp2(x, low)
+
+
+@with_slope(lambda x, low: math.log(2) * exp2(x, low))
+def _exp2(x: Array, low: Array) -> Array:
+    if x.dtype != jnp.float32:
+        return _corrected(jnp.exp2(x + low), x, low, math.log(2))
+    n, power = whole(jnp.maximum(x + low, -127))
+    return horner(_EXP2, (x - n) + low) * power
+
+
+def _corrected(e: Array, x: Array, low: Array, rate: float = 1.0) -> Array:
     """The exponential of a sum from that of the rounded sum."""
-    return e + e * (rate * (rest - ((x + rest) - x)))
+    return e + e * (rate * (low - ((x + low) - x)))
 
 
-def _power_of_two(n: Array) -> Array:
-    """2^n for a whole n from -126 on, and 0 for -127: added to a power of two, n shows in the last bits."""
-    kind, mantissa, bias = (jnp.int32, 23, 127) if n.dtype == jnp.float32 else (jnp.int64, 52, 1023)
-    bits = lax.bitcast_convert_type(n + (1.5 * 2.0**mantissa + bias), kind)
-    power = lax.bitcast_convert_type(bits << mantissa, n.dtype)
-    if n.weak_type:  # what comes from bits is not, but functions of a Python number are, as in jax.nn
-        return lax.convert_element_type_p.bind(power, new_dtype=n.dtype, weak_type=True, sharding=None)
-    return power
-
-
+@with_slope(lambda x: sigmoid_slope(x))
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
     numerator, denominator = sigmoid_fraction(x)
@@ -73,22 +81,39 @@ def sigmoid_fraction(x: Array) -> tuple[Array, Array]:
     return jnp.maximum(e, jnp.sign(x)), 1 + e  # e <= 1; the ones of a `where` are an array, which a scan carries
 
 
+@with_slope(lambda x: sigmoid_curvature(x))
 def sigmoid_slope(x: Array) -> Array:
     """sigmoid(x) sigmoid(-x), an even function."""
     e = exp(-jnp.abs(x))
     return e / jnp.square(1 + e)
 
 
+def _sigmoid_third(x: Array) -> Array:
+    """An even function; on the right logistic has no digits of what is left of 1."""
+    third = derivative(derivative(derivative(lax.logistic)))
+    return jnp.where(x > 0, third(-x), third(x))
+
+
+@with_slope(_sigmoid_third)
 def sigmoid_curvature(x: Array) -> Array:
     """The second derivative of sigmoid: -sigmoid'(x) tanh(x / 2), since 1 - 2 sigmoid(x) cancels at 0."""
-    return -sigmoid_slope(x) * jnp.tanh(x / 2)
+    return -sigmoid_slope(x) * tanh(x / 2)
 
 
+@with_slope(sigmoid)
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
     return jnp.maximum(x, 0) + log1p(exp(-jnp.abs(x)))
 
 
+@with_slope(lambda x: x * sigmoid_slope(x))
+def softplus_less_slope(x: Array) -> Array:
+    """Softplus less its slope, x sigmoid(x) - softplus(x), an even function."""
+    size = jnp.abs(finite(x))
+    return -(size * sigmoid(-size) + softplus(-size))
+
+
+@with_slope(lambda e: 1 / (1 + e))
 def log1p(e: Array) -> Array:
     """log(1 + e) for 0 <= e <= 1, which XLA's takes longer for: 2 artanh(s) with s = e / (2 + e), an odd series."""
     double = e / (1 + e / 2)
@@ -96,6 +121,7 @@ def log1p(e: Array) -> Array:
     return double * horner([1 / ((2 * k + 1) * 4**k) for k in reversed(powers)], jnp.square(double))
 
 
+@with_slope(exp)
 def expm1(x: Array) -> Array:
     """exp(x) - 1 for x <= 1/2.
 
@@ -107,16 +133,14 @@ def expm1(x: Array) -> Array:
     return jnp.where(x > -0.5, x * series, exp(x) - 1)
 
 
-def exp_pair(x: Array) -> tuple[Array, Array]:
-    """exp(x) for 0 <= x <= 80 as a sum of its rounding and the rest: 2^n (1 + m), m = exp(x - n log 2) - 1."""
-    n = jnp.round(x * (1 / math.log(2)))
-    m = expm1((x - n * _LOG_2[0]) - n * _LOG_2[1])
-    power = _power_of_two(n)
-    rest = power * m
-    high = power + rest  # not (1 + m) - 1, which XLA simplifies to m
-    return high, rest - (high - power)
+def exp_pair(x: Array) -> Pair:
+    """exp(x) for 0 <= x <= 80 as a pair: 2^n (1 + m), m = exp(x - n log 2) - 1."""
+    n, power = whole(x * (1 / math.log(2)))
+    rest = power * expm1((x - n * LOG_2[0]) - n * LOG_2[1])
+    return normalized(power, rest)  # not (1 + m) - 1, which XLA simplifies to m
 
 
+@with_slope(lambda x: -finite(x) * exp(x))
 def expm1_less_slope(x: Array) -> Array:
     """exp(x) - 1 - x exp(x) for x <= 0, whose terms cancel near 0."""
     x = finite(x)
@@ -125,6 +149,7 @@ def expm1_less_slope(x: Array) -> Array:
     return jnp.where(x > -1, -x * x * series, (1 - x) * exp(x) - 1)
 
 
+@with_slope(expm1)
 def expm1_less_x(x: Array) -> Array:
     """exp(x) - 1 - x for x <= 0, whose terms cancel near 0."""
     terms = reversed(range(2, 18))  # enough for 1 ulp of float64 at |x| < 1
@@ -132,9 +157,15 @@ def expm1_less_x(x: Array) -> Array:
     return jnp.where(x > -1, x * x * series, (exp(x) - 1) - x)
 
 
+@with_slope(lambda x: tanh_slope(x))
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
     return jnp.tanh(x)
+
+
+def tanh_slope(x: Array) -> Array:
+    """1 / cosh(x)^2, since 1 - tanh(x)^2 has no digits far out."""
+    return 4 * sigmoid_slope(2 * x)
 
 
 # x - tanh(x) cancels near 0. By Lambert's continued fraction tanh(x) = x / (1 + K), K = x^2 / (3 + x^2 / (5 + ...)),
@@ -169,12 +200,14 @@ def tanh_ratio(x: Array) -> Array:
     return n / (n + q * d)
 
 
+@with_slope(lambda x: tanh_squared(x))
 def tanh_shrink(x: Array) -> Array:
     """Return x - tanh(x)."""
     n, d, q = _lambert_parts(x)
-    return jnp.where(jnp.abs(x) < 2.5, x * (q * d / (n + q * d)), x - tanh(x))
+    return jnp.where(jnp.abs(x) < 2.5, x * (q * d / (n + q * d)), x - jnp.tanh(x))
 
 
+@with_slope(lambda x: 2 * jnp.clip(x, -400, 400) * tanh(x) * tanh_slope(x))
 def tanh_less_slope(x: Array) -> Array:
     """Return tanh(x) - x tanh'(x).
 
@@ -186,12 +219,13 @@ def tanh_less_slope(x: Array) -> Array:
         np.polymul(numerator, np.polysub(numerator, denominator)), np.polymul([*denominator, 0], denominator)
     )
     near = jnp.clip(x, -2.5, 2.5) * q * (horner(difference.tolist(), q) / jnp.square(n + q * d))
-    return jnp.where(jnp.abs(x) < 2.5, near, tanh(x) - 4 * jnp.clip(x, -400, 400) * sigmoid_slope(2 * x))
+    return jnp.where(jnp.abs(x) < 2.5, near, tanh(x) - jnp.clip(x, -400, 400) * tanh_slope(x))
 
 
+@with_slope(lambda x: 2 * tanh(x) * tanh_slope(x))
 def tanh_squared(x: Array) -> Array:
     """tanh(x)^2, the slope of x - tanh(x); XLA's tanh is off by 4 ulp, which squaring doubles."""
-    return jnp.where(jnp.abs(x) < 2.5, jnp.square(x * tanh_ratio(x)), 1 - 4 * sigmoid_slope(2 * x))
+    return jnp.where(jnp.abs(x) < 2.5, jnp.square(x * tanh_ratio(x)), 1 - tanh_slope(x))
 
 
 def finite(x: Array) -> Array:
@@ -205,26 +239,15 @@ def above_minus_inf(x: Array) -> Array:
     return jnp.maximum(x, float(jnp.finfo(x.dtype).min))
 
 
-def leading_bits(x: Array, count: int) -> Array:
-    """Truncate x to `count` significant bits, so that products of what is left are exact."""
-    kind, bits = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
-    mask = jnp.asarray(-(1 << (bits - count)), kind)
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, kind) & mask, x.dtype)
-
-
 def exp_of_quotient(x: Array, y: Array) -> Array:
     """exp(x / y) for x <= 0 and y > 0, without the |x / y| ulp / 2 that rounding the quotient would cost."""
-    half = 12 if x.dtype == jnp.float32 else 26
-    x = above_minus_inf(x)
-    quotient = x / y
-    q, d = leading_bits(quotient, half), leading_bits(y, half)
-    remainder = ((x - q * d) - q * (y - d)) - (quotient - q) * y
-    return exp(quotient, jnp.where(quotient > -1000, remainder / y, 0))
+    high, low = quotient(above_minus_inf(x), jnp.zeros_like(x), y)
+    return exp(high, jnp.where(high > -1000, low, 0))
 
 
 def exp_of_half_square(x: Array) -> Array:
     """exp(-x^2 / 2), without the x^2 ulp / 4 that rounding the square would cost: x^2 = h^2 + (x - h) (x + h)."""
-    h = leading_bits(x, 12 if x.dtype == jnp.float32 else 26)
+    h = leading_bits(x)
     return exp(h * h * -0.5, (x - h) * (x + h) * -0.5)
 
 
@@ -269,6 +292,7 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
 SQRT_HALF_OVER_PI = 1 / math.sqrt(2 * math.pi)
 
 
+@with_derivative(lambda t, rest=0.0: erfc((t + rest) * math.sqrt(0.5)) / 2)
 def normal_tail(t: Array, rest: Array | float = 0.0) -> Array:
     """Phi(-t - rest) for t >= 0 and |rest| << t, Phi being the normal distribution function."""
     t = jnp.minimum(t, 40)
@@ -280,6 +304,7 @@ def normal_tail(t: Array, rest: Array | float = 0.0) -> Array:
     return exp_of_half_square(t) * (numerator / denominator - SQRT_HALF_OVER_PI * rest)
 
 
+@with_derivative(lambda t: erfc(t * math.sqrt(0.5)) / 2 - SQRT_HALF_OVER_PI * t * jnp.exp(t * t / -2))
 def normal_tail_slope(t: Array) -> Array:
     """Phi(-t) - t phi(t) for t >= 0, phi being the normal density; 0 at t = 0.7518."""
     t = jnp.minimum(t, 40)
@@ -289,71 +314,11 @@ def normal_tail_slope(t: Array) -> Array:
     return exp_of_half_square(t) * (from_root * (horner(s, t) / horner(m, t)))
 
 
-def product(a: Array, b: Array | float) -> tuple[Array, Array]:
-    """Return a b as a sum of its rounding and the rest, for a of moderate size; b may be a Python float."""
-    half = 12 if a.dtype == jnp.float32 else 26
-    factor = jnp.asarray(b, a.dtype)
-    rest = b - float(np.asarray(b, a.dtype)) if isinstance(b, float) else 0.0
-    high = a * factor
-    a_high, b_high = leading_bits(a, half), leading_bits(factor, half)
-    low = ((a_high * b_high - high) + a_high * (factor - b_high)) + (a - a_high) * factor
-    return high, low + rest * a
-
-
-def difference(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return a - b as its rounding and the exact rest (0 where that overflows); inf - inf counts as 0."""
-    high = jnp.where(a == b, 0, a - b)
-    part = high - a
-    rest = (a - (high - part)) - (b + part)
-    return high, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
-
-
-def quotient(high: Array, low: Array, divisor: Array) -> tuple[Array, Array]:
-    """Return (high + low) / divisor as its rounding and the rest, for |low| << |high|."""
-    q = high / divisor
-    p, rest = product(q, divisor)
-    rest = (((high - p) - rest) + low) / divisor
-    return q, jnp.where(jnp.abs(rest) < jnp.inf, rest, 0)
-
-
-@functools.cache
-def _logarithms(dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """log(k / 64) for k from 64 to 128, as its rounding and the rest."""
-    with decimal.localcontext(prec=50):
-        exact = [(decimal.Decimal(k) / 64).ln() for k in range(64, 129)]
-        high = np.asarray(exact, dtype)
-        return high, np.asarray([a - decimal.Decimal(float(b)) for a, b in zip(exact, high, strict=True)], dtype)
-
-
-def log_pair(x: Array) -> tuple[Array, Array]:
-    """log(x) of normal numbers as its rounding and the rest: together to 2^-44, beyond 0.4 to 2 to 2^-42 of it.
-
-    That is float32's; float64's is to more. x = 2^e (1 + s) / r with r a multiple of 1/64, whose logarithm is in a
-    table, and |s| <= 1/128.
-    """
-    m, e = jnp.frexp(x)
-    k, e = jnp.round(64 / m), e.astype(x.dtype)
-    logs, rests = _logarithms(x.dtype.name)
-    at = k.astype(jnp.int32) - 64
-    s, s_rest = product(m, k / 64)
-    s -= 1
-    square, square_rest = product(s, s)
-    cube = (
-        s * square * horner([(-1) ** (n + 1) / n for n in reversed(range(3, 7 if x.dtype == jnp.float32 else 14))], s)
-    )
-    high, low = product(e, logs[-1])
-    rest = low + e * rests[-1] - jnp.asarray(rests)[at] + (s_rest * (1 - s * (1 - s)) - square_rest / 2 + cube)
-    for term in (jnp.asarray(logs)[at], -s, square / 2):
-        high, low = difference(high, term)
-        rest += low
-    return difference(high, -rest)
-
-
-def scaled(x: Array, scale: Array | float) -> tuple[Array, Array]:
-    """Return min(|scale x|, 1000) as a sum of its rounding and the rest, which rounding alone would lose."""
+def scaled(x: Array, scale: Array | float) -> Pair:
+    """min(|scale x|, 1000), of which rounding would lose digits."""
     high, low = product(jnp.abs(x), scale)
-    near = jnp.abs(high) < 1000
-    return jnp.where(near, jnp.abs(high), 1000), jnp.where(near, jnp.sign(high) * low, 0)
+    far = jnp.abs(high) >= 1000
+    return Pair(jnp.where(far, 1000, jnp.abs(high)), jnp.where(far, 0, jnp.sign(high) * low))
 
 
 def scaled_decay(x: Array, scale: Array | float) -> tuple[Array, Array]:

@@ -5,11 +5,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 from jax import Array
 
 from jaxact.core import catalog
-from jaxact.core.pointwise import Formula, pointwise
+from jaxact.core.derivative import Formula
+from jaxact.core.rule import elementwise, jitted
 
 
 def register(
@@ -71,7 +71,7 @@ def register(
                 f"jaxact.register: expected the derivatives of {name} in {declared}, got {list(given)}; give a formula "
                 "for each parameter"
             )
-        run = pointwise(name, f, slope, *(given[p] for p in declared), curvature=curvature)
+        run = elementwise(name, f, slope, parameters={p: given[p] for p in declared}, curvature=curvature)
     made = Registered(f, run, name)
     catalog.activation(**{"module": name, "kind": "pointwise", **facts})(made)
     return made
@@ -107,5 +107,4 @@ def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
     def call(*arrays: Any, **parameters: Any) -> Any:
         return f(*arrays, **parameters)
 
-    call.__name__ = call.__qualname__ = name
-    return jax.jit(call)
+    return jitted(name, call)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,8 +14,9 @@ from jax.typing import ArrayLike
 
 from jaxact.core import catalog
 from jaxact.core.catalog import Function
-from jaxact.core.checks import as_array, as_float, widen
+from jaxact.core.checks import as_float, widen
 from jaxact.core.numerics import horner
+from jaxact.core.rule import derivative_rule, jitted, public
 
 __all__ = ["compact"]
 
@@ -247,7 +248,27 @@ def _rule(f: Function, name: str, settings: Mapping[str, Any]) -> _Rule:
     )
 
 
-def compact(f: Function) -> Function:
+class Compact:
+    """A function that `compact` made. Pickle and copy give the same object again."""
+
+    def __init__(self, f: Function, run: Callable[..., Array], settings: Mapping[str, Any]) -> None:
+        self.__name__ = self.__qualname__ = run.__name__
+        self.config = {"name": "compact", "of": dict(settings)}
+        self.__wrapped__ = self._run = run
+        self._f = f
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Evaluate f, with the derivative that keeps less."""
+        return self._run(x)
+
+    def __repr__(self) -> str:
+        return f"jaxact.compact({self._f!r})"
+
+    def __reduce__(self) -> Any:
+        return compact, (self._f,)
+
+
+def compact(f: Function) -> Compact:
     """Make a function with f's values whose backward pass keeps less: the output, which the next layer keeps anyway.
 
     For gelu (both forms), silu (with any number beta), quick_gelu, mish and golu one bit an entry is kept beside it:
@@ -285,45 +306,32 @@ def compact(f: Function) -> Function:
         raise ValueError(
             f"jaxact.compact: expected a function of the catalog, its parameters numbers; {error}"
         ) from None
-    return _compact(settings.pop("name"), tuple(sorted(settings.items())))
+    kinds = tuple((parameter, type(value), value) for parameter, value in sorted(settings.items()))  # 0 == False
+    return _compact(catalog.info(settings["name"]).function, kinds)
 
 
 @functools.cache
-def _compact(name: str, settings: tuple[tuple[str, Any], ...]) -> Function:
-    f = catalog.get({"name": name, **dict(settings)})
-    rule = _rule(f, name, dict(settings))
+def _compact(f: Function, settings: tuple[tuple[str, type, Any], ...]) -> Compact:
+    given = {parameter: value for parameter, _, value in settings}
+    name = given.pop("name")
+    f = functools.partial(f, **given) if given else f
+    rule = _rule(f, name, given)
 
-    def evaluate(x: Array) -> Array:
-        return f(x)
+    def keep(primals: Sequence[Array], y: Array, asked: Sequence[bool]) -> Any:
+        (x,) = primals
+        return y if rule.output else None, None if rule.bit is None else _pack(rule.bit(widen(x)))
 
-    def differentiate(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-        (x,), (t,) = primals, tangents
-        y = kernel(x)
+    def tangent(kept: Any, tangents: Sequence[Array]) -> Array:
+        (y, bits), (t,) = kept, tangents
+        wide = widen(t)
+        slope = rule.slope(
+            wide if y is None else widen(y),
+            None if bits is None else _unpack(bits, t),
+            float(jnp.finfo(t.dtype).eps),
+        )
+        # What is flat gives 0 for an infinite tangent too.
+        return (jnp.where(slope, wide, 0) if slope.dtype == bool else wide * slope).astype(t.dtype)
 
-        @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps its arguments, as in core/pointwise.py
-        def tangent(kept: Array | None, bits: Array | None, t: Array) -> Array:
-            wide = widen(t)
-            slope = rule.slope(
-                wide if kept is None else widen(kept),
-                None if bits is None else _unpack(bits, t),
-                float(jnp.finfo(t.dtype).eps),
-            )
-            # As in core/pointwise.py: what is flat gives 0 for an infinite tangent too.
-            return (jnp.where(slope, wide, 0) if slope.dtype == bool else wide * slope).astype(t.dtype)
-
-        return y, tangent(y if rule.output else None, None if rule.bit is None else _pack(rule.bit(widen(x))), t)
-
-    def traced(x: ArrayLike) -> Array:
-        return kernel(as_float(name, x))
-
-    for function in (evaluate, traced):
-        function.__name__ = function.__qualname__ = name
-    kernel = jax.custom_jvp(evaluate)
-    kernel.defjvp(differentiate)
-    jitted = jax.jit(traced)
-
-    def call(x: ArrayLike) -> Array:
-        return jitted(as_array(name, x))
-
-    call.__name__ = call.__qualname__ = name
-    return call
+    kernel = derivative_rule(name, f, tangent, keep, live=1)
+    run = public(name, jitted(name, lambda x: kernel(as_float(name, x))), ("x",))
+    return Compact(f, run, {"name": name, **given})

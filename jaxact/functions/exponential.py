@@ -10,15 +10,16 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.pointwise import keep_output, pointwise
+from jaxact.core.pair import product
+from jaxact.core.rule import elementwise
 
 __all__ = ["celu", "elu", "exponential", "selu", "xielu"]
 
-_elu = pointwise(
+_elu = elementwise(
     "elu",
     lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0))),
     lambda x, alpha: jnp.where(x > 0, jnp.ones_like(x), alpha * numerics.exp(jnp.minimum(x, 0))),
-    lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), numerics.expm1(jnp.minimum(x, 0))),
+    parameters={"alpha": lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), numerics.expm1(jnp.minimum(x, 0)))},
     curvature=lambda x, alpha: jnp.where(x > 0, jnp.zeros_like(x), alpha * numerics.exp(jnp.minimum(x, 0))),
 )
 
@@ -56,11 +57,11 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     return _elu(x, alpha)
 
 
-_celu = pointwise(
+_celu = elementwise(
     "celu",
     lambda x, alpha=1.0: jnp.where(x > 0, x, alpha * numerics.expm1(jnp.minimum(x, 0) / alpha)),
     lambda x, alpha: numerics.exp_of_quotient(jnp.minimum(x, 0), alpha),
-    lambda x, alpha: numerics.expm1_less_slope(jnp.minimum(x, 0) / alpha),
+    parameters={"alpha": lambda x, alpha: numerics.expm1_less_slope(jnp.minimum(x, 0) / alpha)},
     curvature=lambda x, alpha: jnp.where(
         x > 0, jnp.zeros_like(x), numerics.exp_of_quotient(jnp.minimum(x, 0), alpha) / alpha
     ),
@@ -104,7 +105,7 @@ def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 
-_selu = pointwise(
+_selu = elementwise(
     "selu",
     lambda x: jnp.where(x > 0, _SELU_SCALE * x, _SELU_SCALE * _SELU_ALPHA * numerics.expm1(jnp.minimum(x, 0))),
     lambda x: _SELU_SCALE * jnp.where(x > 0, jnp.ones_like(x), _SELU_ALPHA * numerics.exp(jnp.minimum(x, 0))),
@@ -149,7 +150,7 @@ def selu(x: ArrayLike) -> Array:
 
 
 # The slope is the output, so only the output is kept.
-_exponential = pointwise("exponential", jnp.exp, lambda y: y, keep=keep_output)
+_exponential = elementwise("exponential", jnp.exp, lambda y: y, keeps_output=True)
 
 
 @activation(
@@ -187,7 +188,7 @@ def exponential(x: ArrayLike) -> Array:
 # The slope has a zero where alpha_n exp(x) = alpha_n - beta; the product and the difference are kept with their rests.
 def _xielu_slope(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     left = jnp.minimum(x, 0)
-    high, low = numerics.product(numerics.exp(left), alpha_n)
+    high, low = product(numerics.exp(left), alpha_n)
     difference = beta - alpha_n
     rest = -alpha_n - (difference - beta)
     return jnp.where(x > 0, 2 * alpha_p * x + beta, (high + difference) + (low + rest))
@@ -198,7 +199,7 @@ def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0
     left = jnp.minimum(x, 0)
     difference = beta - alpha_n
     # At the root on the left alpha_n exp(x) is small: what it cancels against is kept with its rest.
-    high, low = numerics.product(jnp.maximum(left, -1e30), difference)
+    high, low = product(jnp.maximum(left, -1e30), difference)
     rest = low + (-alpha_n - (difference - beta)) * left
     far = ((high - alpha_n) + alpha_n * numerics.exp(left)) + jnp.where(left > -1e6, rest, 0)
     far = jnp.where(left < -1e6, difference * left - alpha_n, far)
@@ -207,13 +208,15 @@ def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0
     return jnp.where(x > 0, right * (alpha_p * right + beta), jnp.where(x < -1, far, near))
 
 
-_xielu = pointwise(
+_xielu = elementwise(
     "xielu",
     _xielu_value,
     _xielu_slope,
-    lambda x, alpha_p, alpha_n, beta: jnp.square(jnp.maximum(x, 0)),
-    lambda x, alpha_p, alpha_n, beta: numerics.expm1_less_x(jnp.minimum(x, 0)),
-    lambda x, alpha_p, alpha_n, beta: x,
+    parameters={
+        "alpha_p": lambda x, alpha_p, alpha_n, beta: jnp.square(jnp.maximum(x, 0)),
+        "alpha_n": lambda x, alpha_p, alpha_n, beta: numerics.expm1_less_x(jnp.minimum(x, 0)),
+        "beta": lambda x, alpha_p, alpha_n, beta: x,
+    },
     curvature=lambda x, alpha_p, alpha_n, beta: jnp.where(
         x > 0, 2 * alpha_p, alpha_n * numerics.exp(jnp.minimum(x, 0))
     ),

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter
+from jaxact.core.checks import as_array, canonical_axes, check_parameter
+from jaxact.core.derivative import derivative
 from jaxact.core.numerics import sigmoid_fraction
-from jaxact.core.pointwise import Formula, pointwise
-from jaxact.functions.gelu import gelu, gelu_tanh_fraction
+from jaxact.core.rule import Formula, elementwise
+from jaxact.functions.gelu import gelu, gelu_tanh_fraction, is_approximate
 from jaxact.functions.rectifiers import relu
 from jaxact.functions.sigmoids import sigmoid
 from jaxact.functions.smooth import scaled_silu_fraction, silu, silu_fraction
@@ -24,32 +26,33 @@ __all__ = ["bilinear", "geglu", "glu", "reglu", "split", "swiglu", "swiglu_clamp
 _Fraction = Callable[..., tuple[Array, Array]]
 
 
-def _gated(name: str, formula: Formula, f: Formula, fraction: _Fraction | None = None) -> Formula:
-    """Make a pointwise function of `formula(f, ...)`, whose parts have exact derivatives: f, products, `jnp.where`.
+def _gated(
+    name: str,
+    formula: Formula,
+    f: Formula,
+    fraction: _Fraction | None = None,
+    complex_form: Callable[..., Any] | None = None,
+) -> Formula:
+    """Make an elementwise function of `formula(f, gate, value, ...)`, made of f, products and `jnp.where`.
 
     The backward pass keeps the formula's arguments, where autodiff would keep f of the gate too, and 16-bit arrays are
     rounded once, at the end.
 
     Args:
       name: the public name.
-      formula: of f and the unit's arguments.
+      formula: of f and the unit's arguments, whose derivatives autodiff gets from f's.
       f: the gate's activation.
       fraction: f's numerator and denominator. The derivative in the value is f of the gate, of which a compiler sees
         that it is in the unit too, and keeps it: unrolled, an array more. So the unit has it written otherwise.
+      complex_form: as in `elementwise`.
     """
-
-    def derivative(position: int) -> Formula:
-        def slope(*arguments: Array) -> Array:
-            def along(t: Array) -> Array:
-                return formula(f, *arguments[:position], t, *arguments[position + 1 :])
-
-            at = arguments[position]
-            return jax.jvp(along, (at,), (jnp.ones_like(at),))[1]
-
-        return slope
-
     value = functools.partial(formula, f if fraction is None else _by_reciprocal(fraction))
-    return pointwise(name, value, *map(derivative, range(len(inspect.signature(value).parameters))))
+    slopes = {
+        argument: derivative(functools.partial(formula, f), of=i)
+        for i, argument in enumerate(inspect.signature(value).parameters)
+    }
+    gate_and_value = {name: slopes.pop(name) for name in ("gate", "value")}
+    return elementwise(name, value, gate_and_value, parameters=slopes, complex_form=complex_form)
 
 
 def _by_reciprocal(fraction: _Fraction) -> Formula:
@@ -62,20 +65,6 @@ def _by_reciprocal(fraction: _Fraction) -> Formula:
 
 def _product(f: Formula, gate: Array, value: Array) -> Array:
     return f(gate) * value
-
-
-def _pair(who: str, gate: ArrayLike, value: ArrayLike) -> tuple[Array, Array]:
-    """Check a gate and a value, and bring them to one type."""
-    gate, value = as_float(who, gate, "gate"), as_float(who, value, "value")
-    if gate.shape != value.shape:
-        raise ValueError(
-            f"jaxact.{who}: expected gate and value of one shape, got {gate.shape} and {value.shape}; "
-            "jaxact.split takes both out of one packed array"
-        )
-    if gate.dtype == value.dtype:
-        return gate, value
-    dtype = jnp.result_type(gate, value)
-    return gate.astype(dtype), value.astype(dtype)
 
 
 def _at_most(x: Array, limit: Array) -> Array:
@@ -133,7 +122,13 @@ def _split(who: str, x: ArrayLike, layout: str, axis: int) -> tuple[Array, Array
     return (first, second) if layout == "gate_first" else (second, first)
 
 
-_glu = _gated("glu", _product, sigmoid, sigmoid_fraction)
+_glu = _gated(
+    "glu",
+    _product,
+    sigmoid,
+    sigmoid_fraction,
+    complex_form=lambda gate, value: jax.nn.glu(jnp.concatenate([value, gate], -1)),
+)
 
 
 @activation(
@@ -162,7 +157,7 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     >>> print(jaxact.glu(jnp.array([3.0, 0.0])))
     [1.5]
     """
-    gate, value = _split("glu", as_float("glu", as_array("glu", x)), "gate_last", axis)
+    gate, value = _split("glu", x, "gate_last", axis)
     return _glu(gate, value)
 
 
@@ -192,7 +187,7 @@ def swiglu(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.swiglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
     [-0.53800005  0.          2.924     ]
     """
-    return _swiglu(*_pair("swiglu", gate, value))
+    return _swiglu(gate, value)
 
 
 _geglu_tanh = _gated("geglu", _product, gelu, gelu_tanh_fraction)
@@ -214,7 +209,7 @@ def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
       Array of that shape, of the float type that the two promote to.
 
     Raises:
-      TypeError: gate or value is not a real array.
+      TypeError: gate or value is not a real array, or approximate not a bool.
       ValueError: the shapes differ.
 
     Reference: Shazeer 2020, arXiv:2002.05202.
@@ -222,7 +217,7 @@ def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
     >>> print(jaxact.geglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
     [-0.31800002  0.          3.3650002 ]
     """
-    return (_geglu_tanh if approximate else _geglu_exact)(*_pair("geglu", gate, value))
+    return (_geglu_tanh if is_approximate("geglu", approximate) else _geglu_exact)(gate, value)
 
 
 _reglu = _gated("reglu", _product, relu)
@@ -250,7 +245,7 @@ def reglu(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.reglu(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
     [0. 0. 4.]
     """
-    return _reglu(*_pair("reglu", gate, value))
+    return _reglu(gate, value)
 
 
 _bilinear = _gated("bilinear", _product, lambda gate: gate)
@@ -278,7 +273,7 @@ def bilinear(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.bilinear(jnp.array([-1.0, 0.0, 1.0]), jnp.array([2.0, 3.0, 4.0])).round(3))
     [-2.  0.  4.]
     """
-    return _bilinear(*_pair("bilinear", gate, value))
+    return _bilinear(gate, value)
 
 
 _swiglu_clamped = _gated(
@@ -313,7 +308,7 @@ def swiglu_clamped(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 10.0) -
     [-7.3110003 19.999    ]
     """
     check_parameter("swiglu_clamped", "> 0", limit=limit)
-    return _swiglu_clamped(*_pair("swiglu_clamped", gate, value), limit)
+    return _swiglu_clamped(gate, value, limit)
 
 
 _swiglu_step = _gated(
@@ -349,7 +344,7 @@ def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Ar
     [-5.117    14.000001]
     """
     check_parameter("swiglu_step", "> 0", limit=limit)
-    return _swiglu_step(*_pair("swiglu_step", gate, value), limit)
+    return _swiglu_step(gate, value, limit)
 
 
 _swiglu_oai = _gated(
@@ -392,4 +387,4 @@ def swiglu_oai(gate: ArrayLike, value: ArrayLike, alpha: ArrayLike = 1.702, limi
     [ 0.       21.000002]
     """
     check_parameter("swiglu_oai", "> 0", limit=limit)
-    return _swiglu_oai(*_pair("swiglu_oai", gate, value), alpha, limit)
+    return _swiglu_oai(gate, value, alpha, limit)

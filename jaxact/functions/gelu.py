@@ -1,14 +1,17 @@
 """GELU: x times the normal distribution function, in its spellings."""
 
+import functools
 import math
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.pointwise import pointwise
+from jaxact.core.pair import leading_bits
+from jaxact.core.rule import elementwise
 
 __all__ = ["gelu", "gelu_10"]
 
@@ -27,12 +30,24 @@ def _gelu_exact_slope(x: Array) -> Array:
     return jnp.where(x > 0, 1 - left, left)
 
 
+def _gelu_exact_textbook(x: Array) -> Array:
+    x = jnp.clip(x, -40, 40)
+    return x * (1 + lax.erf(x * math.sqrt(0.5))) / 2
+
+
 def _gelu_exact_curvature(x: Array) -> Array:
     x = jnp.clip(x, -40, 40)
     return _DENSITY * numerics.exp_of_half_square(x) * (2 - x * x)
 
 
-_gelu_exact = pointwise("gelu", _gelu_exact_value, _gelu_exact_slope, curvature=_gelu_exact_curvature)
+_gelu_exact = elementwise(
+    "gelu",
+    _gelu_exact_value,
+    _gelu_exact_slope,
+    curvature=_gelu_exact_curvature,
+    textbook=_gelu_exact_textbook,
+    complex_form=functools.partial(jax.nn.gelu, approximate=False),
+)
 
 # The tanh form is x sigmoid(z), z = A x + B x^3, which does not cancel where 1 + tanh does. Rounding z costs |z| ulp,
 # 14 of them at x = -2.8, so exp(-z) is a power of two whose exponent is a sum: with h and p the leading bits of x and
@@ -47,9 +62,9 @@ def _gelu_exponent(t: Array) -> tuple[Array, Array]:
     """Return z(t) / log 2 for |t| <= 22 as a sum of two, to half an ulp of float32 at t = 3."""
     bits = 12 if t.dtype == jnp.float32 else 26
     a, b = _GELU_A * _PER_DOUBLING, _GELU_B * _PER_DOUBLING
-    h = numerics.leading_bits(t, bits)
+    h = leading_bits(t, bits)
     d, square = t - h, h * h
-    p = numerics.leading_bits(a + b * square, bits)
+    p = leading_bits(a + b * square, bits)
     rest = (b * square + (_SHORT_A - p)) + (b * (d * (t + h)) + (a - _SHORT_A))
     return h * p, t * rest + d * p
 
@@ -74,6 +89,12 @@ def _gelu_tanh_slope(x: Array) -> Array:
     return jnp.where(x > 0, 1 + e * scaled, e * (scaled + e)) / jnp.square(1 + e)
 
 
+def _gelu_tanh_textbook(x: Array) -> Array:
+    x = jnp.clip(x, -22, 22)
+    z = _GELU_A * x + _GELU_B * (x * x * x)
+    return x * numerics.sigmoid(z)
+
+
 def _gelu_tanh_curvature(x: Array) -> Array:
     t = jnp.minimum(jnp.abs(x), 22)
     high, low = _gelu_exponent(-t)
@@ -85,7 +106,9 @@ def _gelu_tanh_curvature(x: Array) -> Array:
     return root * numerator * root / (1 + e) ** 3
 
 
-_gelu_tanh = pointwise("gelu", _gelu_tanh_value, _gelu_tanh_slope, curvature=_gelu_tanh_curvature)
+_gelu_tanh = elementwise(
+    "gelu", _gelu_tanh_value, _gelu_tanh_slope, curvature=_gelu_tanh_curvature, textbook=_gelu_tanh_textbook
+)
 
 
 @activation(
@@ -131,19 +154,25 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     >>> print(jaxact.gelu(jnp.array([-jnp.inf, 0.0, jnp.inf]), approximate=False))
     [ 0.  0. inf]
     """
+    return (_gelu_tanh if is_approximate("gelu", approximate) else _gelu_exact)(x)
+
+
+def is_approximate(who: str, approximate: object) -> bool:
+    """Return `approximate` if it is a bool: PyTorch's "none" would count as True."""
     if not isinstance(approximate, bool):
         raise TypeError(
-            f"jaxact.gelu: expected approximate to be True (the form with tanh) or False (the exact one), "
+            f"jaxact.{who}: expected approximate to be True (the form with tanh) or False (the exact one), "
             f"got {approximate!r}; PyTorch's 'none' is False and its 'tanh' is True"
         )
-    return _gelu_tanh(x) if approximate else _gelu_exact(x)
+    return approximate
 
 
-_gelu_10 = pointwise(
+_gelu_10 = elementwise(
     "gelu_10",
     lambda x: jnp.minimum(_gelu_exact_value(x), 10),
     lambda x: jnp.where(x > 10, 0, _gelu_exact_slope(x)),
     curvature=lambda x: jnp.where(x > 10, 0, _gelu_exact_curvature(x)),
+    textbook=lambda x: jnp.where(x > 10, 10, _gelu_exact_textbook(x)),
 )
 
 

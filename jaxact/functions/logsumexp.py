@@ -1,88 +1,98 @@
 """The logarithm of a sum of exponentials, weighted if wished."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxact.core.checks import as_array, as_float, canonical_axes, widen
-from jaxact.core.exponentials import count_and_rest, exponent, exponential, largest, seen
-from jaxact.core.rowwise import Axes, as_mask
+from jaxact.core.checks import as_float, canonical_axes, widen
+from jaxact.core.rows import Axes, as_mask, exponents, log_sum, logits
+from jaxact.core.rule import derivative_rule, jitted, may_be_differentiated, public
 
 __all__ = ["logsumexp"]
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _logsumexp_kernel(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
-    e, m = _exponentials(axes, a, where)
+def _seen(b: Array | None, where: Array | None) -> Array | None:
+    """Where an entry takes part: with a weight of 0 it does not, and may be anything."""
     if b is None:
-        count, others = count_and_rest(axes, e)
-        log, sign = jnp.log1p((count - 1) + others), jnp.sign(count + others)  # of nothing -inf and 0
+        return where
+    return b != 0 if where is None else (b != 0) & where
+
+
+def _value(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
+    """The logarithm, and the sum's sign."""
+    h, _, m = exponents(axes, logits(a, _seen(b, where)))
+    shifted = jnp.isfinite(m)  # a row of -inf is -inf, one with inf or NaN in it that
+    if b is None:
+        log, sign = log_sum(axes, h), jnp.where(m == -jnp.inf, 0.0, jnp.where(m == m, 1.0, m))
     else:
-        total = axes.sum(jnp.where(e == 0, 0, widen(b) * e))
-        log, sign = jnp.log(jnp.abs(total)), jnp.sign(total)
-    return (m + log).astype(a.dtype), sign.astype(a.dtype)
+        total = axes.sum(jnp.where(b == 0, 0, widen(b) * jnp.exp(h)))
+        log, sign = jnp.log(jnp.abs(total)), jnp.where(m == -jnp.inf, 0, jnp.sign(total))
+    return jnp.where(shifted, m + log, m).astype(a.dtype), sign.astype(a.dtype)
 
 
-def _exponentials(axes: Axes, x: Array, where: Array | None) -> tuple[Array, Array]:
-    """exp(x - m) with 0 for what is left out, and the row's maximum m (0 for -inf)."""
-    x = seen(x, where)
-    m = largest(axes, x, None)
-    return exponential(*exponent(x, m, None)), m
-
-
-@functools.partial(_logsumexp_kernel.defjvp, symbolic_zeros=True)
-def _logsumexp_jvp(
-    axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    a, b, where = primals
+def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, Array]:
+    a, b, where = kept
     t_a, t_b, _ = tangents
-    value, sign = _logsumexp_kernel(axes, *primals)
-    live_a, live_b = (None if isinstance(t, SymbolicZero) else t for t in (t_a, t_b))
-
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps a and b
-    def tangent(a: Array, b: Array | None, where: Array | None, t_a: Array | None, t_b: Array | None) -> Array:
-        e, _ = _exponentials(axes, a, where)
-        weighted = e if b is None else jnp.where(e == 0, 0, widen(b) * e)
-        total = axes.sum(weighted)
-        total = jnp.where(total == 0, 1, total)
-        terms = jnp.zeros_like(e)
-        if t_a is not None:
-            terms += jnp.where(e == 0, 0, weighted * widen(t_a))
-        if t_b is not None:
-            terms += e * widen(t_b)
-        return (axes.sum(terms) / total).astype(a.dtype)
-
-    return (value, sign), (tangent(a, b, where, live_a, live_b), jnp.zeros_like(sign))
+    seen = logits(a, _seen(b, where))
+    h, _, m = exponents(axes, seen)
+    e = jnp.where(seen == -jnp.inf, 0, jnp.exp(h))  # a row of nothing else is NaN in h
+    weighted = e if b is None else widen(b) * e
+    change: Any = 0
+    if t_a is not None:
+        change += weighted * jnp.where(seen == -jnp.inf, 0, widen(t_a))
+    if t_b is not None:  # what has no weight yet may get one
+        at = logits(a, where)
+        change += jnp.where(at == -jnp.inf, 0, jnp.exp(jnp.minimum(at - m, 88))) * widen(t_b)
+    nothing = m == -jnp.inf
+    log = axes.sum(change) / jnp.where(nothing, 1, axes.sum(weighted))
+    log = jnp.where(nothing, 0, log).astype(a.dtype)
+    return log, jnp.zeros_like(log)
 
 
-@functools.partial(jax.jit, static_argnames=("axis", "keepdims", "return_sign"))
-def _logsumexp(
-    a: ArrayLike,
-    axis: int | Sequence[int] | None,
-    b: ArrayLike | None,
-    keepdims: bool,
-    return_sign: bool,
-    where: ArrayLike | None,
-) -> Array | tuple[Array, Array]:
-    a = as_float("logsumexp", a, "a")
-    if b is not None:
-        b = as_float("logsumexp", b, "b")
-        dtype = jnp.promote_types(a.dtype, b.dtype)
-        shape = jnp.broadcast_shapes(a.shape, b.shape)
-        a, b = jnp.broadcast_to(a.astype(dtype), shape), jnp.broadcast_to(b.astype(dtype), shape)
-    axes = Axes(canonical_axes("logsumexp", axis, a.ndim))
-    value, sign = _logsumexp_kernel(axes, a, b, None if where is None else as_mask("logsumexp", where, a))
-    if not keepdims:
-        value, sign = jnp.squeeze(value, axes.numbers), jnp.squeeze(sign, axes.numbers)
-    if return_sign:
-        return value, sign
-    return value if b is None else jnp.where(sign < 0, jnp.nan, value)
+def _program(live: int | None) -> Any:
+    kernel = derivative_rule("logsumexp", _value, _tangent, statics=1, live=live)
+
+    def traced(
+        a: ArrayLike, b: ArrayLike | None, where: ArrayLike | None, axis: Any, keepdims: bool, signed: bool
+    ) -> Any:
+        a = as_float("logsumexp", a, "a")
+        if b is not None:
+            dtype = jnp.result_type(a, b)
+            b = as_float("logsumexp", b, "b")
+            shape = jnp.broadcast_shapes(a.shape, b.shape)
+            a, b = jnp.broadcast_to(a.astype(dtype), shape), jnp.broadcast_to(b.astype(dtype), shape)
+        axes = Axes(canonical_axes("logsumexp", axis, a.ndim))
+        value, sign = kernel(axes, a, b, None if where is None else as_mask("logsumexp", where, a))
+        if not keepdims:
+            value, sign = jnp.squeeze(value, axes.numbers), jnp.squeeze(sign, axes.numbers)
+        if signed:
+            return value, sign
+        return value if b is None else jnp.where(sign < 0, jnp.nan, value)
+
+    return jitted("logsumexp", traced, static_argnums=(3, 4, 5))
+
+
+_constant, _learned = _program(1), _program(None)
+
+
+def _run(
+    a: ArrayLike, b: ArrayLike | None, where: ArrayLike | None, *, axis: Any, keepdims: bool, return_sign: bool
+) -> Any:
+    program = _learned if b is not None and may_be_differentiated(b) else _constant
+    return program(a, b, where, tuple(axis) if isinstance(axis, list) else axis, keepdims, return_sign)
+
+
+_logsumexp = public(
+    "logsumexp",
+    _run,
+    ("a", "b", "where"),
+    lambda a, b, where, **settings: jax.nn.logsumexp(a, b=b, where=where, **settings),
+    needed=1,
+)
 
 
 def logsumexp(
@@ -101,7 +111,7 @@ def logsumexp(
     Args:
       a: real array; bool and int become the default float.
       axis: the axis or axes to sum over; None sums over all.
-      b: weights that broadcast against a; default 1.
+      b: weights that broadcast against a; default 1. An entry of weight 0 takes no part and may be anything.
       keepdims: whether to keep the summed axes with size 1.
       return_sign: whether to return the sign of the sum too, and the logarithm of its absolute value.
       where: bool array that broadcasts to a's shape; entries where it is False are left out.
@@ -118,6 +128,4 @@ def logsumexp(
     >>> print(jaxact.logsumexp(jnp.array([1000.0, 1000.0])))
     1000.6932
     """
-    return _logsumexp(
-        as_array("logsumexp", a, "a"), tuple(axis) if isinstance(axis, list) else axis, b, keepdims, return_sign, where
-    )
+    return _logsumexp(a, b, where, axis=axis, keepdims=keepdims, return_sign=return_sign)

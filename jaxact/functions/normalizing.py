@@ -1,32 +1,38 @@
 """What stands in for a normalisation in a few models."""
 
-import functools
 import math
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_array, as_float, canonical_axes, check_parameter, widen
-from jaxact.core.pointwise import pointwise
+from jaxact.core.checks import as_float, canonical_axes, check_parameter, widen
+from jaxact.core.rule import by_autodiff, derivative_rule, elementwise, jitted, public
 
 __all__ = ["derf", "dyt", "poly_norm"]
 
 
-def _sech2(x: Array) -> Array:
-    return 4 * numerics.sigmoid_slope(2 * x)
+def _dyt_value(x: Array, alpha: Any = 0.5, gamma: Any = 1.0, beta: Any = 0.0) -> Array:
+    return gamma * numerics.tanh(alpha * x) + beta
 
 
-_dyt = pointwise(
+def _dyt_curvature(x: Array, alpha: Array, gamma: Array, beta: Array) -> Array:
+    return -2 * gamma * alpha * (alpha * numerics.tanh(alpha * x) * numerics.tanh_slope(alpha * x))
+
+
+_dyt = elementwise(
     "dyt",
-    lambda x, alpha=0.5, gamma=1.0, beta=0.0: gamma * jnp.tanh(alpha * x) + beta,
-    lambda x, alpha, gamma, beta: gamma * (alpha * _sech2(alpha * x)),
-    lambda x, alpha, gamma, beta: gamma * (numerics.finite(x) * _sech2(alpha * x)),
-    lambda x, alpha, gamma, beta: jnp.tanh(alpha * x),
-    lambda x, alpha, gamma, beta: jnp.ones_like(x),
-    curvature=lambda x, alpha, gamma, beta: -2 * gamma * alpha * (alpha * jnp.tanh(alpha * x) * _sech2(alpha * x)),
+    _dyt_value,
+    lambda x, alpha, gamma, beta: gamma * (alpha * numerics.tanh_slope(alpha * x)),
+    parameters={
+        "alpha": lambda x, alpha, gamma, beta: gamma * (numerics.finite(x) * numerics.tanh_slope(alpha * x)),
+        "gamma": lambda x, alpha, gamma, beta: numerics.tanh(alpha * x),
+        "beta": lambda x, alpha, gamma, beta: jnp.ones_like(x),
+    },
+    curvature=_dyt_curvature,
+    textbook=_dyt_value,
 )
 
 
@@ -62,17 +68,26 @@ def _bell(z: Array) -> Array:
     return 2 / math.sqrt(math.pi) * jnp.exp(-jnp.square(z))
 
 
-_derf = pointwise(
+def _derf_value(x: Array, alpha: Any = 0.5, shift: Any = 0.0, gamma: Any = 1.0, beta: Any = 0.0) -> Array:
+    return gamma * lax.erf(alpha * x + shift) + beta
+
+
+def _derf_curvature(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
+    z = jnp.clip(alpha * x + shift, -40, 40)  # from where on its bell is 0
+    return -2 * gamma * alpha * (alpha * z * _bell(z))
+
+
+_derf = elementwise(
     "derf",
-    lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * lax.erf(alpha * x + shift) + beta,
+    _derf_value,
     lambda x, alpha, shift, gamma, beta: gamma * (alpha * _bell(alpha * x + shift)),
-    lambda x, alpha, shift, gamma, beta: gamma * (numerics.finite(x) * _bell(alpha * x + shift)),
-    lambda x, alpha, shift, gamma, beta: gamma * _bell(alpha * x + shift),
-    lambda x, alpha, shift, gamma, beta: lax.erf(alpha * x + shift),
-    lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
-    curvature=lambda x, alpha, shift, gamma, beta: (
-        -2 * gamma * alpha * (alpha * numerics.finite(alpha * x + shift) * _bell(alpha * x + shift))
-    ),
+    parameters={
+        "alpha": lambda x, alpha, shift, gamma, beta: gamma * (numerics.finite(x) * _bell(alpha * x + shift)),
+        "shift": lambda x, alpha, shift, gamma, beta: gamma * _bell(alpha * x + shift),
+        "gamma": lambda x, alpha, shift, gamma, beta: lax.erf(alpha * x + shift),
+        "beta": lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
+    },
+    curvature=_derf_curvature,
 )
 
 
@@ -107,21 +122,35 @@ def derf(
     return _derf(x, alpha, shift, gamma, beta)
 
 
-@functools.partial(jax.jit, static_argnames="axis")
-def _poly_norm(x: Array, weight: Array, bias: Array, eps: Array, axis: int) -> Array:
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # the backward pass keeps x, not its powers
-    def evaluate(x: Array, weight: Array, bias: Array) -> Array:
-        wide, weight, bias = widen(x), widen(weight), widen(bias)
-        # x^6 overflows where the quotient would not, and that does not depend on the scale of x.
-        scale = lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(wide), axis, keepdims=True), 1))
-        y = bias
-        for i in (1, 2, 3):
-            power = (wide / scale) ** i
-            mean_square = jnp.mean(jnp.square(power), axis, keepdims=True)
-            y += weight[i - 1] * power * lax.rsqrt(mean_square + eps / scale ** (2 * i))
-        return y.astype(x.dtype)
+def _poly_norm_value(axis: int, x: Array, weight: Array, bias: Array, eps: Array) -> Array:
+    wide, weight, bias = widen(x), widen(weight), widen(bias)
+    # x^6 overflows where the quotient would not, and that does not depend on the scale of x.
+    scale = lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(wide), axis, keepdims=True), 1))
+    y = bias
+    for i in (1, 2, 3):
+        power = (wide / scale) ** i
+        mean_square = jnp.mean(jnp.square(power), axis, keepdims=True)
+        y += weight[i - 1] * power * lax.rsqrt(mean_square + widen(eps) / scale ** (2 * i))
+    return y.astype(x.dtype)
 
-    return evaluate(x, weight, bias)
+
+_poly_norm_kernel = derivative_rule("poly_norm", _poly_norm_value, by_autodiff(_poly_norm_value), statics=1)
+
+
+def _poly_norm_traced(x: ArrayLike, weight: ArrayLike, bias: ArrayLike, eps: ArrayLike, *, axis: int) -> Array:
+    names = ("x", "weight", "bias", "eps")
+    x, weight, bias, eps = (as_float("poly_norm", a, n) for a, n in zip((x, weight, bias, eps), names, strict=True))
+    if weight.shape != (3,):
+        raise ValueError(
+            f"jaxact.poly_norm: expected weight of shape (3,), got {weight.shape}; give one for x, x^2 and x^3"
+        )
+    (axis,) = canonical_axes("poly_norm", (axis,), x.ndim)
+    return _poly_norm_kernel(axis, x, weight, bias, eps)
+
+
+_poly_norm = public(
+    "poly_norm", jitted("poly_norm", _poly_norm_traced, static_argnames="axis"), ("x", "weight", "bias", "eps")
+)
 
 
 def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: ArrayLike = 1e-6, axis: int = -1) -> Array:
@@ -149,13 +178,5 @@ def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: Array
     >>> print(jaxact.poly_norm(jnp.array([1.0, -1.0]), jnp.array([0.5, 0.25, 0.25])).round(3))
     [ 1.  -0.5]
     """
-    x = as_float("poly_norm", as_array("poly_norm", x))
-    weight = as_float("poly_norm", as_array("poly_norm", weight, "weight"), "weight")
-    bias = as_float("poly_norm", as_array("poly_norm", bias, "bias"), "bias")
-    if weight.shape != (3,):
-        raise ValueError(
-            f"jaxact.poly_norm: expected weight of shape (3,), got {weight.shape}; give one for x, x^2 and x^3"
-        )
     check_parameter("poly_norm", "> 0", eps=eps)
-    (axis,) = canonical_axes("poly_norm", axis, x.ndim)
-    return _poly_norm(x, weight, bias, eps, axis)
+    return _poly_norm(x, weight, bias, eps, axis=axis)

@@ -10,7 +10,8 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.pointwise import pointwise
+from jaxact.core.pair import leading_bits, product
+from jaxact.core.rule import elementwise
 
 __all__ = ["sine", "snake", "snake_beta"]
 
@@ -19,7 +20,7 @@ __all__ = ["sine", "snake", "snake_beta"]
 # product comes as a sum, exact however large it is: XLA's own sine is within 0.56 ulp for every float32 on CPU.
 def _angle(x: Array, rate: Array) -> tuple[Array, Array]:
     """Return rate x as its rounding and the rest; 0 where `_far`."""
-    high, low = numerics.product(jnp.where(_far(x, rate), 0, x), rate)
+    high, low = product(jnp.where(_far(x, rate), 0, x), rate)
     return high, jnp.where(jnp.abs(high) > 0.125, low, 0)  # under it, low does not matter, and may have underflowed
 
 
@@ -38,6 +39,10 @@ def _cosine(high: Array, low: Array) -> Array:
     return jnp.cos(high) * jnp.cos(low) - jnp.sin(high) * jnp.sin(low)
 
 
+def _sine_textbook(x: Array, frequency: Array) -> Array:
+    return jnp.sin(frequency * jnp.where(_far(x, frequency), 0, x))
+
+
 def _sine_value(x: Array, frequency: Array) -> Array:
     return _sine(*_angle(x, frequency))
 
@@ -54,7 +59,14 @@ def _sine_frequency_slope(x: Array, frequency: Array) -> Array:
     return jnp.where(_far(x, frequency), 0, x * _cosine(*_angle(x, frequency)))
 
 
-_sine_kernel = pointwise("sine", _sine_value, _sine_slope, _sine_frequency_slope, curvature=_sine_curvature)
+_sine_kernel = elementwise(
+    "sine",
+    _sine_value,
+    _sine_slope,
+    parameters={"frequency": _sine_frequency_slope},
+    curvature=_sine_curvature,
+    textbook=_sine_textbook,
+)
 
 
 @activation(
@@ -99,11 +111,16 @@ def sine(x: ArrayLike, frequency: ArrayLike = 30.0) -> Array:
 def _snake_beta_value(x: Array, alpha: Array, beta: Array) -> Array:
     high, low = _angle(x, alpha)
     s = jnp.sin(high)
-    h = numerics.leading_bits(s, 12 if x.dtype == jnp.float32 else 26)
+    h = leading_bits(s)
     rest = (s - h) * (s + h) + low * (1 + 2 * s * jnp.cos(high))
     near = (beta - alpha) / beta * x + ((high + h * h) + rest) / beta
     far = x + jnp.square(_sine(high, low)) / beta
     return jnp.where((jnp.abs(high) > 0.125) & (jnp.abs(high) < 2), near, far)
+
+
+def _snake_beta_textbook(x: Array, alpha: Array, beta: Array) -> Array:
+    x = jnp.where(_far(x, alpha), 0, x)
+    return x + jnp.square(jnp.sin(alpha * x)) / beta
 
 
 # 1 + sin(2 z) cancels around its zeros, which 2 sin(z + pi / 4)^2 does not.
@@ -129,6 +146,17 @@ def _snake_beta_alpha_slope(x: Array, alpha: Array, beta: Array) -> Array:
 
 def _snake_beta_beta_slope(x: Array, alpha: Array, beta: Array) -> Array:
     return -jnp.square(jnp.where(_far(x, alpha), math.sqrt(0.5), _sine(*_angle(x, alpha))) / beta)
+
+
+def _snake_textbook(x: Array, alpha: Array) -> Array:
+    """That is x + x g(alpha x), g(z) = sin(z)^2 / z; near 0 a series, since otherwise derivatives in alpha cancel."""
+    x = jnp.where(_far(x, alpha), 0, x)
+    z = alpha * x
+    near = jnp.abs(z) < 1
+    small, large = jnp.where(near, z, 0), jnp.where(near, 1, z)
+    coefficients = [(-1) ** (k + 1) * 2.0 ** (2 * k - 1) / math.factorial(2 * k) for k in reversed(range(1, 14))]
+    series = small * numerics.horner(coefficients, small * small)
+    return x + x * jnp.where(near, series, jnp.square(jnp.sin(large)) / large)
 
 
 def _snake_value(x: Array, alpha: Array) -> Array:
@@ -157,7 +185,14 @@ def _divisor(a: Array) -> Array:
 
 
 _QUARTER_REST = {"float32": math.pi / 4 - float(np.float32(math.pi / 4)), "float64": 3.061616997868383e-17}
-_snake = pointwise("snake", _snake_value, _snake_slope, _snake_alpha_slope, curvature=_snake_curvature)
+_snake = elementwise(
+    "snake",
+    _snake_value,
+    _snake_slope,
+    parameters={"alpha": _snake_alpha_slope},
+    curvature=_snake_curvature,
+    textbook=_snake_textbook,
+)
 
 
 @activation(
@@ -192,13 +227,13 @@ def snake(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     return _snake(x, alpha)
 
 
-_snake_beta = pointwise(
+_snake_beta = elementwise(
     "snake_beta",
     _snake_beta_value,
     _snake_beta_slope,
-    _snake_beta_alpha_slope,
-    _snake_beta_beta_slope,
+    parameters={"alpha": _snake_beta_alpha_slope, "beta": _snake_beta_beta_slope},
     curvature=_snake_beta_curvature,
+    textbook=_snake_beta_textbook,
 )
 
 

@@ -5,16 +5,14 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import widen
-from jaxact.core.pointwise import keep_output, pointwise
+from jaxact.core.rule import Pieces, elementwise
 
 __all__ = ["hard_sigmoid", "hard_tanh", "relu6", "sparse_sigmoid"]
 
-_relu6 = pointwise(
+_relu6 = elementwise(
     "relu6",
     value=lambda x: jnp.clip(x, 0, 6),
-    slope=lambda y: (y > 0) & (y < 6),
-    keep=keep_output,
+    slope=Pieces(lambda y: (y > 0) & (y < 6), lambda: (0, 1), of_output=True),
     rounds=False,
 )
 
@@ -53,12 +51,11 @@ def relu6(x: ArrayLike) -> Array:
     return _relu6(x)
 
 
-# y = 1 for an x just under 3 too, so y does not tell the slope; the mask, a byte an entry, does.
-_hard_sigmoid = pointwise(
+# y = 1 for an x just under 3 too, so y does not tell the slope; the piece, a byte an entry, does.
+_hard_sigmoid = elementwise(
     "hard_sigmoid",
     lambda x: jnp.clip(x + 3, 0, 6) / 6,
-    lambda inside: jnp.where(inside, 1 / 6, 0.0),
-    keep=lambda x, y: jnp.abs(x) < 3,
+    Pieces(lambda x: jnp.abs(x) < 3, lambda: (0, 1 / 6)),
 )
 
 
@@ -102,11 +99,10 @@ def _slope_in_quarters(x: Array) -> Array:
     return (size < 1).astype(jnp.int8) + (size <= 1).astype(jnp.int8)
 
 
-_sparse_sigmoid = pointwise(
+_sparse_sigmoid = elementwise(
     "sparse_sigmoid",
     lambda x: jnp.clip((x + 1) / 2, 0, 1),
-    lambda quarters: jnp.where(quarters > 1, 0.5, jnp.where(quarters > 0, 0.25, 0.0)),
-    keep=lambda x, y: _slope_in_quarters(x),
+    Pieces(_slope_in_quarters, lambda: (0, 0.25, 0.5)),
 )
 
 
@@ -145,16 +141,14 @@ def sparse_sigmoid(x: ArrayLike) -> Array:
     return _sparse_sigmoid(x)
 
 
-# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: a mask, a byte an entry, tells them apart. It is
-# that of the parameters as they are; the value is the same with parameters rounded to x's type, between which and them
-# there is no x.
-_hard_tanh = pointwise(
+# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: the piece, a byte an entry, tells them apart. It
+# is that of the parameters as they are; the value is the same with parameters rounded to x's type, between which and
+# them there is no x.
+_hard_tanh = elementwise(
     "hard_tanh",
     lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
-    lambda inside, min_val, max_val: inside,
-    lambda x, min_val, max_val: x < min_val,
-    lambda x, min_val, max_val: x > max_val,
-    keep=lambda x, y, min_val, max_val: (widen(x) >= min_val) & (widen(x) <= max_val),
+    Pieces(lambda x, min_val, max_val: (x >= min_val) & (x <= max_val), lambda min_val, max_val: (0, 1)),
+    parameters={"min_val": lambda x, min_val, max_val: x < min_val, "max_val": lambda x, min_val, max_val: x > max_val},
     rounds=False,
 )
 

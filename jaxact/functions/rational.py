@@ -1,14 +1,12 @@
 """Rational functions with free coefficients."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_array, as_float, widen
+from jaxact.core.checks import as_float, widen
+from jaxact.core.rule import by_autodiff, derivative_rule, jitted, public
 
 __all__ = ["rational"]
 
@@ -45,22 +43,10 @@ def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Arra
     >>> print(jaxact.rational(jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 0.0, 1.0]), jnp.array([0.0, 1.0])))
     [1. 1. 1.]
     """
-    x = as_float("rational", as_array("rational", x))
-    arrays = []
-    for name, coefficients in (("numerator", numerator), ("denominator", denominator)):
-        array = as_float("rational", as_array("rational", coefficients, name), name)
-        if array.ndim != 1 or not array.size:
-            raise ValueError(
-                f"jaxact.rational: expected {name} to be of rank 1 and not empty, got shape {array.shape}; give one "
-                "coefficient a power"
-            )
-        arrays.append(array)
-    return _rational(x, *arrays)
+    return _rational(x, numerator, denominator)
 
 
-@jax.jit
-@functools.partial(jax.checkpoint, prevent_cse=False)  # the backward pass keeps x, not the steps of Horner's rule
-def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
+def _value(x: Array, numerator: Array, denominator: Array) -> Array:
     wide = numerics.finite(widen(x))
     p, q = [c.astype(wide.dtype) for c in numerator], [c.astype(wide.dtype) for c in denominator]
     # Powers of |x| > 1 overflow, so there P and 1 + |Q| are divided by x^m and |x|^n and taken as polynomials in 1 / x.
@@ -82,3 +68,20 @@ def _horner(coefficients: list[Array], x: Array) -> Array:
     for c in coefficients:
         result = result * x + c
     return result
+
+
+_kernel = derivative_rule("rational", _value, by_autodiff(_value))  # keeps x, not the steps of Horner's rule
+
+
+def _traced(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Array:
+    arrays = [as_float("rational", a, n) for a, n in ((numerator, "numerator"), (denominator, "denominator"))]
+    for name, array in zip(("numerator", "denominator"), arrays, strict=True):
+        if array.ndim != 1 or not array.size:
+            raise ValueError(
+                f"jaxact.rational: expected {name} to be of rank 1 and not empty, got shape {array.shape}; give one "
+                "coefficient a power"
+            )
+    return _kernel(as_float("rational", x), *arrays)
+
+
+_rational = public("rational", jitted("rational", _traced), ("x", "numerator", "denominator"))

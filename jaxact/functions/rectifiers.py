@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, as_float, check_key, working_dtype
-from jaxact.core.pointwise import keep_output, pointwise
+from jaxact.core.pair import product
+from jaxact.core.rule import Pieces, elementwise
 
 __all__ = [
     "identity",
@@ -25,7 +26,9 @@ __all__ = [
     "thresholded_relu",
 ]
 
-_identity = pointwise("identity", value=lambda x: x, slope=jnp.ones_like, rounds=False)
+_identity = elementwise(
+    "identity", value=lambda x: x, slope=Pieces(jnp.zeros_like, lambda: (1,), of_output=True), rounds=False
+)
 
 
 @activation(
@@ -61,11 +64,10 @@ def identity(x: ArrayLike) -> Array:
 
 linear = identity
 
-_relu = pointwise(
+_relu = elementwise(
     "relu",
     value=lambda x: jnp.maximum(x, 0),
-    slope=lambda y: y > 0,
-    keep=keep_output,
+    slope=Pieces(lambda y: y > 0, lambda: (0, 1), of_output=True),
     rounds=False,
 )
 
@@ -109,12 +111,11 @@ def _leaky_value(x: Array, negative_slope: Any = 0.01) -> Array:
 
 # With negative_slope >= 0 the sign bit of y tells the side of x, also where y is -0 or underflows to it: x = -0 gives
 # +0, so that it counts to the right side.
-_leaky_relu = pointwise(
+_leaky_relu = elementwise(
     "leaky_relu",
     _leaky_value,
-    lambda y, negative_slope: jnp.where(jnp.signbit(y), negative_slope, jnp.ones_like(y)),
-    lambda x, negative_slope: jnp.minimum(x, 0),
-    keep=keep_output,
+    Pieces(lambda y, negative_slope: jnp.signbit(y), lambda negative_slope: (1, negative_slope), of_output=True),
+    parameters={"negative_slope": lambda x, negative_slope: jnp.minimum(x, 0)},
 )
 
 
@@ -160,11 +161,11 @@ def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
 
 
 _leaky_relu_of_any_slope, _prelu = (
-    pointwise(
+    elementwise(
         name,
         _leaky_value,
-        lambda x, negative_slope: jnp.where(x >= 0, jnp.ones_like(x), negative_slope),
-        lambda x, negative_slope: jnp.minimum(x, 0),
+        lambda x, negative_slope: jnp.where(x >= 0, jnp.ones_like(x), jnp.where(x < 0, negative_slope, x)),
+        parameters={"negative_slope": lambda x, negative_slope: jnp.minimum(x, 0)},
     )
     for name in ("leaky_relu", "prelu")
 )
@@ -208,7 +209,7 @@ def prelu(x: ArrayLike, negative_slope: ArrayLike) -> Array:
     return _prelu(x, negative_slope)
 
 
-_relu2 = pointwise(
+_relu2 = elementwise(
     "relu2",
     lambda x: jnp.square(jnp.maximum(x, 0)),
     lambda x: 2 * jnp.maximum(x, 0),
@@ -251,16 +252,18 @@ def relu2(x: ArrayLike) -> Array:
 def _star_relu_value(x: Array, scale: Any = 0.8944271909999159, bias: Any = -0.4472135954999579) -> Array:
     # Near the root of scale x^2 + bias the rounding of x^2 alone would cost 4 units; past 2^60 it does not matter.
     r = jnp.maximum(x, 0)
-    high, low = numerics.product(jnp.minimum(r, 2.0**60), jnp.minimum(r, 2.0**60))
+    high, low = product(jnp.minimum(r, 2.0**60), jnp.minimum(r, 2.0**60))
     return jnp.where(r < 2.0**60, (scale * high + bias) + scale * low, (scale * r) * r + bias)
 
 
-_star_relu = pointwise(
+_star_relu = elementwise(
     "star_relu",
     _star_relu_value,
     lambda x, scale, bias: 2 * scale * jnp.maximum(x, 0),
-    lambda x, scale, bias: jnp.square(jnp.maximum(x, 0)),
-    lambda x, scale, bias: jnp.ones_like(x),
+    parameters={
+        "scale": lambda x, scale, bias: jnp.square(jnp.maximum(x, 0)),
+        "bias": lambda x, scale, bias: jnp.ones_like(x),
+    },
     curvature=lambda x, scale, bias: jnp.where(x > 0, 2 * scale, 0),
 )
 
@@ -301,21 +304,31 @@ def star_relu(x: ArrayLike, scale: ArrayLike = 0.8944271909999159, bias: ArrayLi
     return _star_relu(x, scale, bias)
 
 
-_thresholded_relu = pointwise(
+def _capped(x: Array, max_value: Array, threshold: Array) -> Array:
+    """Where max_value is taken."""
+    return (x > threshold) & (x >= max_value) & (max_value < math.inf)
+
+
+_thresholded_relu = elementwise(
     "thresholded_relu",
     lambda x, negative_slope=0.0, max_value=math.inf, threshold=0.0: jnp.where(
         x > threshold,
         jnp.minimum(x, max_value),
         jnp.where(negative_slope == 0, 0 * jnp.clip(x, -1, 1), negative_slope * (x - threshold)),
     ),
-    lambda x, negative_slope, max_value, threshold: jnp.where(
-        x > threshold, jnp.where((x < max_value) | (max_value == math.inf), jnp.ones_like(x), 0), negative_slope
+    Pieces(
+        lambda x, negative_slope, max_value, threshold: (
+            (x > threshold).astype(jnp.int8) + _capped(x, max_value, threshold).astype(jnp.int8)
+        ),
+        lambda negative_slope, max_value, threshold: (negative_slope, 1, 0),
     ),
-    lambda x, negative_slope, max_value, threshold: jnp.where(x > threshold, 0, x - threshold),
-    lambda x, negative_slope, max_value, threshold: jnp.where(
-        (x > threshold) & (x >= max_value) & (max_value < math.inf), jnp.ones_like(x), 0
-    ),
-    lambda x, negative_slope, max_value, threshold: jnp.where(x > threshold, jnp.zeros_like(x), -negative_slope),
+    parameters={
+        "negative_slope": lambda x, negative_slope, max_value, threshold: jnp.where(x > threshold, 0, x - threshold),
+        "max_value": lambda x, negative_slope, max_value, threshold: _capped(x, max_value, threshold),
+        "threshold": lambda x, negative_slope, max_value, threshold: jnp.where(
+            x > threshold, jnp.zeros_like(x), -negative_slope
+        ),
+    },
 )
 
 
@@ -369,7 +382,7 @@ def thresholded_relu(
     smoothness=0,
     elsewhere={"torch": {"rrelu": {}, "RReLU": {}}},
 )
-def rrelu(x: ArrayLike, key: Array | None, lower: float = 1 / 8, upper: float = 1 / 3) -> Array:
+def rrelu(x: ArrayLike, key: Array | None, lower: ArrayLike = 1 / 8, upper: ArrayLike = 1 / 3) -> Array:
     """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper.
 
     f'(x) = 1 for x >= 0, else s, and f'(0) = 1. Every entry draws its own s. The backward pass keeps x and s.
@@ -377,8 +390,8 @@ def rrelu(x: ArrayLike, key: Array | None, lower: float = 1 / 8, upper: float = 
     Args:
       x: real array of any shape; bool and int become the default float.
       key: a key from `jax.random.key`; or None at evaluation, where s is the mean of lower and upper.
-      lower: the least slope.
-      upper: the largest slope.
+      lower: number, the least slope; traced and differentiable.
+      upper: number, the largest slope; traced and differentiable.
 
     Returns:
       Array of x's shape and float type.
@@ -392,11 +405,12 @@ def rrelu(x: ArrayLike, key: Array | None, lower: float = 1 / 8, upper: float = 
     >>> print(jaxact.rrelu(jnp.array([-48.0, 1.0]), None))
     [-11.   1.]
     """
-    if lower > upper:
+    low: Any = as_array("rrelu", lower, "lower")
+    high: Any = as_array("rrelu", upper, "upper")
+    if not isinstance(low, Tracer) and not isinstance(high, Tracer) and low > high:
         raise ValueError(f"jaxact.rrelu: expected lower <= upper, got {lower} and {upper}; exchange them")
     if key is None:
-        return leaky_relu(x, (lower + upper) / 2)
-    x = as_float("rrelu", as_array("rrelu", x))
+        return leaky_relu(x, (low + high) / 2)
+    x = as_float("rrelu", x)
     check_key("rrelu", key)
-    slopes = jax.random.uniform(key, x.shape, working_dtype(x.dtype), lower, upper)
-    return prelu(x, slopes)
+    return prelu(x, low + (high - low) * jax.random.uniform(key, x.shape, working_dtype(x.dtype)))

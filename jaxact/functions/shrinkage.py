@@ -8,17 +8,16 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.checks import check_parameter, widen
-from jaxact.core.pointwise import keep_output, pointwise
+from jaxact.core.checks import check_parameter
+from jaxact.core.rule import Pieces, elementwise
 
 __all__ = ["hard_shrink", "soft_shrink", "tanh_shrink", "threshold"]
 
-_hard_shrink = pointwise(
+_hard_shrink = elementwise(
     "hard_shrink",
     lambda x, lambd=0.5: jnp.where(jnp.abs(x) <= lambd, 0, x),
-    lambda passed, lambd: passed,
-    lambda x, lambd: jnp.zeros_like(x),
-    keep=lambda x, y, lambd: y != 0,
+    Pieces(lambda x, lambd: jnp.abs(x) > lambd, lambda lambd: (0, 1)),
+    parameters={"lambd": lambda x, lambd: jnp.zeros_like(x)},
 )
 
 
@@ -60,12 +59,11 @@ def hard_shrink(x: ArrayLike, lambd: ArrayLike = 0.5) -> Array:
     return _hard_shrink(x, lambd)
 
 
-_soft_shrink = pointwise(
+_soft_shrink = elementwise(
     "soft_shrink",
     lambda x, lambd=0.5: jnp.where(x > lambd, x - lambd, jnp.where(x < -lambd, x + lambd, jnp.where(x == x, 0, x))),
-    lambda y, lambd: y != 0,
-    lambda x, lambd: jnp.where(jnp.abs(x) > lambd, -jnp.sign(x), 0),
-    keep=keep_output,
+    Pieces(lambda y, lambd: y != 0, lambda lambd: (0, 1), of_output=True),
+    parameters={"lambd": lambda x, lambd: jnp.where(jnp.abs(x) > lambd, -jnp.sign(x), 0)},
 )
 
 
@@ -106,11 +104,11 @@ def soft_shrink(x: ArrayLike, lambd: ArrayLike = 0.5) -> Array:
     return _soft_shrink(x, lambd)
 
 
-_tanh_shrink = pointwise(
+_tanh_shrink = elementwise(
     "tanh_shrink",
     numerics.tanh_shrink,
     numerics.tanh_squared,
-    curvature=lambda x: 8 * numerics.tanh(x) * numerics.sigmoid_slope(2 * x),
+    curvature=lambda x: 2 * numerics.tanh(x) * numerics.tanh_slope(x),
 )
 
 
@@ -143,13 +141,14 @@ def tanh_shrink(x: ArrayLike) -> Array:
     return _tanh_shrink(x)
 
 
-_threshold = pointwise(
+_threshold = elementwise(
     "threshold",
     lambda x, threshold, value: jnp.where(x > threshold, x, jnp.where(x <= threshold, value, x)),
-    lambda passed, threshold, value: passed,
-    lambda x, threshold, value: jnp.zeros_like(x),
-    lambda x, threshold, value: ~(x > threshold),
-    keep=lambda x, y, threshold, value: widen(x) > threshold,
+    Pieces(lambda x, threshold, value: x > threshold, lambda threshold, value: (0, 1)),
+    parameters={
+        "threshold": lambda x, threshold, value: jnp.zeros_like(x),
+        "value": lambda x, threshold, value: x <= threshold,
+    },
 )
 
 

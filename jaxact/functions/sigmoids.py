@@ -4,13 +4,15 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.pointwise import pointwise
+from jaxact.core.derivative import with_slopes
+from jaxact.core.pair import Pair, difference, quotient
+from jaxact.core.rule import elementwise
 
 __all__ = [
     "laplace",
@@ -21,7 +23,7 @@ __all__ = [
     "tanh",
 ]
 
-_sigmoid = pointwise("sigmoid", numerics.sigmoid, numerics.sigmoid_slope, curvature=numerics.sigmoid_curvature)
+_sigmoid = elementwise("sigmoid", numerics.sigmoid, numerics.sigmoid_slope, curvature=numerics.sigmoid_curvature)
 
 
 @activation(
@@ -59,7 +61,7 @@ def sigmoid(x: ArrayLike) -> Array:
     return _sigmoid(x)
 
 
-_log_sigmoid = pointwise(
+_log_sigmoid = elementwise(
     "log_sigmoid",
     lambda x: -numerics.softplus(-x),
     lambda x: numerics.sigmoid(-x),
@@ -97,11 +99,11 @@ def log_sigmoid(x: ArrayLike) -> Array:
     return _log_sigmoid(x)
 
 
-_tanh = pointwise(
+_tanh = elementwise(
     "tanh",
     numerics.tanh,
-    lambda x: 4 * numerics.sigmoid_slope(2 * x),
-    curvature=lambda x: -8 * numerics.tanh(x) * numerics.sigmoid_slope(2 * x),
+    numerics.tanh_slope,
+    curvature=lambda x: -2 * numerics.tanh(x) * numerics.tanh_slope(x),
 )
 
 
@@ -136,7 +138,7 @@ def tanh(x: ArrayLike) -> Array:
     return _tanh(x)
 
 
-_soft_sign = pointwise(
+_soft_sign = elementwise(
     "soft_sign",
     lambda x: numerics.finite(x) / (1 + jnp.abs(numerics.finite(x))),
     lambda x: jnp.square(1 / (1 + jnp.abs(x))),
@@ -176,24 +178,21 @@ def soft_sign(x: ArrayLike) -> Array:
     return _soft_sign(x)
 
 
-def _standardized(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
-    """Return (x - mu) / sigma as a sum: rounding it would cost z^2 ulp in the tail."""
-    half = 12 if x.dtype == jnp.float32 else 26
-    x = numerics.finite(x)
-    difference = x - mu
-    back = x - difference
-    rest = (x - (difference + back)) + (back - mu)
-    z = difference / sigma
-    z_high, s_high = numerics.leading_bits(z, half), numerics.leading_bits(sigma, half)
-    remainder = ((difference - z_high * s_high) - z_high * (sigma - s_high)) - (z - z_high) * sigma
-    low = jnp.where(jnp.abs(z) < 1000, (remainder + rest) / sigma, 0)
-    return jnp.clip(z, -40, 40), low
+def _standardized(x: Array, mu: Array, sigma: Array) -> Pair:
+    """(x - mu) / sigma, whose rounding would cost z^2 ulp in the tail."""
+    z, low = quotient(*difference(numerics.finite(x), mu), sigma)
+    return Pair(jnp.clip(z, -40, 40), jnp.where(jnp.abs(z) < 1000, low, 0))
 
 
 def _laplace_density(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
     """Return phi(z) / sigma and z."""
     z, low = _standardized(x, mu, sigma)
     return numerics.exp_of_half_square(z) * (1 - z * low) * (numerics.SQRT_HALF_OVER_PI / sigma), z
+
+
+def _laplace_textbook(x: Array, mu: Array, sigma: Array) -> Array:
+    z = jnp.clip((numerics.finite(x) - mu) / sigma, -40, 40)
+    return (1 + lax.erf(z * math.sqrt(0.5))) / 2
 
 
 def _laplace_value(x: Array, mu: Any = 0.707107, sigma: Any = 0.282095) -> Array:
@@ -214,13 +213,13 @@ def _laplace_sigma_slope(x: Array, mu: Array, sigma: Array) -> Array:
     return -density * z
 
 
-_laplace = pointwise(
+_laplace = elementwise(
     "laplace",
     _laplace_value,
     lambda x, mu, sigma: _laplace_density(x, mu, sigma)[0],
-    lambda x, mu, sigma: -_laplace_density(x, mu, sigma)[0],
-    _laplace_sigma_slope,
+    parameters={"mu": lambda x, mu, sigma: -_laplace_density(x, mu, sigma)[0], "sigma": _laplace_sigma_slope},
     curvature=_laplace_curvature,
+    textbook=_laplace_textbook,
 )
 
 
@@ -261,6 +260,17 @@ def laplace(x: ArrayLike, mu: ArrayLike = 0.707107, sigma: ArrayLike = 0.282095)
     return _laplace(x, mu, sigma)
 
 
+def _ratio(x: Array, cap: Array) -> Array:
+    return jnp.clip(numerics.finite(x) / cap, -400, 400)
+
+
+@with_slopes(
+    lambda x, cap: numerics.tanh_slope(_ratio(x, cap)), lambda x, cap: numerics.tanh_less_slope(_ratio(x, cap))
+)
+def _soft_cap_textbook(x: Array, cap: Array) -> Array:
+    return cap * numerics.tanh(_ratio(x, cap))
+
+
 def _soft_cap_slope(x: Array, cap: Array) -> Array:
     e = numerics.exp_of_quotient(-jnp.abs(numerics.finite(x)), cap / 2)
     return 4 * e / jnp.square(1 + e)
@@ -268,19 +278,19 @@ def _soft_cap_slope(x: Array, cap: Array) -> Array:
 
 def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
     # About (2/3) v^3, v = x / cap, which triples the error of a rounded v: 10 units. With the rest of v it is 7.
-    v = x / cap
-    high, low = numerics.product(v, cap)
+    v, rest = quotient(x, jnp.zeros_like(x), cap)
     near = jnp.clip(v, -2.5, 2.5)
-    rest = jnp.where(v == near, ((x - high) - low) / cap, 0)
-    return numerics.tanh_less_slope(v) + rest * (2 * near * numerics.tanh(near)) * _soft_cap_slope(x, cap)
+    rest = jnp.where(v == near, rest, 0)
+    return numerics.tanh_less_slope(v) + rest * (2 * near * jnp.tanh(near)) * _soft_cap_slope(x, cap)
 
 
-_soft_cap = pointwise(
+_soft_cap = elementwise(
     "soft_cap",
-    lambda x, cap: jnp.where(jnp.abs(x / cap) < 2.5, x * numerics.tanh_ratio(x / cap), cap * numerics.tanh(x / cap)),
+    lambda x, cap: jnp.where(jnp.abs(x / cap) < 2.5, x * numerics.tanh_ratio(x / cap), cap * jnp.tanh(x / cap)),
     _soft_cap_slope,
-    _soft_cap_cap_slope,
-    curvature=lambda x, cap: -2 * numerics.tanh(x / cap) * _soft_cap_slope(x, cap) / cap,
+    parameters={"cap": _soft_cap_cap_slope},
+    curvature=lambda x, cap: -2 * jnp.tanh(x / cap) * _soft_cap_slope(x, cap) / cap,
+    textbook=_soft_cap_textbook,
 )
 
 

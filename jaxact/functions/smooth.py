@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
-from jaxact.core.pointwise import pointwise
+from jaxact.core.pair import product
+from jaxact.core.rule import elementwise
 
 __all__ = ["golu", "hard_silu", "hard_swish", "mish", "quick_gelu", "silu", "swish"]
 
@@ -33,6 +34,10 @@ def _silu_slope(x: Array) -> Array:
     return jnp.where(x > 0, 1 + (e + x * e), (1 + x + e) * e) / jnp.square(1 + e)
 
 
+def _silu_textbook(x: Array) -> Array:
+    return numerics.finite(x) * numerics.sigmoid(x)
+
+
 def _silu_curvature(x: Array) -> Array:
     size = jnp.minimum(jnp.abs(x), 1000)
     return _curvature(size, numerics.exp(-size))
@@ -40,11 +45,11 @@ def _silu_curvature(x: Array) -> Array:
 
 def _curvature(size: Array, e: Array) -> Array:
     # 2 (1 + e) - size (1 - e) as (2 - size) + e (2 + size) with the product's rest, or it is 0 beside its root, 2.399.
-    high, low = numerics.product(e, 2 + size)
+    high, low = product(e, 2 + size)
     return e * (((2 - size) + high) + low) / (1 + e) ** 3
 
 
-_silu = pointwise("silu", _silu_value, _silu_slope, curvature=_silu_curvature)
+_silu = elementwise("silu", _silu_value, _silu_slope, curvature=_silu_curvature, textbook=_silu_textbook)
 
 
 @activation(
@@ -91,10 +96,10 @@ def silu(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
 
 swish = silu
 
-_hard_silu = pointwise(
+_hard_silu = elementwise(
     "hard_silu",
     lambda x: jnp.where(x > -3, x, 0) * (jnp.clip(x + 3, 0, 6) / 6),
-    lambda x: jnp.where(x >= 3, 1, jnp.where(x > -3, x / 3 + 0.5, 0)),
+    lambda x: jnp.where(x >= 3, 1, jnp.where(x <= -3, 0, x / 3 + 0.5)),
     curvature=lambda x: jnp.where(jnp.abs(x) < 3, jnp.full_like(x, 1 / 3), 0),
 )
 
@@ -160,6 +165,12 @@ def _mish_slope(x: Array) -> Array:
     return jnp.where(x > 0, right, left) / jnp.square(jnp.where(x > 0, 1 + e * (2 + 2 * e), 2 + e * (2 + e)))
 
 
+def _mish_textbook(x: Array) -> Array:
+    """X tanh(softplus(x)), with s = 1 / (1 + exp(x))."""
+    square = jnp.square(numerics.sigmoid(-x))
+    return numerics.finite(x) * ((1 - square) / (1 + square))
+
+
 def _mish_curvature(x: Array) -> Array:
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
     e = numerics.exp(-jnp.abs(x))
@@ -168,7 +179,7 @@ def _mish_curvature(x: Array) -> Array:
     return 4 * e * jnp.where(x > 0, right, left) / jnp.where(x > 0, 1 + e * (2 + 2 * e), 2 + e * (2 + e)) ** 3
 
 
-_mish = pointwise("mish", _mish_value, _mish_slope, curvature=_mish_curvature)
+_mish = elementwise("mish", _mish_value, _mish_slope, curvature=_mish_curvature, textbook=_mish_textbook)
 
 
 @activation(
@@ -221,6 +232,11 @@ def _scaled_silu_slope(x: Array, beta: Array | float) -> Array:
     return jnp.where(x * beta > 0, 1 + (e + size * e), e * (((1 - size) + near) + rest)) / jnp.square(1 + e)
 
 
+def _scaled_silu_textbook(x: Array, beta: Array | float) -> Array:
+    x = numerics.finite(x)
+    return x * numerics.sigmoid(jnp.clip(beta * x, -1000, 1000))
+
+
 def _scaled_silu_curvature(x: Array, beta: Array | float) -> Array:
     return beta * _curvature(*numerics.scaled_decay(x, beta))
 
@@ -232,14 +248,20 @@ def _scaled_silu_beta_slope(x: Array, beta: Array) -> Array:
     return jnp.square(numerics.finite(x) * root) / jnp.square(1 + root * root)
 
 
-_scaled_silu = pointwise(
-    "silu", _scaled_silu_value, _scaled_silu_slope, _scaled_silu_beta_slope, curvature=_scaled_silu_curvature
+_scaled_silu = elementwise(
+    "silu",
+    _scaled_silu_value,
+    _scaled_silu_slope,
+    parameters={"beta": _scaled_silu_beta_slope},
+    curvature=_scaled_silu_curvature,
+    textbook=_scaled_silu_textbook,
 )
-_quick_gelu = pointwise(
+_quick_gelu = elementwise(
     "quick_gelu",
     lambda x: _scaled_silu_value(x, 1.702),
     lambda x: _scaled_silu_slope(x, 1.702),
     curvature=lambda x: _scaled_silu_curvature(x, 1.702),
+    textbook=lambda x: _scaled_silu_textbook(x, 1.702),
 )
 
 
@@ -293,12 +315,17 @@ def _golu_slope(x: Array) -> Array:
     return gate * (1 + jnp.clip(x, -8, 1000) * u)
 
 
+def _golu_textbook(x: Array) -> Array:
+    x = jnp.clip(x, -6, 1000)  # where powers of exp(-x) times exp(-exp(-x)) are no more than 1e-150
+    return x * jnp.exp(-jnp.exp(-x))
+
+
 def _golu_curvature(x: Array) -> Array:
     u, gate = _gompertz(x, shift=16)  # exp(-u) underflows where its product with x u^2 does not yet
     return gate * u * (2 + jnp.clip(x, -8, 1000) * (u - 1)) * math.exp(-16)
 
 
-_golu = pointwise("golu", _golu_value, _golu_slope, curvature=_golu_curvature)
+_golu = elementwise("golu", _golu_value, _golu_slope, curvature=_golu_curvature, textbook=_golu_textbook)
 
 
 @activation(

@@ -1,86 +1,104 @@
 """Softmax and its kin: functions of a whole row, along one axis or several.
 
 All accumulate in float32 for 16-bit input. -inf logits and entries left out by `where` have probability 0 and gradient
-0, also where a row has nothing else; +inf logits share their row equally.
+0, also where a row has nothing else.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
-from jaxact.core.exponentials import count_and_rest, exponent, exponential, largest, seen
-from jaxact.core.rowwise import Axes, AxisName, Weights, along_axis, one_a_row
+from jaxact.core.checks import as_float, canonical_axes, check_key, check_parameter, widen
+from jaxact.core.derivative import with_derivative
+from jaxact.core.rows import Axes, AxisName, centred, exponents, log_sum, logits
+from jaxact.core.rule import along_axis, derivative_rule
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
 def _shares(
-    axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
+    axes: Axes, x: Array, where: Array | None, temperature: Array | None = None, sink: Array | None = None
 ) -> tuple[Array, ...]:
     """The probabilities and, if there is a sink, its share of each row."""
-    x = seen(x, where)
-    m = largest(axes, x, sink)
-    e = exponential(*exponent(x, m, temperature))
-    e_sink = None if sink is None else exponential(*exponent(sink, m, temperature))
-    count, others = count_and_rest(axes, e, e_sink)
-    total = jnp.where(count + others == 0, 1, count + others)
-    y = (e / total).astype(x.dtype)
-    return (y,) if e_sink is None else (y, e_sink / total)
+    h, h_sink, m = exponents(axes, logits(x, where), temperature, sink)
+    e = jnp.exp(h)
+    if h_sink is None:
+        return (jnp.where(m == -jnp.inf, 0, e / axes.sum(e)).astype(x.dtype),)
+    e_sink = jnp.exp(h_sink)
+    total = axes.sum(e) + e_sink
+    return jnp.where(m == -jnp.inf, 0, e / total).astype(x.dtype), jnp.where(m == -jnp.inf, 0, e_sink / total)
 
 
-def _logit_tangents(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, ...]:
-    """The tangents of x / temperature and, if any, of the sink, up to one number a row, which changes nothing."""
-    x, where, temperature, sink = primals
-    t, _, t_temperature, t_sink = tangents
-    live = temperature is not None and not isinstance(t_temperature, SymbolicZero)
-    m = largest(axes, seen(x, where), sink) if live else None
-
-    def tangent(x: Array, t: Array | SymbolicZero) -> Array:
-        result = jnp.zeros(x.shape, widen(x).dtype) if isinstance(t, SymbolicZero) else widen(t)
-        if m is not None:
-            z, _ = exponent(x, m, temperature)
-            result = result - jnp.where(jnp.isinf(z), 0, z) * t_temperature  # pyright: ignore[reportOperatorIssue]
-        return result if temperature is None else result / temperature
-
-    return (tangent(x, t),) if sink is None else (tangent(x, t), tangent(sink, t_sink))
+def _keep_shares(axes: Axes, primals: Sequence[Any], shares: tuple[Array, ...], asked: Sequence[bool]) -> Any:
+    """The probabilities; x instead where the temperature is differentiated, in which the logits count."""
+    x, where, *parameters = primals
+    return (None, (x, where, *parameters)) if any(asked[2:3]) else (shares, (None, None, *parameters))
 
 
-def _kernel(name: str) -> Callable[..., tuple[Array, ...]]:
-    """Softmax with its derivative, under the name by which programs know it."""
-
-    def shares(axes: Axes, *primals: Any) -> tuple[Array, ...]:
-        return _shares(axes, *primals)
-
-    def differentiate(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-        shares = kernel(axes, *primals)
-
-        @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps y, and with a sink one number a row
-        def tangent(y: Array, y_sink: tuple[Array, ...], t: tuple[Array, ...]) -> tuple[Array, ...]:
-            change, *change_sink = Weights(axes, y > 0, (widen(y), *y_sink)).weigh(*t)
-            return change.astype(y.dtype), *change_sink
-
-        return shares, tangent(shares[0], shares[1:], _logit_tangents(axes, primals, tangents))
-
-    shares.__name__ = shares.__qualname__ = name
-    kernel = jax.custom_jvp(shares, nondiff_argnums=(0,))
-    kernel.defjvp(differentiate, symbolic_zeros=True)
-    return kernel
+def _shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, ...]:
+    """That is y (t - sum(y t)), the sum being over the sink too."""
+    shares, primals = kept
+    shares = _softmax_shares(axes, *primals) if shares is None else shares
+    y, *y_sink = map(widen, shares)
+    t, *t_sink = centred(axes, (y, *y_sink), _logit_tangents(axes, primals, tangents, y == 0, *y_sink))
+    # What has no share gets none of an infinite tangent either; NaN is no share, and stays.
+    change = jnp.where(y == 0, 0, y * t)
+    return change.astype(shares[0].dtype), *(a * b for a, b in zip(y_sink, t_sink, strict=True))
 
 
-_softmax_kernel, _softmin_kernel = _kernel("softmax"), _kernel("softmin")
+def _logit_tangents(
+    axes: Axes, primals: Sequence[Any], tangents: Sequence[Array | None], unseen: Array, *y_sink: Array
+) -> list[Array]:
+    """The tangents of x / temperature, 0 where unseen, and, if any, of the sink, up to one number a row."""
+    x, where, temperature, sink = [*primals, None, None][:4]
+    t, _, t_temperature, t_sink = [*tangents, None, None, None][:4]
+    changes: list[Any] = [jnp.zeros(unseen.shape) if t is None else jnp.where(unseen, 0, widen(t))]
+    changes += [jnp.zeros_like(y) if t_sink is None else t_sink for y in y_sink]
+    if t_temperature is not None:
+        wide = logits(x, where)
+        m = axes.max(wide)  # in place of -inf, whose quotient by a temperature has a derivative of NaN
+        seen = jnp.where(unseen, jnp.where(m == -jnp.inf, 0, m), wide)
+        moves = [h for h in exponents(axes, seen, temperature, sink)[:2] if h is not None]
+        changes = [c - h * t_temperature for c, h in zip(changes, moves, strict=True)]
+    return changes if temperature is None else [c / temperature for c in changes]
+
+
+_softmax_shares = derivative_rule("softmax", _shares, _shares_tangent, _keep_shares, statics=1)
+
+
+def _of_complex(peer: Callable[..., Array]) -> Callable[..., Array]:
+    """Make the form for complex input, which is jax.nn's."""
+
+    def form(x: Array, where: Array | None, *parameters: Any, axis: Any, axis_name: Any) -> Array:
+        if axis_name is not None or any(p is not None for p in parameters):
+            raise TypeError(
+                f"jaxact.{peer.__name__}: expected x to be real with temperature, sink or axis_name, got {x.dtype}; "
+                "divide it by the temperature first"
+            )
+        return peer(x, axis, where)
+
+    return form
+
+
 _softmax = along_axis(
     "softmax",
-    lambda axes, x, where, temperature=None, sink=None: _softmax_kernel(axes, x, where, temperature, sink)[0],
+    _shares,
+    _shares_tangent,
+    _keep_shares,
+    parameters=("temperature", "sink"),
+    complex_form=_of_complex(jax.nn.softmax),
 )
-_softmin = along_axis("softmin", lambda axes, x, where: _softmin_kernel(axes, -x, where, None, None)[0])
+_softmin = along_axis(
+    "softmin",
+    lambda axes, x, where: _shares(axes, -x, where),
+    lambda axes, kept, tangents: _shares_tangent(axes, kept, (-tangents[0],)),
+    _keep_shares,
+)
 
 
 @activation(
@@ -106,8 +124,8 @@ def softmax(
     """Softmax: exp(x_i / T) / (exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
 
     The derivative of y along a tangent t is y (t - sum(y t) / sum(y)) / T; the backward pass keeps y alone. -inf
-    logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. +inf logits
-    share their row equally. 16-bit input is computed in float32.
+    logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. A +inf logit
+    makes its row NaN. 16-bit input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -135,7 +153,7 @@ def softmax(
     """
     if temperature is not None:
         check_parameter("softmax", "> 0", temperature=temperature)
-    return _softmax(x, axis, where, axis_name, temperature=temperature, sink=sink)
+    return _softmax(x, where, temperature, sink, axis=axis, axis_name=axis_name)
 
 
 @activation(
@@ -169,37 +187,29 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
     >>> print(jaxact.softmin(jnp.array([0.0, 0.0, jnp.inf])))
     [0.5 0.5 0. ]
     """
-    return _softmin(x, axis, where)
+    return _softmin(x, where, axis=axis)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _log_softmax_kernel(
-    axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None
-) -> Array:
-    x = seen(x, where)
-    m = largest(axes, x, sink)
-    high, low = exponent(x, m, temperature)
-    e_sink = None if sink is None else exponential(*exponent(sink, m, temperature))
-    # log(sum(e)) is 0 where the largest entry leaves less than an ulp to the others, but log1p of the others is not.
-    count, others = count_and_rest(axes, exponential(high, low), e_sink)
-    log = jnp.log1p((count - 1) + others)
-    return jnp.where(x == -jnp.inf, -jnp.inf, high - (log if low is None else log - low)).astype(x.dtype)
+def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:
+    h, h_sink, m = exponents(axes, logits(x, where), temperature, sink)
+    return jnp.where(m == -jnp.inf, -jnp.inf, h - log_sum(axes, h, h_sink)).astype(x.dtype)
 
 
-@functools.partial(_log_softmax_kernel.defjvp, symbolic_zeros=True)
-def _log_softmax_jvp(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    @functools.partial(jax.checkpoint, prevent_cse=False)  # keeps x
-    def tangent(primals: tuple[Any, ...], t: tuple[Array, ...]) -> Array:
-        x, where, *parameters = primals
-        y = _softmax_kernel(axes, widen(x), where, *parameters)
-        return Weights(axes, seen(x, where) != -jnp.inf, y).centre(*t)[0].astype(x.dtype)
-
-    return _log_softmax_kernel(axes, *primals), tangent(primals, _logit_tangents(axes, primals, tangents))
+def _log_shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
+    """That is t - sum(softmax(x) t)."""
+    x, where, *parameters = kept
+    y, *y_sink = _softmax_shares(axes, widen(x), where, *parameters)
+    unseen = logits(x, where) == -jnp.inf
+    t, *_ = centred(axes, (y, *y_sink), _logit_tangents(axes, kept, tangents, unseen, *y_sink))
+    return jnp.where(unseen, 0, t).astype(x.dtype)
 
 
 _log_softmax = along_axis(
     "log_softmax",
-    lambda axes, x, where, temperature=None, sink=None: _log_softmax_kernel(axes, x, where, temperature, sink),
+    _log_shares,
+    _log_shares_tangent,
+    parameters=("temperature", "sink"),
+    complex_form=_of_complex(jax.nn.log_softmax),
 )
 
 
@@ -250,33 +260,21 @@ def log_softmax(
     """
     if temperature is not None:
         check_parameter("log_softmax", "> 0", temperature=temperature)
-    return _log_softmax(x, axis, where, axis_name, temperature=temperature, sink=sink)
+    return _log_softmax(x, where, temperature, sink, axis=axis, axis_name=axis_name)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _one_hot(axis: int, y: Array) -> Array:
     """1 at y's first maximum and 0 elsewhere (everywhere if y is 0), with the derivative of y itself."""
-    hot = jnp.expand_dims(jnp.argmax(y, axis), axis) == jax.lax.broadcasted_iota(jnp.int32, y.shape, axis)
-    return (hot & (y > 0)).astype(y.dtype)
+
+    @with_derivative(lambda y: y)
+    def largest(y: Array) -> Array:
+        hot = jnp.expand_dims(jnp.argmax(y, axis), axis) == jax.lax.broadcasted_iota(jnp.int32, y.shape, axis)
+        return jnp.where(y == y, (hot & (y > 0)).astype(y.dtype), y)
+
+    return largest(y)
 
 
-@_one_hot.defjvp
-def _one_hot_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return _one_hot(axis, *primals), tangents[0]
-
-
-def _gumbel(logits: ArrayLike, key: Array, tau: ArrayLike, hard: bool, axis: int) -> Array:
-    logits = as_float("gumbel_softmax", logits, "logits")
-    axes = Axes(canonical_axes("gumbel_softmax", axis, logits.ndim))
-    x = widen(logits)
-    temperature = one_a_row("gumbel_softmax", "tau", tau, x, axes)
-    y = _gumbel_kernel(axes, x + jax.random.gumbel(key, x.shape, x.dtype), None, temperature, None)[0]
-    return (_one_hot(*axes.numbers, y) if hard else y).astype(logits.dtype)
-
-
-_gumbel.__name__ = _gumbel.__qualname__ = "gumbel_softmax"
-_gumbel_kernel = _kernel("gumbel_softmax")
-_gumbel_softmax = jax.jit(_gumbel, static_argnums=(3, 4))
+_gumbel_softmax = along_axis("gumbel_softmax", _shares, _shares_tangent, _keep_shares, parameters=("temperature",))
 
 
 @activation(
@@ -318,8 +316,11 @@ def gumbel_softmax(
     if isinstance(axis, Sequence):
         raise TypeError(f"jaxact.gumbel_softmax: expected axis to be an int, got {axis!r}; reshape to have one axis")
     check_parameter("gumbel_softmax", "> 0", tau=tau)
-    logits = as_array("gumbel_softmax", logits, "logits")
     if key is None:
         return softmax(logits, axis)
     check_key("gumbel_softmax", key)
-    return _gumbel_softmax(logits, key, tau, bool(hard), axis)
+    logits = as_float("gumbel_softmax", logits, "logits")
+    (axis,) = canonical_axes("gumbel_softmax", axis, logits.ndim)
+    x = widen(logits)
+    y = _gumbel_softmax(x + jax.random.gumbel(key, x.shape, x.dtype), None, tau, axis=axis)
+    return (_one_hot(axis, y) if hard else y).astype(logits.dtype)

@@ -10,11 +10,25 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.pointwise import pointwise
+from jaxact.core.derivative import with_slopes
+from jaxact.core.rule import elementwise
 
 __all__ = ["softplus", "sparse_plus", "sqrt_softplus", "squareplus"]
 
-_softplus = pointwise("softplus", numerics.softplus, numerics.sigmoid, curvature=numerics.sigmoid_slope)
+_softplus = elementwise("softplus", numerics.softplus, numerics.sigmoid, curvature=numerics.sigmoid_slope)
+
+
+def _clipped(x: Array, beta: Array) -> Array:
+    """The product beta x, beyond 1000 without a slope, which does not matter where it is used."""
+    return jnp.clip(beta * numerics.finite(x), -1000, 1000)
+
+
+@with_slopes(
+    lambda x, beta: numerics.sigmoid(_clipped(x, beta)),
+    lambda x, beta: numerics.softplus_less_slope(_clipped(x, beta)) / (beta * beta),
+)
+def _scaled_textbook(x: Array, beta: Array) -> Array:
+    return numerics.softplus(_clipped(x, beta)) / beta
 
 
 def _scaled_value(x: Array, beta: Array) -> Array:
@@ -40,7 +54,14 @@ def _scaled_beta_slope(x: Array, beta: Array) -> Array:
     return -jnp.square(root / beta) * (size / (1 + e) + numerics.log1p(e) / e)
 
 
-_scaled_softplus = pointwise("softplus", _scaled_value, _scaled_slope, _scaled_beta_slope, curvature=_scaled_curvature)
+_scaled_softplus = elementwise(
+    "softplus",
+    _scaled_value,
+    _scaled_slope,
+    parameters={"beta": _scaled_beta_slope},
+    curvature=_scaled_curvature,
+    textbook=_scaled_textbook,
+)
 
 
 @activation(
@@ -104,6 +125,12 @@ def _squareplus_slope(x: Array, b: Array) -> Array:
     return jnp.where(x > 0, 1 - left, left)
 
 
+def _squareplus_textbook(x: Array, b: Array) -> Array:
+    x = jnp.clip(x, -1e15, 1e15)  # whose square does not overflow
+    square = x * x + b
+    return (x + jnp.sqrt(jnp.where(square == 0, 1, square))) / 2
+
+
 def _squareplus_curvature(x: Array, b: Array) -> Array:
     h = _squareplus_root(x, b)
     return jnp.square(jnp.sqrt(b) / h) / (2 * h)
@@ -113,8 +140,13 @@ def _squareplus_b_slope(x: Array, b: Array) -> Array:
     return 1 / (4 * _squareplus_root(x, b))
 
 
-_squareplus = pointwise(
-    "squareplus", _squareplus_value, _squareplus_slope, _squareplus_b_slope, curvature=_squareplus_curvature
+_squareplus = elementwise(
+    "squareplus",
+    _squareplus_value,
+    _squareplus_slope,
+    parameters={"b": _squareplus_b_slope},
+    curvature=_squareplus_curvature,
+    textbook=_squareplus_textbook,
 )
 
 
@@ -151,7 +183,7 @@ def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
     return _squareplus(x, b)
 
 
-_sparse_plus = pointwise(
+_sparse_plus = elementwise(
     "sparse_plus",
     lambda x: jnp.where(x < 1, jnp.square(jnp.maximum(x + 1, 0)) / 4, x),
     lambda x: jnp.clip((x + 1) / 2, 0, 1),
@@ -199,6 +231,11 @@ def _sqrt_softplus_slope(x: Array) -> Array:
     return jnp.where(x < -40, numerics.exp(x / 2), numerics.sigmoid(right) / jnp.sqrt(numerics.softplus(right))) / 2
 
 
+def _sqrt_softplus_textbook(x: Array) -> Array:
+    right = jnp.where(x < -10, 0, x)  # further left powers of softplus overflow, and exp(x / 2) is as good
+    return jnp.where(x < -10, jnp.exp(x / 2), jnp.sqrt(numerics.softplus(numerics.finite(right))))
+
+
 def _sqrt_softplus_curvature(x: Array) -> Array:
     # sigmoid(x) / (2 sqrt(s)) times sigmoid(-x) - sigmoid(x) / (2 s), s = softplus(x), over one denominator.
     right = numerics.finite(jnp.maximum(x, -40))
@@ -207,8 +244,12 @@ def _sqrt_softplus_curvature(x: Array) -> Array:
     return jnp.where(x < -40, numerics.exp(x / 2) / 4, numerics.sigmoid(right) / (2 * jnp.sqrt(s)) * difference)
 
 
-_sqrt_softplus = pointwise(
-    "sqrt_softplus", _sqrt_softplus_value, _sqrt_softplus_slope, curvature=_sqrt_softplus_curvature
+_sqrt_softplus = elementwise(
+    "sqrt_softplus",
+    _sqrt_softplus_value,
+    _sqrt_softplus_slope,
+    curvature=_sqrt_softplus_curvature,
+    textbook=_sqrt_softplus_textbook,
 )
 
 

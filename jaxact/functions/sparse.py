@@ -1,66 +1,54 @@
 """Functions along an axis that give exact zeros, and whose rows do not sum to 1."""
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.core import Tracer
-from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_array, check_parameter, widen
-from jaxact.core.numerics import difference, expm1, finite
-from jaxact.core.rowwise import Axes, along_axis
+from jaxact.core.checks import check_parameter, widen
+from jaxact.core.numerics import expm1, finite
+from jaxact.core.rows import Axes, centred
+from jaxact.core.rule import along_axis, by_autodiff, derivative_rule
 
 __all__ = ["gaussian_topk", "softpick"]
 
 
-def _keep_input(name: str, formula: Callable[..., Array]) -> Callable[..., Array]:
-    """Make a function along an axis of a formula that autodiff gets right, but which shall keep x alone."""
-
-    def value(axes: Axes, x: Array, where: Array | None, parameter: Array) -> Array:
-        return formula(axes, widen(x), where, parameter).astype(x.dtype)
-
-    def differentiate(axes: Axes, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-        x, where, parameter = primals
-        t, t_parameter = (
-            jnp.zeros(p.shape, p.dtype) if isinstance(t, SymbolicZero) else t
-            for p, t in ((x, tangents[0]), (parameter, tangents[2]))
-        )
-
-        @functools.partial(jax.checkpoint, prevent_cse=False)
-        def tangent(x: Array, where: Array | None, parameter: Array, t: Array, t_parameter: Array) -> Array:
-            return jax.jvp(lambda x, p: value(axes, x, where, p), (x, parameter), (t, t_parameter))[1]
-
-        return kernel(axes, *primals), tangent(x, where, parameter, t, t_parameter)
-
-    value.__name__ = value.__qualname__ = name
-    kernel = jax.custom_jvp(value, nondiff_argnums=(0,))
-    kernel.defjvp(differentiate, symbolic_zeros=True)
-    return along_axis(name, lambda axes, x, where, **parameter: kernel(axes, x, where, *parameter.values()))
-
-
-def _softpick_formula(axes: Axes, x: Array, where: Array | None, epsilon: Array) -> Array:
+def _softpick_shares(axes: Axes, x: Array, where: Array | None, epsilon: Array) -> tuple[Array, Array, Array]:
+    """The shares of positive logits; those of negative ones, which are not returned; and epsilon's."""
     valid = x != -jnp.inf if where is None else (x != -jnp.inf) & where
-    x = jnp.where(valid, finite(x), 0)  # whose share is 0, too
-    positive = jnp.where(x > 0, x, 0)
+    wide = jnp.where(valid, finite(widen(x)), 0)  # whose share is 0, too
+    positive = jnp.where(wide > 0, wide, 0)
     m = axes.max(positive)
-    high, low = difference(positive, m)
-    e = jnp.exp(high)
-    magnitude = jnp.minimum(jnp.sign(x) * x, 100)  # with slope 0 at 0, where abs has slope 1
-    size = (e + e * low) * -expm1(-magnitude)  # |exp(x) - 1| / exp(m)
-    total = axes.sum(size) + epsilon * jnp.exp(-m)
-    return jnp.where(x > 0, size, 0) / jnp.where(total == 0, 1, total)
+    size = jnp.exp(positive - m) * -expm1(-jnp.minimum(jnp.abs(wide), 100))  # |exp(x) - 1| / exp(m)
+    constant = epsilon * jnp.exp(-m)
+    total = axes.sum(size) + constant
+    total = jnp.where(total == 0, 1, total)
+    y, rest = (jnp.where(side, 0, size) / total for side in (wide <= 0, wide > 0))
+    return y.astype(x.dtype), rest, constant / total
 
 
-_softpick = _keep_input("softpick", _softpick_formula)
+def _softpick_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, ...]:
+    """A softmax's, whose sink is epsilon: a share changes by itself times exp(x) / (exp(x) - 1) t less the mean."""
+    x, where, epsilon = kept
+    t, _, t_epsilon = tangents
+    y, rest, constant = _softpick_kernel(axes, widen(x), where, epsilon)
+    if t is None:
+        change = jnp.zeros_like(y)
+    else:
+        change = jnp.where(y + rest == 0, 0, widen(t) / jnp.where(y + rest == 0, 1, -jnp.expm1(-finite(widen(x)))))
+    unit = jnp.where(epsilon == 0, 1, epsilon)
+    moved = jnp.zeros_like(constant) if t_epsilon is None else t_epsilon / unit
+    change, moved = centred(axes, (y + rest, constant), (change, moved))
+    return (y * change).astype(x.dtype), rest * change, constant * moved
+
+
+_softpick_kernel = derivative_rule("softpick", _softpick_shares, _softpick_tangent, statics=1)
+_softpick = along_axis("softpick", _softpick_shares, _softpick_tangent, parameters=("epsilon",))
 
 
 @activation(module="Softpick", kind="axis", range=(0.0, 1.0))
@@ -93,22 +81,24 @@ def softpick(
     0.7311
     """
     check_parameter("softpick", ">= 0", epsilon=epsilon)
-    return _softpick(x, axis, where, epsilon=epsilon)
+    return _softpick(x, where, epsilon, axis=axis)
 
 
-def _gaussian_topk_formula(axes: Axes, x: Array, where: None, sparsity: Array) -> Array:
-    x = finite(x)
+def _gaussian_topk_value(axes: Axes, x: Array, where: None, sparsity: Array) -> Array:
+    wide = finite(widen(x))
     count = math.prod(x.shape[i] for i in axes.numbers)
-    centred = x - axes.sum(x / count)
-    scale = axes.max(jnp.abs(centred))
-    scale = jnp.where(scale > 0, scale, 1)  # squares would overflow
-    variance = axes.sum(jnp.square(centred / scale)) / count
-    deviation = jnp.where(variance > 0, scale * jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
-    above = centred - deviation * ndtri(sparsity)
-    return jnp.where(above <= 0, 0, above)  # keeps NaN
+    apart = wide - axes.sum(wide / count)
+    scale = axes.max(jnp.abs(apart))
+    scale = jnp.where(scale == 0, 1, scale)  # squares would overflow
+    variance = axes.sum(jnp.square(apart / scale)) / count
+    deviation = jnp.where(variance == 0, 0, scale * jnp.sqrt(jnp.where(variance == 0, 1, variance)))
+    above = apart - deviation * ndtri(sparsity)
+    return jnp.where(above <= 0, 0, above).astype(x.dtype)  # keeps NaN
 
 
-_gaussian_topk = _keep_input("gaussian_topk", _gaussian_topk_formula)
+_gaussian_topk = along_axis(
+    "gaussian_topk", _gaussian_topk_value, by_autodiff(_gaussian_topk_value), parameters=("sparsity",)
+)
 
 
 @activation(module="GaussianTopK", kind="axis", range=(0.0, math.inf))
@@ -137,10 +127,5 @@ def gaussian_topk(x: ArrayLike, sparsity: ArrayLike = 0.95, axis: int | Sequence
     >>> print(jaxact.gaussian_topk(jnp.array([0.0, 1.0, 2.0, 7.0])).round(3))
     [0.    0.    0.    0.071]
     """
-    if not isinstance(sparsity, Tracer):
-        value = np.asarray(as_array("gaussian_topk", sparsity, "sparsity"))
-        if not ((value > 0) & (value < 1)).all():
-            raise ValueError(
-                f"jaxact.gaussian_topk: expected sparsity in (0, 1), got {sparsity}; 0.95 leaves about a twentieth"
-            )
-    return _gaussian_topk(x, axis, sparsity=sparsity)
+    check_parameter("gaussian_topk", "in (0, 1)", sparsity=sparsity)
+    return _gaussian_topk(x, None, sparsity, axis=axis)

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
 from jaxact.core.numerics import sigmoid_fraction
-from jaxact.functions.gated import _gated, _pair, _product
+from jaxact.functions.gated import _gated, _product
 from jaxact.functions.rectifiers import relu, relu2
 from jaxact.functions.sigmoids import sigmoid, soft_cap
 from jaxact.functions.smooth import quick_gelu, scaled_silu_fraction
@@ -41,7 +41,7 @@ def sigmoid_gate(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.sigmoid_gate(jnp.array([0.0, 100.0]), jnp.array([2.0, 3.0])))
     [1. 3.]
     """
-    return _sigmoid_gate(*_pair("sigmoid_gate", gate, value))
+    return _sigmoid_gate(gate, value)
 
 
 _sreglu = _gated("sreglu", _product, relu2)
@@ -69,7 +69,7 @@ def sreglu(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.sreglu(jnp.array([-1.0, 0.0, 3.0]), jnp.array([2.0, 3.0, 4.0])))
     [ 0.  0. 36.]
     """
-    return _sreglu(*_pair("sreglu", gate, value))
+    return _sreglu(gate, value)
 
 
 _qgeglu = _gated("qgeglu", _product, quick_gelu, lambda gate: scaled_silu_fraction(gate, 1.702))
@@ -95,7 +95,7 @@ def qgeglu(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.qgeglu(jnp.array([0.0, 100.0]), jnp.array([2.0, 3.0])))
     [  0. 300.]
     """
-    return _qgeglu(*_pair("qgeglu", gate, value))
+    return _qgeglu(gate, value)
 
 
 _dreglu = _gated("dreglu", lambda f, gate, value: f(gate) * f(value), relu)
@@ -124,7 +124,7 @@ def dreglu(gate: ArrayLike, value: ArrayLike) -> Array:
     >>> print(jaxact.dreglu(jnp.array([-1.0, 2.0, 3.0]), jnp.array([2.0, -3.0, 4.0])))
     [ 0.  0. 12.]
     """
-    return _dreglu(*_pair("dreglu", gate, value))
+    return _dreglu(gate, value)
 
 
 _fatreglu = _gated(
@@ -159,7 +159,7 @@ def fatreglu(gate: ArrayLike, value: ArrayLike, threshold: ArrayLike = 0.01) -> 
     >>> print(jaxact.fatreglu(jnp.array([-1.0, 0.005, 3.0]), jnp.array([2.0, 3.0, 4.0])))
     [ 0.  0. 12.]
     """
-    return _fatreglu(*_pair("fatreglu", gate, value), threshold)
+    return _fatreglu(gate, value, threshold)
 
 
 def _capped(gate: Array, beta: Array) -> Array:
@@ -199,4 +199,4 @@ def situ_glu(gate: ArrayLike, value: ArrayLike, beta: ArrayLike = 4.0, linear_be
     [  0. 100.]
     """
     check_parameter("situ_glu", "> 0", beta=beta, linear_beta=linear_beta)
-    return _situ_glu(*_pair("situ_glu", gate, value), beta, linear_beta)
+    return _situ_glu(gate, value, beta, linear_beta)

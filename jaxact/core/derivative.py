@@ -1,0 +1,62 @@
+"""Derivatives given beside a formula, so that autodiff never sees an approximation or a repair."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Formula = Callable[..., Array]
+
+
+def with_derivative(same: Formula) -> Callable[[Formula], Formula]:
+    """Give a formula the derivative of `same`: of the same function, in a form that autodiff gets right."""
+
+    def decorate(formula: Formula) -> Formula:
+        exact = jax.custom_jvp(formula)
+        exact.defjvp(lambda primals, tangents: (exact(*primals), jax.jvp(same, primals, tangents)[1]))
+        return exact
+
+    return decorate
+
+
+def with_slopes(*slopes: Formula) -> Callable[[Formula], Formula]:
+    """Give a formula the derivative `slopes[i]` in its argument i, each of the same arguments."""
+
+    def decorate(formula: Formula) -> Formula:
+        def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+            terms = [slope(*primals) * t for slope, t in zip(slopes, tangents, strict=True)]
+            return exact(*primals), sum(terms[1:], start=terms[0])
+
+        exact = jax.custom_jvp(formula)
+        exact.defjvp(differentiate)
+        return exact
+
+    return decorate
+
+
+def with_slope(slope: Formula) -> Callable[[Formula], Formula]:
+    """Give a formula of one argument, or of a number in two parts, the derivative `slope` of the same arguments."""
+
+    def decorate(formula: Formula) -> Formula:
+        def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+            return exact(*primals), slope(*primals) * sum(tangents[1:], start=tangents[0])
+
+        exact = jax.custom_jvp(formula)
+        exact.defjvp(differentiate)
+        return exact
+
+    return decorate
+
+
+def derivative(formula: Formula, of: int = 0) -> Formula:
+    """The derivative of an elementwise formula in its first argument, or another; that of a parameter has x's shape."""
+
+    def along(*arguments: Array) -> Array:
+        def moved(a: Array) -> Array:
+            return formula(*arguments[:of], a, *arguments[of + 1 :])
+
+        at = jnp.broadcast_to(arguments[of], jnp.broadcast_shapes(*(a.shape for a in arguments)))
+        return jax.jvp(moved, (at,), (jnp.ones_like(at),))[1]
+
+    return along

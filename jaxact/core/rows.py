@@ -1,0 +1,104 @@
+"""What a function along an axis needs: sums and largest entries of a row, and the check of its arguments."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxact.core.checks import as_float, widen, working_dtype
+
+AxisName = str | Sequence[str]
+
+
+class Axes(NamedTuple):
+    """Where a row lies: some axes of an array, and the mapped axes, if any, that it is split over too."""
+
+    numbers: tuple[int, ...]
+    names: tuple[str, ...] = ()
+
+    def sum(self, x: Array, dtype: Any = None) -> Array:
+        """Sum the row, keeping its axes with size 1."""
+        total = jnp.sum(x, self.numbers, dtype, keepdims=True)
+        return lax.psum(total, self.names) if self.names else total
+
+    def max(self, x: Array) -> Array:
+        """Return the row's maximum, keeping its axes with size 1. It serves as a shift: no derivative."""
+        largest = jnp.max(lax.stop_gradient(x), self.numbers, keepdims=True, initial=-jnp.inf)
+        return lax.pmax(largest, self.names) if self.names else largest
+
+
+def logits(x: Array, where: Array | None) -> Array:
+    """The logits in working precision, -inf where they are left out."""
+    return widen(x if where is None else jnp.where(where, x, -jnp.inf))
+
+
+def exponents(
+    axes: Axes, x: Array, temperature: Array | None = None, sink: Array | None = None
+) -> tuple[Array, Array | None, Array]:
+    """Return (x - m) / temperature for logits x, the same of the sink, and m, their largest.
+
+    A row of nothing but -inf is NaN, to be mended where it costs nothing: after the last sum. XLA fuses a row function
+    into one kernel as long as nothing stands between its maximum, difference, exponential and sum.
+    """
+    m = axes.max(x)
+    m = m if sink is None else jnp.maximum(m, lax.stop_gradient(sink))
+    h, h_sink = x - m, None if sink is None else sink - m
+    if temperature is not None:
+        h, h_sink = h / temperature, None if h_sink is None else h_sink / temperature
+    return h, h_sink, m
+
+
+def log_sum(axes: Axes, h: Array, h_sink: Array | None = None) -> Array:
+    """log(sum(exp(h))) of exponents whose largest is 0.
+
+    The ones are counted apart: in one sum, others that are each less than an ulp of 1 would all be lost, and with them
+    a loss of 1e-8.
+    """
+    count = axes.sum((h == 0).astype(h.dtype))
+    others = axes.sum(jnp.where(h == 0, 0, jnp.exp(h)))
+    if h_sink is not None:
+        count, others = count + (h_sink == 0), others + jnp.where(h_sink == 0, 0, jnp.exp(h_sink))
+    return jnp.log1p((count - 1) + others)
+
+
+def centred(axes: Axes, weights: Sequence[Array], values: Sequence[Array], total: Array | None = None) -> list[Array]:
+    """Subtract from values their mean by weights that sum to 1, or to `total`: of a row and, if any, of its sink.
+
+    Twice: where one entry has nearly all of the weight, what is left of it is the rounding of the mean.
+    """
+    values = list(values)
+    for _ in range(2):
+        mean = axes.sum(weights[0] * values[0]) + sum(w * v for w, v in zip(weights[1:], values[1:], strict=True))
+        mean = mean if total is None else mean / total
+        values = [v - mean for v in values]
+    return values
+
+
+def as_mask(who: str, where: ArrayLike, x: Array) -> Array:
+    """Return `where` as a bool array of x's shape."""
+    mask = jnp.asarray(where)
+    if mask.dtype != jnp.bool_:
+        raise TypeError(
+            f"jaxact.{who}: expected where to be a bool array, got {mask.dtype}; compare it, as in where > 0"
+        )
+    try:
+        return jnp.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"jaxact.{who}: expected where to broadcast to x's shape {x.shape}, got {mask.shape}; give it x's axes"
+        ) from None
+
+
+def one_a_row(who: str, argument: str, value: ArrayLike, x: Array, axes: Axes) -> Array:
+    """Return a parameter with x's rank and working precision, or say that it has no single value a row."""
+    array = as_float(who, value, argument)
+    row = tuple(1 if i in axes.numbers else size for i, size in enumerate(x.shape))
+    shape = (1,) * (x.ndim - array.ndim) + array.shape
+    if len(shape) != x.ndim or any(size not in (1, most) for size, most in zip(shape, row, strict=True)):
+        raise ValueError(
+            f"jaxact.{who}: expected {argument} to have one value a row and so to broadcast to {row}, got shape "
+            f"{array.shape}; keep the row's axis with size 1"
+        )
+    return jnp.reshape(array, shape).astype(working_dtype(x.dtype))
