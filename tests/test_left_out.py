@@ -1,0 +1,231 @@
+"""What is masked or unused does not count, and what is NaN shows: in values and in gradients of every function."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxact
+from jaxact.core import catalog
+from jaxact.verify.cases import CASES, DEFAULTS
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+KEY = jax.random.key(0)
+ROWS = [row for row in catalog.rows() if row.kind == "axis"]
+X = np.float32([[0.3, -0.7, 1.2, 0.5], [1.0, -2.0, 0.0, 3.0]])
+
+
+def _of_x(row, **parameters):
+    """A function of x alone, with a key where it takes one."""
+    keyed = {"key": KEY} if "key" in row.parameters else {}
+    return lambda x: row.function(x, **keyed, **parameters)
+
+
+def _value_and_gradient(function, x):
+    """Of a loss in which every entry has a weight of its own."""
+    y, pull = jax.vjp(function, jnp.asarray(x))
+    return np.asarray(y), np.asarray(pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))[0])
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "where" in r.parameters], ids=lambda row: row.name)
+@pytest.mark.parametrize("by", ["mask", "infinity"])
+def test_a_row_without_entries_is_zero(row, by):
+    """With gradient 0, beside a row that is computed as ever."""
+    parameters = {"alpha": 1.3} if row.name == "entmax" else {}
+    out = np.array([[False], [True]]) | np.zeros(X.shape, bool)
+    nothing = np.float32(np.inf if row.name == "softmin" else -np.inf)
+    x, more = (X, {"where": ~out}) if by == "mask" else (np.where(out, nothing, X), {})
+    y, gradient = _value_and_gradient(_of_x(row, **parameters, **more), x)
+    np.testing.assert_array_equal(y[1], np.float32(-np.inf if row.name == "log_softmax" else 0))
+    np.testing.assert_array_equal(gradient[1], 0)
+    alone, alone_gradient = _value_and_gradient(_of_x(row, **parameters), X[:1])
+    np.testing.assert_allclose(y[0], alone[0], rtol=3e-7)
+    np.testing.assert_allclose(gradient[0], alone_gradient[0], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("alpha", [1.0625, 1.3, 1.5, 2.0, 3.0, 12.0])
+def test_entmax_of_nothing_is_zero(alpha):
+    y, gradient = _value_and_gradient(lambda x: jaxact.entmax(x, alpha), np.full((1, 3), -np.inf, np.float32))
+    np.testing.assert_array_equal([y, gradient], 0)
+
+
+@pytest.mark.parametrize("name", ["gumbel_softmax", "softmax", "log_softmax"])
+def test_one_row_of_minus_infinity(name):
+    y, gradient = _value_and_gradient(_of_x(jaxact.info(name)), np.full(3, -np.inf, np.float32))
+    np.testing.assert_array_equal(y, -np.inf if name == "log_softmax" else 0)
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "where" in r.parameters], ids=lambda row: row.name)
+@pytest.mark.parametrize("hidden", [np.nan, np.inf, 1e30], ids=str)
+def test_what_is_masked_is_not_seen(row, hidden):
+    """Not even NaN: values and gradients are those of the row without it."""
+    mask = np.array([True, False, True, True])
+    y, gradient = _value_and_gradient(_of_x(row, where=mask), np.where(mask, X, np.float32(hidden)))
+    plain, plain_gradient = _value_and_gradient(_of_x(row, where=mask), X)
+    np.testing.assert_array_equal(y, plain)
+    np.testing.assert_array_equal(gradient, plain_gradient)
+    np.testing.assert_array_equal(gradient[:, 1], 0)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_nan_in_a_row_shows(row):
+    """In every value and every gradient of the row, and in no other row."""
+    x = X.copy()
+    x[0, 2] = np.nan
+    y, gradient = _value_and_gradient(_of_x(row), x)
+    assert np.isnan(y[0]).all(), y
+    assert np.isnan(gradient[0]).all(), gradient
+    assert np.isfinite([*y[1], *gradient[1]]).all()
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.row.kind == "pointwise"], ids=lambda case: case.name)
+def test_nan_shows_in_values_and_slopes(case):
+    """But where the slope only chooses among constants, as jax.nn's does."""
+    value, slope = jax.jit(jax.value_and_grad(case.__call__))(jnp.float32(jnp.nan))
+    assert np.isnan(value)
+    constant = not np.any(case.oracle.curvature(np.linspace(-9, 9, 49), **case.settings(np.float32)))
+    assert np.isnan(slope) or constant
+
+
+@pytest.mark.parametrize("row", [r for r in catalog.rows() if r.kind == "gated"], ids=lambda row: row.name)
+@pytest.mark.parametrize("position", [0, 1])
+def test_nan_in_a_gated_unit_shows(row, position):
+    arguments = np.float32([0.3, 0.7])
+    arguments[position] = np.nan
+    if row.name == "glu":
+        value, gradients = jax.value_and_grad(lambda x: row.function(x)[0])(jnp.asarray(arguments))
+    else:
+        value, gradients = jax.value_and_grad(row.function, (0, 1))(*arguments)
+    assert np.isnan(value)
+    assert np.isnan(gradients[1 - position])
+
+
+def test_a_loss_that_diverged_does_not_look_healthy():
+    loss, gradient = jax.value_and_grad(lambda x: -jnp.log(jaxact.softmax(x)[0]))(jnp.array([1.0, 2.0, jnp.nan, 3.0]))
+    assert np.isnan(loss)
+    assert np.isnan(gradient).all()
+
+
+def test_logsumexp_leaves_out_entries_of_weight_zero():
+    for infinite in (-2.0, 1e4, np.inf, np.nan):
+        a, b = jnp.array([-1000.0, infinite]), jnp.array([1.0, 0.0])
+        value, gradient = jax.value_and_grad(lambda a, b=b: jaxact.logsumexp(a, b=b))(a)
+        if np.isfinite(infinite):
+            assert value == -1000
+            np.testing.assert_array_equal(gradient, [1, 0])
+    assert jaxact.logsumexp(jnp.array([1.0, 2.0]), b=jnp.zeros(2)) == -np.inf
+    assert jaxact.logsumexp(jnp.ones(3, jnp.float16), b=2.0).dtype == jnp.float16
+
+
+class Wrapped:
+    """An array in an object, as keras.Variable is one."""
+
+    def __init__(self, value):
+        self.value = jnp.asarray(value, jnp.float32)
+
+    def __jax_array__(self):
+        return self.value
+
+
+_MORE = {"softmax": {"temperature": 0.7, "sink": 0.3}, "log_softmax": {"temperature": 0.7, "sink": 0.3}}
+_PARAMETERS = [
+    pytest.param(case.row, name, value, id=f"{case.row.name}-{name}")
+    for case in DEFAULTS
+    for name, value in {**case.row.parameters, **case.parameters, **_MORE.get(case.row.name, {})}.items()
+    if isinstance(value, int | float) and not isinstance(value, bool) and name != "axis"
+]
+
+
+def _call(row, others, x):
+    """A row of the catalog at its defaults, but for what is given, of one array."""
+    bound = next((c.parameters for c in DEFAULTS if c.row is row), {})
+    if row.kind == "gated" and row.name != "glu":
+        return row.function(x, x, **{**bound, **others})
+    return _of_x(row, **{**bound, **others})(x)
+
+
+@pytest.mark.parametrize(("row", "name", "value"), _PARAMETERS)
+def test_parameters_of_any_kind(row, name, value):
+    """Numbers, tracers, nnx.Params inside transformations and out, objects with __jax_array__: all the same."""
+    call = lambda p: _call(row, {name: p}, jnp.asarray(X))  # noqa: E731
+    expected = np.asarray(call(value))
+    for got in (
+        call(jnp.float32(value)),
+        jax.jit(call)(value),
+        call(nnx.Param(jnp.float32(value))),
+        call(Wrapped(value)),
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+    class Model(nnx.Module):
+        def __init__(self):
+            self.p = nnx.Param(jnp.float32(value))
+
+    if np.isfinite(value):
+        loss = lambda model: jnp.sum(call(model.p))  # noqa: E731
+        np.testing.assert_allclose(nnx.jit(loss)(Model()), expected.sum(), rtol=1e-5, atol=1e-5)
+        got = nnx.grad(loss)(Model())["p"][...]
+        np.testing.assert_allclose(got, jax.grad(lambda p: jnp.sum(call(p)))(jnp.float32(value)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+def test_objects_with_an_array(case):
+    if "key" in case.row.parameters:
+        assert np.array_equal(_of_x(case.row)(Wrapped(X)), _of_x(case.row)(X))
+    else:
+        assert np.array_equal(case(Wrapped(X)), case(jnp.asarray(X)))
+
+
+@pytest.mark.parametrize("row", list(catalog.rows()), ids=lambda row: row.name)
+def test_complex_input_is_that_of_jax_nn(row):
+    """Where jax.nn has the function and takes complex numbers: values and derivatives, bit for bit."""
+    z = jnp.asarray(X + 0.3j * X[::-1])
+    case = next((c for c in DEFAULTS if c.row is row), None)
+    ours = functools.partial(_call, row, {})
+    peer = getattr(jax.nn, row.name, None)
+    bound = {} if case is None else case.parameters
+    try:
+        expected = None if peer is None else peer(z, **bound)
+    except TypeError:
+        expected = None
+    if expected is None:
+        with pytest.raises(TypeError, match=row.name):
+            ours(z)
+        return
+    assert np.array_equal(np.asarray(ours(z)), np.asarray(expected), equal_nan=True)
+    tangent = jnp.ones_like(z)
+    mine, theirs = (jax.jvp(f, (z,), (tangent,))[1] for f in (ours, lambda z: peer(z, **bound)))
+    assert np.array_equal(np.asarray(mine), np.asarray(theirs), equal_nan=True)
+
+
+def test_flags_are_not_truth_values():
+    g, v = jnp.float32([1.0, -2.0]), jnp.float32([1.0, 1.0])
+    with pytest.raises((TypeError, ValueError), match="approximate"):
+        jaxact.geglu(g, v, approximate="none")  # pyright: ignore[reportArgumentType]
+    approximate, exact = (jaxact.compact(functools.partial(jaxact.gelu, approximate=a)) for a in (0, False))
+    np.testing.assert_array_equal(approximate(g), exact(g))
+
+
+def test_strict_promotion_takes_16_bit_parameters():
+    x, p = jnp.ones(3, jnp.bfloat16), jnp.bfloat16(0.5)
+    with jax.numpy_dtype_promotion("strict"):
+        jaxact.hard_tanh(x, -p, p)
+        jaxact.threshold(x, p, p)
+
+
+def test_an_infinite_cap_is_none():
+    value, slope = jax.vmap(jax.value_and_grad(lambda x: jaxact.soft_cap(x, jnp.inf)))(jnp.float32([-2.0, 0.0, 3.0]))
+    np.testing.assert_array_equal(value, [-2, 0, 3])
+    np.testing.assert_array_equal(slope, 1)
+
+
+def test_a_calibrated_loss_far_off():
+    """-log(softmax(z, temperature=t)) overflows where -log_softmax does not, whose slope in t is right."""
+    z = jnp.float32([0.0, 200.0, 0.0])
+    loss, slope = jax.value_and_grad(lambda t: -jaxact.log_softmax(z, temperature=t)[0])(1.0)
+    assert (loss, slope) == (200, -200)
