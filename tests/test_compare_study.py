@@ -224,6 +224,11 @@ def counted(seed: int) -> Iterator[Any]:
         yield X[:8], Y[:8]
 
 
+def _short(value: Any) -> str:
+    """A test's name, the same in every process: no address of a function."""
+    return ",".join(value) if isinstance(value, dict) else getattr(value, "__name__", str(value))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -242,7 +247,7 @@ def counted(seed: int) -> Iterator[Any]:
         ({"batch_size": 0}, "batch_size of the study 'plain' to be an integer of at least 1, got 0"),
         ({"loss": 3}, "loss of the study 'plain' to be a function, got 3"),
     ],
-    ids=str,
+    ids=_short,
 )
 def test_what_a_study_does_wrong_is_one_clear_line(
     changes: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -280,7 +285,7 @@ sys.exit(exit_code("jaxact", lambda: run(comparison)))
         ("nnx.PReLU", "nnx.PReLU", 2.0),
         (jaxact.tanh, "tanh", np.tanh(2.0)),
     ],
-    ids=str,
+    ids=_short,
 )
 def test_what_is_written_for_an_activation(given: Any, name: str, value: float):
     found = resolve(given)
