@@ -191,13 +191,15 @@ def test_complex_input_is_that_of_jax_nn(row):
     bound = {} if case is None else case.parameters
     try:
         expected = None if peer is None else peer(z, **bound)
-    except TypeError:
+    except (TypeError, ValueError):
         expected = None
     if expected is None:
-        with pytest.raises(TypeError, match=row.name):
+        with pytest.raises((TypeError, ValueError), match=f"{row.name}|complex"):
             ours(z)
         return
     assert np.array_equal(np.asarray(ours(z)), np.asarray(expected), equal_nan=True)
+    if row.name in ("celu", "softmax", "log_softmax"):  # jax.nn's own derivative compares complex numbers, an error
+        return
     tangent = jnp.ones_like(z)
     mine, theirs = (jax.jvp(f, (z,), (tangent,))[1] for f in (ours, lambda z: peer(z, **bound)))
     assert np.array_equal(np.asarray(mine), np.asarray(theirs), equal_nan=True)
@@ -207,14 +209,16 @@ def test_flags_are_not_truth_values():
     g, v = jnp.float32([1.0, -2.0]), jnp.float32([1.0, 1.0])
     with pytest.raises((TypeError, ValueError), match="approximate"):
         jaxact.geglu(g, v, approximate="none")  # pyright: ignore[reportArgumentType]
-    approximate, exact = (jaxact.compact(functools.partial(jaxact.gelu, approximate=a)) for a in (0, False))
-    np.testing.assert_array_equal(approximate(g), exact(g))
+    with pytest.raises(TypeError, match="approximate"):
+        jaxact.compact(functools.partial(jaxact.gelu, approximate=0))(g)  # equal to False, and cached beside it
+    exact = jaxact.compact(functools.partial(jaxact.gelu, approximate=False))
+    np.testing.assert_array_equal(exact(g), jaxact.gelu(g, approximate=False))
 
 
 def test_strict_promotion_takes_16_bit_parameters():
     x, p = jnp.ones(3, jnp.bfloat16), jnp.bfloat16(0.5)
     with jax.numpy_dtype_promotion("strict"):
-        jaxact.hard_tanh(x, -p, p)
+        jaxact.hard_tanh(x, min_val=-p, max_val=p)
         jaxact.threshold(x, p, p)
 
 

@@ -130,7 +130,7 @@ def dreglu(gate: ArrayLike, value: ArrayLike) -> Array:
 _fatreglu = _gated(
     "fatreglu",
     lambda f, gate, value, threshold: f(gate, threshold) * value,
-    lambda gate, threshold: jnp.where(gate > threshold, gate, jnp.zeros_like(gate)),
+    lambda gate, threshold: jnp.where(gate <= threshold, 0, gate * jnp.where(gate == gate, 1, gate)),  # NaN stays
     lambda gate, threshold: (jnp.where(gate > threshold, jnp.maximum(gate, threshold), 0), jnp.ones_like(gate)),
 )
 
