@@ -76,7 +76,8 @@ def check_parameter(who: str, domain: str, **parameters: object) -> None:
     """
     for name, value in parameters.items():
         array: Any = value if isinstance(value, int | float) else as_array(who, value, name)  # pyright: ignore[reportArgumentType]
-        if not isinstance(array, Tracer) and not np.all(_DOMAINS[domain](array)):
+        # NumPy compares: while something is traced, JAX's comparison of constants is a tracer.
+        if not isinstance(array, Tracer) and not np.all(_DOMAINS[domain](np.asarray(array))):
             raise ValueError(f"jaxact.{who}: expected {name} {domain}, got {_shortened(value)}; choose another {name}")
 
 

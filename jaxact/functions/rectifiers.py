@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -407,7 +408,7 @@ def rrelu(x: ArrayLike, key: Array | None, lower: ArrayLike = 1 / 8, upper: Arra
     """
     low: Any = as_array("rrelu", lower, "lower")
     high: Any = as_array("rrelu", upper, "upper")
-    if not isinstance(low, Tracer) and not isinstance(high, Tracer) and low > high:
+    if not isinstance(low, Tracer) and not isinstance(high, Tracer) and np.any(np.asarray(low) > np.asarray(high)):
         raise ValueError(f"jaxact.rrelu: expected lower <= upper, got {lower} and {upper}; exchange them")
     if key is None:
         return leaky_relu(x, (low + high) / 2)

@@ -131,7 +131,7 @@ _fatreglu = _gated(
     "fatreglu",
     lambda f, gate, value, threshold: f(gate, threshold) * value,
     lambda gate, threshold: jnp.where(gate <= threshold, 0, gate * jnp.where(gate == gate, 1, gate)),  # NaN stays
-    lambda gate, threshold: (jnp.where(gate > threshold, jnp.maximum(gate, threshold), 0), jnp.ones_like(gate)),
+    lambda gate, threshold: (jnp.where(gate <= threshold, 0, jnp.maximum(gate, threshold)), jnp.ones_like(gate)),
 )
 
 
