@@ -58,7 +58,7 @@ def test_a_gated_unit_has_unit_variance(name):
 
 
 def test_gated_units_with_kinks_off_the_grid():
-    """Against closed forms: relu has the mean 1 / sqrt(2 pi), and a threshold t leaves t phi(t) + Q(t) of a variance."""
+    """Against closed forms: relu has the mean 1 / sqrt(2 pi), a threshold t leaves t phi(t) + Q(t) of a variance."""
     assert unit_scaled(jaxact.dreglu).output_scale == pytest.approx((1 / 4 - 1 / (2 * math.pi) ** 2) ** -0.5, rel=1e-6)
     t = float(np.float32(0.01))
     left = t * math.exp(-t * t / 2) / math.sqrt(2 * math.pi) + math.erfc(t / math.sqrt(2)) / 2
