@@ -25,13 +25,14 @@ def _shares(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None = None, sink: Array | None = None
 ) -> tuple[Array, ...]:
     """The probabilities and, if there is a sink, its share of each row."""
-    h, h_sink, m = exponents(axes, logits(x, where), temperature, sink)
-    e = jnp.exp(h)
+    wide = logits(x, where)
+    h, h_sink, m = exponents(axes, wide, temperature, sink)
+    e, unseen = jnp.exp(h), wide == -jnp.inf  # a row of nothing else is NaN in h
     if h_sink is None:
-        return (jnp.where(m == -jnp.inf, 0, e / axes.sum(e)).astype(x.dtype),)
+        return (jnp.where(unseen, 0, e / axes.sum(e)).astype(x.dtype),)
     e_sink = jnp.exp(h_sink)
     total = axes.sum(e) + e_sink
-    return jnp.where(m == -jnp.inf, 0, e / total).astype(x.dtype), jnp.where(m == -jnp.inf, 0, e_sink / total)
+    return jnp.where(unseen, 0, e / total).astype(x.dtype), jnp.where(m == -jnp.inf, 0, e_sink / total)
 
 
 def _keep_shares(axes: Axes, primals: Sequence[Any], shares: tuple[Array, ...], asked: Sequence[bool]) -> Any:
@@ -191,8 +192,10 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
 
 
 def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:
-    h, h_sink, m = exponents(axes, logits(x, where), temperature, sink)
-    return jnp.where(m == -jnp.inf, -jnp.inf, h - log_sum(axes, h, h_sink)).astype(x.dtype)
+    wide = logits(x, where)
+    h, h_sink, _ = exponents(axes, wide, temperature, sink)
+    # A row of nothing but -inf is NaN in h. Asking the maximum in place of x would cost a GPU two kernels.
+    return jnp.where(wide == -jnp.inf, -jnp.inf, h - log_sum(axes, h, h_sink)).astype(x.dtype)
 
 
 def _log_shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
