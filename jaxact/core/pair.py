@@ -103,4 +103,10 @@ def whole(x: Array) -> tuple[Array, Array]:
     offset = 1.5 * 2.0**mantissa + bias
     bits = lax.bitcast_convert_type(x + offset, kind)
     n = (bits - np.asarray(offset, x.dtype).view(kind).item()).astype(x.dtype)
-    return n, lax.bitcast_convert_type(bits << mantissa, x.dtype)
+    power = lax.bitcast_convert_type(bits << mantissa, x.dtype)
+    return (_weakly(n), _weakly(power)) if x.weak_type else (n, power)
+
+
+def _weakly(x: Array) -> Array:
+    """What comes from bits is not weakly typed, but functions of a Python number are, as in jax.nn."""
+    return lax.convert_element_type_p.bind(x, new_dtype=x.dtype, weak_type=True, sharding=None)

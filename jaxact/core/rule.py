@@ -125,7 +125,8 @@ class Pieces(NamedTuple):
 
     def along(self, numbers: Array, t: Array, *parameters: Array) -> Array:
         """The tangent times the slope."""
-        passed = t * jnp.where(numbers < 0, jnp.nan, jnp.ones((), t.dtype))  # NaN is not multiplied by a cotangent of 0
+        # One where there is no NaN, since that times a cotangent of 0 would be one.
+        passed = t * jnp.where(numbers < 0, jnp.array(jnp.nan, t.dtype), jnp.array(1, t.dtype))
         total = passed
         for number, slope in enumerate(self.slopes(*parameters)):
             known = isinstance(slope, int)
@@ -183,7 +184,7 @@ def elementwise(
 
     def evaluate(x: Array, *others: Array) -> Array:
         wide = widen(x) if rounds else x
-        return _as_weak_as(x, cast(value(wide, *(cast(a, wide.dtype) for a in others)), x.dtype))
+        return cast(value(wide, *(cast(a, wide.dtype) for a in others)), x.dtype)
 
     def keep(primals: Sequence[Array], y: Array, asked: Sequence[bool]) -> Any:
         x, *others = primals
@@ -205,7 +206,7 @@ def elementwise(
             t = cast(t, kind)
             at, *rest = _widened(own if keeps and name == names[0] else x, *others)
             if pieces is not None and name == names[0]:
-                numbers = at if at.dtype == jnp.int8 else pieces.numbers(at, *rest)
+                numbers = own if own.dtype == jnp.int8 else pieces.numbers(at if rounds else own, *rest)
                 total += pieces.along(numbers, t, *(cast(p, kind) for p in rest))
             else:
                 derivative = slopes[name](at, *rest)
@@ -386,13 +387,6 @@ def _widened(x: Array | None, *parameters: Array) -> list[Any]:
         return [x, *map(widen, parameters)]
     wide = widen(x)
     return [wide, *(cast(p, wide.dtype) for p in parameters)]
-
-
-def _as_weak_as(x: Array, y: Array) -> Array:
-    """Make y weakly typed if x, a Python number, is: what comes from bits is not."""
-    if x.weak_type and not y.weak_type:
-        return lax.convert_element_type_p.bind(y, new_dtype=y.dtype, weak_type=True, sharding=None)
-    return y
 
 
 def cast(x: Array, dtype: Any) -> Array:

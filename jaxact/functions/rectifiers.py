@@ -341,6 +341,7 @@ _thresholded_relu = elementwise(
     kinks={0.0: 0.0},
     smoothness=0,
     variants=({"negative_slope": 0.1, "max_value": 4.0, "threshold": 0.5}, {"max_value": 6.0}),
+    keeps=0.25,
     elsewhere={"keras": {"relu": {}}},
 )
 def thresholded_relu(

@@ -99,7 +99,7 @@ def moments(f: Function, sigma: float = 1.0, *, kinks: Sequence[float] | None = 
       TypeError: f is not a function of one array that returns floating-point numbers.
       ValueError: f changes the shape, is not elementwise or not finite, or a moment is infinite or does not converge.
 
-    >>> jaxact.propagation.moments(jaxact.relu).second_moment
+    >>> round(jaxact.propagation.moments(jaxact.relu).second_moment, 10)
     0.5
     """
     return _moments(Integrand("moments", f, kinks), _positive("moments", "sigma", sigma))
