@@ -194,6 +194,7 @@ def elementwise(
         return own, (x if any(asked[1:]) else None, *others)
 
     def tangent(kept: Any, tangents: Sequence[Array | None]) -> Array:
+        own: Any
         own, (x, *others) = kept if keeps else (None, kept)
         asked = [t is not None for t in tangents]
         like = next(a for a in (x, *tangents) if a is not None)
