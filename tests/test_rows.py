@@ -60,8 +60,9 @@ def _hold(name, dtype, n, tangents):
     wide = np.longdouble if dtype == "float64" else np.float64
     value_bound, slope_bound = BOUNDS[dtype][:2]
     if name in ("softmax", "softmin") and dtype == "float32":
-        # Rounding x - max alone is 8 of the 12 units of the value, from which the derivative is made.
-        value_bound = slope_bound = 12
+        value_bound = 12  # rounding x - max alone is 8 of them; DESIGN.md, "The error unit"
+        if n == 100_000:  # over DESIGN's 8: the derivative is made of a value whose sum has 100,000 roundings
+            slope_bound = 12
     for i, (y, *slopes) in enumerate(zip(*results, strict=True)):
         if "soft" in name and np.isposinf(-rows[i] if name == "softmin" else rows[i])[masks[i]].any():
             assert np.isnan(y).any()  # inf - inf, as in jax.nn
