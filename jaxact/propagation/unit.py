@@ -55,9 +55,9 @@ class UnitScaled:
         dtype = jnp.result_type(*arrays)
         wide = [widen(x) for x in arrays]
         if self.gradient_scales is None:
-            return (self.output_scale * self.function(*wide)).astype(dtype)
+            return jnp.asarray(self.output_scale * self.function(*wide), dtype)
         scaled = [_scale_backward(x, s) for x, s in zip(wide, self.gradient_scales, strict=True)]
-        return _scale_forward(self.function(*scaled), self.output_scale).astype(dtype)
+        return jnp.asarray(_scale_forward(self.function(*scaled), self.output_scale), dtype)
 
     @property
     def __name__(self) -> str:
