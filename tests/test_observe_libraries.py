@@ -116,7 +116,7 @@ def test_sites_are_called_after_linen_modules():
     model = Model()
     _, flow = observe(model.apply)(model.init(jax.random.key(0), X), X)
     assert [site.path.split("/")[-1] for site in flow.sites] == ["Block_0", "Block_1"]
-    assert {(site.function, site.file) for site in flow.sites} == {("__call__", __file__)}
+    assert {(site.function, site.file) for site in flow.sites} == {("Block.__call__", __file__)}
 
 
 def test_linen_scan_and_remat_over_layers():

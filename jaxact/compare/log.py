@@ -260,7 +260,7 @@ def _places(sites: list[Record]) -> list[str]:
     seen: dict[str, int] = {}
     places = []
     for site in sites:
-        path = site["site"].removesuffix(site["name"]).strip("/") or "activation"
+        path = site["place"].strip("/") or "activation"
         path += "".join(f"[{i}]" for i in site["iteration"])
         seen[path] = seen.get(path, 0) + 1
         places.append(path if seen[path] == 1 else f"{path} {seen[path]}")

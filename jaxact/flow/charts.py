@@ -2,9 +2,10 @@
 
 import html as escaping
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from jaxact.flow.sites import source_of
 
 if TYPE_CHECKING:
     import altair
@@ -21,7 +22,7 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
         (
             "".join(f"{i}:" for i in r["step"]) + str(r["depth"]),
             r["site"] + "".join(f"[{i}]" for i in r["iteration"]),
-            f"{os.path.basename(r['file'])}:{r['line']}" if r["file"] else "",
+            source_of(r["file"], r["line"]),
             *(_number(r[key]) for key in ("x_mean", "x_std", "y_rms", "dy_rms", "gain")),
             "" if math.isnan(r["flat"]) else f"{r['flat']:.0%}",
             "" if math.isnan(r["dead"]) else f"{r['dead']:.0f}/{r['units']:.0f}",

@@ -1,7 +1,8 @@
 """One thing that is wrong with a model."""
 
 import dataclasses
-import os
+
+from jaxact.flow.sites import source_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Finding:
 
     @property
     def source(self) -> str:
-        """File and line, "model.py:41"."""
-        return f"{os.path.basename(self.file)}:{self.line}" if self.file else "unknown"
+        """File and line, "model.py:41", or cell and line of a notebook."""
+        return source_of(self.file, self.line) or "unknown"
 
     def __str__(self) -> str:
         at = f", step {':'.join(map(str, self.step))}" if self.step else ""

@@ -12,7 +12,7 @@ import jax
 from jaxact.flow import jaxprs
 from jaxact.flow.finding import Finding
 from jaxact.flow.recognise import Match, matches
-from jaxact.flow.sites import user_frame
+from jaxact.flow.sites import source_of, user_frame
 
 # 0.25 is sigmoid's largest slope, so four of them in a row pass on less than 1/256 of a gradient; tanh's is 1, and only
 # its saturation adds up.
@@ -94,7 +94,7 @@ def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...
     found: dict[Finding, None] = {}
     avals = [v.aval for v in jaxprs.opened(closed)[0].invars]
     inputs = [_Value("parameters") if p else _data(aval) for p, aval in zip(is_parameter, avals, strict=True)]
-    _walk(closed, inputs, found)
+    _walk(closed, inputs, found, ("", 0, ""))
     # In a stack that is a Python loop each further layer says it again, of more layers: the last is kept.
     return tuple({(f.rule, f.site, f.file, f.line): f for f in found}.values())
 
@@ -103,8 +103,8 @@ def _data(aval: Any) -> _Value:
     return _Value("data", batch=len(getattr(aval, "shape", ())) == 2)
 
 
-def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> list[_Value]:
-    """Follow the tags through a jaxpr. Returns those of its outputs."""
+def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None], around: _Place) -> list[_Value]:
+    """Follow the tags through a jaxpr that is called from a place. Returns those of its outputs."""
     jaxpr, constants = jaxprs.opened(closed)
     # A batch that the function closes over is a constant of its jaxpr, as a mask is: both are taken for data.
     values = {v: _data(v.aval) for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
@@ -123,23 +123,25 @@ def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None]) -> 
         if inside.get(number, number) != number:
             continue
         match = activations.get(number)
+        place = user_frame(jaxprs.frames(equation))
+        place = place if place[0] else around
         if match is not None and match.kind != "tap":
             group = [jaxpr.eqns[i] for i in match.equations]
             own = {v for e in group for v in e.outvars}
             tags = [read(v) for e in group for v in e.invars if isinstance(v, jaxprs.Literal) or v not in own]
-            values.update(dict.fromkeys(own, _activation(match, tags, equation, found)))
+            values.update(dict.fromkeys(own, _activation(match, tags, place, found)))
             continue
         tags = [read(v) for v in equation.invars]
         inner = None if jaxprs.derived(equation) else jaxprs.inside(equation)
-        outputs = _equation(equation, tags, found) if inner is None else _inside(inner, tags, found)
+        outputs = _equation(equation, tags, place, found) if inner is None else _inside(inner, tags, place, found)
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(v) for v in jaxpr.outvars]
 
 
-def _inside(inside: jaxprs.Inside, tags: list[_Value], found: dict[Finding, None]) -> list[_Value]:
+def _inside(inside: jaxprs.Inside, tags: list[_Value], place: _Place, found: dict[Finding, None]) -> list[_Value]:
     tags = tags[inside.skipped :]
     carried = slice(inside.constants, inside.constants + inside.carry)
-    results = [_walk(jaxpr, tags, found) for jaxpr in inside.jaxprs]
+    results = [_walk(jaxpr, tags, found, place) for jaxpr in inside.jaxprs]
     outputs = [_join(values) for values in zip(*results, strict=True)]
     if inside.carry:  # once more, with what one iteration hands to the next
         before, after = tags[carried], outputs[: inside.carry]
@@ -151,13 +153,14 @@ def _inside(inside: jaxprs.Inside, tags: list[_Value], found: dict[Finding, None
             for a, b in zip(before, after, strict=True)
         ]
         (outputs,) = (
-            _walk(jaxpr, [*tags[: carried.start], *deeper, *tags[carried.stop :]], found) for jaxpr in inside.jaxprs
+            _walk(jaxpr, [*tags[: carried.start], *deeper, *tags[carried.stop :]], found, place)
+            for jaxpr in inside.jaxprs
         )
     return outputs
 
 
-def _activation(match: Match, tags: list[_Value], equation: Any, found: dict[Finding, None]) -> _Value:
-    name, place = match.name, _place(equation)
+def _activation(match: Match, tags: list[_Value], place: _Place, found: dict[Finding, None]) -> _Value:
+    name = match.name
     made_of = _made_of(tags)
     earlier = next((tag.shares for tag in tags if tag.shares), None)
     bounded = next((tag.bounded for tag in tags if tag.bounded), None)
@@ -225,14 +228,14 @@ def _over_batch(name: str, place: _Place) -> Finding:
     )
 
 
-def _equation(equation: Any, tags: list[_Value], found: dict[Finding, None]) -> list[_Value]:
+def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Finding, None]) -> list[_Value]:
     name, made_of = equation.primitive.name, _made_of(tags)
     signals = [tag for tag in tags if tag.made_of == "data"]
     result = _Value(made_of)
     if name in ("dot_general", "conv_general_dilated"):
         weights = any(tag.made_of == "parameters" for tag in tags)
         if weights and len(signals) < 2 and not all(tag.made_of == "parameters" for tag in tags):
-            result = _layer(equation, signals[0] if signals else _Value(), found)
+            result = _layer(equation, signals[0] if signals else _Value(), place, found)
     elif name in _RESHAPING and len(signals) == 1:
         result = dataclasses.replace(signals[0])
     elif name in _SCALING and len(signals) == 1:  # by parameters and constants: a bias or a scale
@@ -252,9 +255,8 @@ def _sigmoid(value: _Value) -> tuple[str, _Place] | None:
     return value.bounded if value.bounded and value.bounded[0] == "sigmoid" else None
 
 
-def _layer(equation: Any, signal: _Value, found: dict[Finding, None]) -> _Value:
+def _layer(equation: Any, signal: _Value, place: _Place, found: dict[Finding, None]) -> _Value:
     """A linear layer: data times parameters."""
-    place = _place(equation)
     if signal.softmax:
         found[
             _finding(
@@ -292,12 +294,8 @@ def _join(values: Sequence[_Value]) -> _Value:
     return first if all(value == first for value in values) else _Value(_made_of(values))
 
 
-def _place(equation: Any) -> tuple[str, int, str]:
-    return user_frame(jaxprs.frames(equation))
-
-
 def _at(place: tuple[str, int, str]) -> str:
-    return f"{place[0].rpartition('/')[2]}:{place[1]}" if place[0] else "an unknown place"
+    return source_of(*place[:2]) or "an unknown place"
 
 
 def _finding(rule: str, name: str, place: tuple[str, int, str], evidence: str, advice: str) -> Finding:

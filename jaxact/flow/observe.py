@@ -8,10 +8,10 @@ import jax
 from jax import Array
 from jax import numpy as jnp
 
-from jaxact.flow import jaxprs, programs, statistics
+from jaxact.flow import jaxprs, modules, programs, statistics
 from jaxact.flow.lint import findings_in
 from jaxact.flow.record import Flow
-from jaxact.flow.sites import Site
+from jaxact.flow.sites import Site, numbered
 
 
 def observe(
@@ -66,7 +66,7 @@ def observe(
             arguments = list(args)
             for number, value in zip(numbers, jax.tree.unflatten(structure, leaves), strict=True):
                 arguments[number] = value
-            return fun(*arguments, **kwargs)
+            return modules.named(fun)(*arguments, **kwargs)
 
         jaxpr, shape = jaxprs.trace(flat, *leaves)
         _check_scalar(shape, has_aux)
@@ -89,7 +89,7 @@ def observe(
         pairs = zip(program.flatten(seen), program.flatten(cotangents), strict=True)
         flow = Flow(
             tuple({**forward, **(backward or {})} for forward, backward in pairs),
-            tuple(program.sites()),
+            numbered(program.sites()),
             findings_in(jaxpr, [True] * len(leaves)),
             program.unseen,
         )

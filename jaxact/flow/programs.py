@@ -16,6 +16,7 @@ from jax import Array
 
 from jaxact.flow import jaxprs
 from jaxact.flow.jaxprs import Slots, Statistics
+from jaxact.flow.modules import path_of
 from jaxact.flow.recognise import Match, matches
 from jaxact.flow.sites import LOOP, Site, Unseen, user_frame
 
@@ -174,6 +175,13 @@ class _Place:
     parameters: frozenset[Any] = frozenset()
     """The variables that are parameters, as they are or cast or arranged otherwise."""
     repeated: bool = False
+    source: tuple[str, int, str] = ("", 0, "")
+    """The user's file, line and function that call what is around it."""
+
+    def called_from(self, equation: Any) -> tuple[str, int, str]:
+        """The user's file, line and function that call an equation; what JAX traces by itself has the ones around."""
+        found = user_frame(jaxprs.frames(equation))
+        return found if found[0] else self.source
 
     def at(self, equation: Any, step: int) -> "_Place":
         return dataclasses.replace(self, path=self.path + jaxprs.scopes(equation), position=(*self.position, step))
@@ -182,7 +190,12 @@ class _Place:
         inner = jaxprs.opened(jaxpr)[0].invars
         given = equation.invars[found.skipped :]
         parameters = {v for v, atom in zip(inner, given, strict=True) if jaxprs.among(atom, set(self.parameters))}
-        return dataclasses.replace(self, position=(*self.position, number), parameters=frozenset(parameters))
+        return dataclasses.replace(
+            self,
+            position=(*self.position, number),
+            parameters=frozenset(parameters),
+            source=self.called_from(equation),
+        )
 
 
 def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place: _Place) -> tuple[Program, list[bool]]:
@@ -253,8 +266,8 @@ def _spread(equations: Sequence[Any], active: set[Any]) -> None:
 
 
 def _unseen(what: str, equation: Any, place: "_Place") -> Unseen:
-    file, line, function = user_frame(jaxprs.frames(equation))
-    return Unseen(what, "/".join(place.path), file, 0 if what == "derivative code" else line, function)
+    file, line, function = place.called_from(equation)
+    return Unseen(what, path_of(place.path), file, 0 if what == "derivative code" else line, function)
 
 
 def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place: "_Place") -> Visit:
@@ -262,11 +275,11 @@ def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place
     inputs, outputs = jaxprs.boundary(group, read_by)
     outputs = outputs or list(group[-1].outvars)
     x, (y,) = match.x, outputs
-    file, line, function = user_frame(jaxprs.frames(group[-1]))
+    file, line, function = place.called_from(group[-1])
     site = Site(
         name=match.name,
         kind=match.kind,
-        path="/".join(place.path),
+        path=path_of(place.path),
         file=file,
         line=line,
         function=function,

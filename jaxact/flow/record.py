@@ -59,8 +59,8 @@ class Flow:
         """Finish the statistics: one record a site, iteration of the scans around it, and step.
 
         Returns:
-          Dicts in the order the sites run in, with "depth" (its number), "site" (label), "name", "file", "line",
-          "iteration", "step" (index along leading axes), "repeated" (as in `Site`), and the numbers of
+          Dicts in the order the sites run in, with "depth" (its number), "site" (label), "place", "name", "file",
+          "line", "iteration", "step" (index along leading axes), "repeated" (as in `Site`), and the numbers of
           `jaxact.flow.statistics.finish`.
 
         Raises:
@@ -84,6 +84,7 @@ class Flow:
         for step, order, site, iteration, numbers in rows:
             place = {
                 "site": site.label,
+                "place": site.place,
                 "name": site.name,
                 "file": site.file,
                 "line": site.line,

@@ -21,6 +21,8 @@ LOOP = -1
 """Stands in a position for the iteration of the loop that is entered there."""
 TAP = "jaxact.flow.tap: "
 """How the name of a `jax.ad_checkpoint.checkpoint_name` begins that marks a place chosen by the user."""
+CELL = "Cell "
+"""How the file of a site in a notebook begins, as IPython calls its cells."""
 SITE = "jaxact.flow.site: "
 """How the name of a jitted function begins that a user marked as an activation."""
 
@@ -38,7 +40,7 @@ class Site:
     path: str
     """The modules (`jax.named_scope`s) around it, "Mlp_0/Dense_1"."""
     file: str
-    """The user's file that calls it; "" if no user code is on the stack."""
+    """The user's file that calls it, or a notebook's cell; "" if no user code is on the stack."""
     line: int
     """The line there."""
     function: str
@@ -63,17 +65,24 @@ class Site:
     """Whether it runs again and again with the same parameters, as a step of a recurrent network and not a layer."""
     unit_axis: int = -1
     """The axis of its output whose entries are units."""
+    number: int = 1
+    """Which of the sites it is that have one place and name, in the order they run in."""
+
+    @property
+    def place(self) -> str:
+        """The module path, or else the Python function."""
+        return self.path or self.function
 
     @property
     def label(self) -> str:
-        """A short name for people: the module path, or else the Python function, and the activation."""
-        around = self.path or self.function
-        return f"{around}/{self.name}" if around else self.name
+        """A short name for people, "blocks[3].mlp/gelu": its place and activation, and a number from the second on."""
+        name = f"{self.place}/{self.name}" if self.place else self.name
+        return name if self.number == 1 else f"{name} #{self.number}"
 
     @property
     def source(self) -> str:
-        """File and line, "model.py:41"."""
-        return f"{os.path.basename(self.file)}:{self.line}" if self.file else "unknown"
+        """File and line, "model.py:41", or cell and line of a notebook, "Cell In[3], line 2"."""
+        return source_of(self.file, self.line) or "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +99,23 @@ class Unseen:
     """The line there; 0 for derivative code, which has many."""
     function: str
     """The user's function there."""
+
+
+def source_of(file: str, line: int) -> str:
+    """File and line for people; "" if the file is not known."""
+    if file.startswith(CELL):
+        return f"{file}, line {line}"
+    return f"{os.path.basename(file)}:{line}" if file else ""
+
+
+def numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
+    """Sites, of which those of one place and name have numbers."""
+    in_order = sorted(range(len(sites)), key=lambda i: sites[i].position)
+    seen: dict[str, int] = {}
+    numbers = {}
+    for i in in_order:
+        numbers[i] = seen[sites[i].label] = seen.get(sites[i].label, 0) + 1
+    return tuple(dataclasses.replace(site, number=numbers[i]) for i, site in enumerate(sites))
 
 
 def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
@@ -128,7 +154,10 @@ def called_by_user(frames: Sequence[Frame]) -> bool:
 
 
 def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
-    """File, line and function of the innermost frame that is the user's own code, and not a library's."""
+    """File (or notebook cell), line and function of the innermost frame that is the user's own code, not a library's.
+
+    A method is called "Class.method".
+    """
     libraries = _library_directories()
     for code, instruction in frames:
         file = code.co_filename
@@ -136,8 +165,16 @@ def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
             continue
         if not file.startswith("<frozen"):
             line = next(itertools.islice(code.co_positions(), instruction // 2, None))[0]
-            return file, line or code.co_firstlineno, code.co_name
+            function = code.co_qualname.rpartition("<locals>.")[2]
+            return _cell(file) or file, line or code.co_firstlineno, function
     return "", 0, ""
+
+
+def _cell(file: str) -> str:
+    """The name of the notebook's cell that was compiled under a file's name, "Cell In[3]"; "" if it is none."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    names = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    return " ".join((names and names(file)) or ())
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from jax import numpy as jnp
 
 import jaxact.functions  # noqa: F401  (fills the catalog)
 from jaxact.core import catalog
-from jaxact.flow import jaxprs, programs, statistics
+from jaxact.flow import jaxprs, modules, programs, statistics
 from jaxact.flow.graph import core
 from jaxact.flow.programs import Visit
 from jaxact.flow.recognise import Parameter
@@ -181,7 +181,7 @@ def _traced(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[
     def flat(*arrays: Any) -> Any:
         merged = dict(zip(numbers, arrays, strict=True))
         args, kwargs = jax.tree.unflatten(structure, [merged.get(i, leaf) for i, leaf in enumerate(leaves)])
-        result = fun(*args, **kwargs)
+        result = modules.named(fun)(*args, **kwargs)
         for leaf in jax.tree.leaves(result):
             if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
                 raise TypeError(

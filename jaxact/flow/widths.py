@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import inspect
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -253,16 +253,13 @@ def _sizes(x: Array) -> Array:
 
 def _site_rows(flow: Flow) -> list[Record]:
     kinds = {site.label: site.kind for site in flow.sites}
-    rows, seen = [], Counter()
+    rows = []
     for r in flow.to_records():
-        path = r["site"] + "".join(f"[{i}]" for i in r["iteration"])
-        seen[path] += 1
         kind = "logits" if kinds[r["site"]] == "axis" else "site"
-        # The second call in one place is another site.
         rows.append(
             {
                 "kind": kind,
-                "path": path if seen[path] == 1 else f"{path} ({seen[path]})",
+                "path": r["site"] + "".join(f"[{i}]" for i in r["iteration"]),
                 "rms": r["x_rms"] if not r["x_nonfinite"] or kind == "logits" else math.inf,
                 "largest": math.nan,
             }
