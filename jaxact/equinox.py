@@ -13,9 +13,20 @@ mask (`where`) is given at the call; every module takes `key=`, as those of Equi
 CELU(alpha=0.5)
 """
 
-from jaxact.modules.equinox.elementwise import *
+from jaxact.modules.equinox.exponential import *
 from jaxact.modules.equinox.gated import *
+from jaxact.modules.equinox.gelu import *
 from jaxact.modules.equinox.layers import *
 from jaxact.modules.equinox.learned import *
+from jaxact.modules.equinox.periodic import *
+from jaxact.modules.equinox.piecewise import *
 from jaxact.modules.equinox.random import *
-from jaxact.modules.equinox.rows import *
+from jaxact.modules.equinox.rectifiers import *
+from jaxact.modules.equinox.shrinkage import *
+from jaxact.modules.equinox.sigmoids import *
+from jaxact.modules.equinox.simplex import *
+from jaxact.modules.equinox.smooth import *
+from jaxact.modules.equinox.softmax import *
+from jaxact.modules.equinox.softplus import *
+from jaxact.modules.equinox.sparse import *
+from jaxact.modules.equinox.units import *

@@ -13,9 +13,20 @@ mask (`where`) is given at the call; random modules take their key from the rng 
 CELU(alpha=0.5)
 """
 
-from jaxact.modules.linen.elementwise import *
+from jaxact.modules.linen.exponential import *
 from jaxact.modules.linen.gated import *
+from jaxact.modules.linen.gelu import *
 from jaxact.modules.linen.layers import *
 from jaxact.modules.linen.learned import *
+from jaxact.modules.linen.periodic import *
+from jaxact.modules.linen.piecewise import *
 from jaxact.modules.linen.random import *
-from jaxact.modules.linen.rows import *
+from jaxact.modules.linen.rectifiers import *
+from jaxact.modules.linen.shrinkage import *
+from jaxact.modules.linen.sigmoids import *
+from jaxact.modules.linen.simplex import *
+from jaxact.modules.linen.smooth import *
+from jaxact.modules.linen.softmax import *
+from jaxact.modules.linen.softplus import *
+from jaxact.modules.linen.sparse import *
+from jaxact.modules.linen.units import *

@@ -12,9 +12,20 @@ mask (`where`) is given at the call; random modules draw from `nnx.Rngs`, as `nn
 CELU(alpha=0.5)
 """
 
-from jaxact.modules.nnx.elementwise import *
+from jaxact.modules.nnx.exponential import *
 from jaxact.modules.nnx.gated import *
+from jaxact.modules.nnx.gelu import *
 from jaxact.modules.nnx.layers import *
 from jaxact.modules.nnx.learned import *
+from jaxact.modules.nnx.periodic import *
+from jaxact.modules.nnx.piecewise import *
 from jaxact.modules.nnx.random import *
-from jaxact.modules.nnx.rows import *
+from jaxact.modules.nnx.rectifiers import *
+from jaxact.modules.nnx.shrinkage import *
+from jaxact.modules.nnx.sigmoids import *
+from jaxact.modules.nnx.simplex import *
+from jaxact.modules.nnx.smooth import *
+from jaxact.modules.nnx.softmax import *
+from jaxact.modules.nnx.softplus import *
+from jaxact.modules.nnx.sparse import *
+from jaxact.modules.nnx.units import *

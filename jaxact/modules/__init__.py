@@ -1,6 +1,6 @@
 """The activations as modules of Flax NNX, Flax Linen and Equinox: plain classes, a folder a framework.
 
-`jaxact.nnx`, `jaxact.linen` and `jaxact.equinox` are the names to import them by. In each folder elementwise.py,
-gated.py and rows.py are written by `python -m jaxact.modules.generate` from the catalog; random.py, learned.py and
-layers.py are written by hand, on what the frameworks share: `settings` and `learned` here.
+`jaxact.nnx`, `jaxact.linen` and `jaxact.equinox` are the names to import them by. In each folder random.py, learned.py
+and layers.py are written by hand, on what the frameworks share: `settings` and `learned` here. The other files, one for
+each family of functions, are written by `python -m jaxact.modules.generate` from the catalog.
 """

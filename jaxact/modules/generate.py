@@ -1,11 +1,13 @@
 """Writes the modules of all functions without learned parameters: `python -m jaxact.modules.generate`.
 
-One class for each row of the catalog, from the function's own signature and docstring; a contributor runs it after a
-change of those, and a test says when. Ruff has to be installed, as for any contribution.
+One class for each row of the catalog, from the function's own signature and docstring, in a file for each family, as
+the functions are. A contributor runs it after a change of those, and a test says when. Ruff has to be installed, as for
+any contribution.
 """
 
 import ast
 import inspect
+import itertools
 import re
 import subprocess
 import sys
@@ -18,19 +20,13 @@ from jaxact.modules import learned
 from jaxact.modules.settings import DATA
 
 FRAMEWORKS = ("nnx", "linen", "equinox")
-FILES = {
-    "elementwise": ("pointwise", "Elementwise functions"),
-    "gated": ("gated", "Gated units"),
-    "rows": ("axis", "Functions along an axis"),
-}
-"""File -> the kind of its rows, and what its docstring calls them."""
+_WRITTEN = "written by `python -m jaxact.modules.generate`; do not edit"
 
-_HEADER = '''"""{what} as {title} modules, written by `python -m jaxact.modules.generate`; do not edit."""
+_HEADER = '''"""{title} modules of `jaxact.functions.{family}`, {written}."""
 
 {imports}import jaxact
 from jaxact.modules.{framework}.base import Module
-from jaxact.modules.settings import check
-'''
+{check}'''
 _IMPORTS = (
     {
         "dataclasses": "import dataclasses",
@@ -50,23 +46,38 @@ _CHECK = {"nnx": "__post_init__", "linen": "__post_init__", "equinox": "__check_
 def sources() -> dict[Path, str]:
     """What each file is to hold, by its path."""
     here = Path(__file__).parent
+    families = itertools.groupby(filter(_has_class, rows()), key=lambda row: row.family)
+    found = {family: list(each) for family, each in families}
     return {
-        here / framework / f"{file}.py": _formatted(_file(framework, file))
+        here / framework / f"{family}.py": _formatted(_file(framework, family, each))
         for framework in FRAMEWORKS
-        for file in FILES
+        for family, each in found.items()
     }
 
 
-def _file(framework: str, file: str) -> str:
-    kind, what = FILES[file]
-    found = [row for row in rows() if row.kind == kind and _has_class(row)]
+def written() -> list[Path]:
+    """The files that are there and were written here."""
+    here = Path(__file__).parent
+    return [
+        path for framework in FRAMEWORKS for path in (here / framework).glob("*.py") if _WRITTEN in path.read_text()
+    ]
+
+
+def _file(framework: str, family: str, found: list[Row]) -> str:
     body = "\n\n".join(_class(framework, row) for row in found)
     code = re.sub(r'"""(.|\n)*?"""', "", body)
     used = [
         "\n".join(line for name, line in section.items() if re.search(rf"\b{name}\b", code)) for section in _IMPORTS
     ]
-    imports = "".join(f"{section}\n\n" for section in used if section)
-    header = _HEADER.format(what=what, title=_TITLES[framework], framework=framework, imports=imports)
+    check = "from jaxact.modules.settings import check\n" if "check(" in code else ""
+    header = _HEADER.format(
+        title=_TITLES[framework],
+        family=family,
+        framework=framework,
+        written=_WRITTEN,
+        imports="".join(f"{section}\n\n" for section in used if section),
+        check=check,
+    )
     exported = f"__all__ = {sorted((row.module for row in found), key=lambda name: (not name.isupper(), name))}\n"
     return f"{header}\n{exported}\n\n{body}\n"
 
@@ -154,5 +165,9 @@ def _formatted(code: str) -> str:
 
 
 if __name__ == "__main__":
-    for path, code in sources().items():
+    now = sources()
+    for path in written():
+        if path not in now:
+            path.unlink()
+    for path, code in now.items():
         path.write_text(code)

@@ -53,11 +53,12 @@ def changed(module: Any) -> dict[str, Any]:
         a.name: getattr(module, a.name)
         for a in arguments
         if a.name not in _NO_SETTINGS and hasattr(module, a.name)
-        if not _same(getattr(module, a.name), a.default)
+        if not is_default(getattr(module, a.name), a.default)
     }
 
 
-def _same(value: Any, default: Any) -> bool:
+def is_default(value: Any, default: Any) -> bool:
+    """Whether a setting is its default, as the object or by its value."""
     return value is default or (type(value) is type(default) and not isinstance(value, jax.Array) and value == default)
 
 

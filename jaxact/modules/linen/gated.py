@@ -1,4 +1,4 @@
-"""Gated units as Linen modules, written by `python -m jaxact.modules.generate`; do not edit."""
+"""Linen modules of `jaxact.functions.gated`, written by `python -m jaxact.modules.generate`; do not edit."""
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -7,22 +7,7 @@ import jaxact
 from jaxact.modules.linen.base import Module
 from jaxact.modules.settings import check
 
-__all__ = [
-    "GEGLU",
-    "GLU",
-    "QGEGLU",
-    "BilinearGLU",
-    "DReGLU",
-    "FATReGLU",
-    "ReGLU",
-    "SReGLU",
-    "SiTUGLU",
-    "SigmoidGate",
-    "SwiGLU",
-    "SwiGLUClamped",
-    "SwiGLUOAI",
-    "SwiGLUStep",
-]
+__all__ = ["GEGLU", "GLU", "BilinearGLU", "ReGLU", "SwiGLU", "SwiGLUClamped", "SwiGLUOAI", "SwiGLUStep"]
 
 
 class GLU(Module):
@@ -147,83 +132,3 @@ class SwiGLUOAI(Module):
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.swiglu_oai(gate, value, alpha=self.alpha, limit=self.limit)
-
-
-class SigmoidGate(Module):
-    """Sigmoid gate: sigmoid(gate) * value.
-
-    The function, and what there is to know of it, is `jaxact.sigmoid_gate`.
-    """
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.sigmoid_gate(gate, value)
-
-
-class SReGLU(Module):
-    """Squared-ReLU-gated linear unit: max(gate, 0)^2 * value.
-
-    The function, and what there is to know of it, is `jaxact.sreglu`.
-    """
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.sreglu(gate, value)
-
-
-class QGEGLU(Module):
-    """Quick-GELU-gated linear unit: gate * sigmoid(1.702 gate) * value.
-
-    The function, and what there is to know of it, is `jaxact.qgeglu`.
-    """
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.qgeglu(gate, value)
-
-
-class DReGLU(Module):
-    """dReLU-gated linear unit: max(gate, 0) * max(value, 0).
-
-    The function, and what there is to know of it, is `jaxact.dreglu`.
-    """
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.dreglu(gate, value)
-
-
-class FATReGLU(Module):
-    """FATReLU-gated linear unit: gate * value if gate > threshold, else 0.
-
-    The function, and what there is to know of it, is `jaxact.fatreglu`.
-
-    Args:
-      threshold: number, or array that broadcasts against gate; traced. 0 is `jaxact.reglu`.
-    """
-
-    threshold: ArrayLike = 0.01
-
-    def __post_init__(self) -> None:
-        check(jaxact.fatreglu, arrays=2, scalar=False, threshold=self.threshold)
-        super().__post_init__()
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.fatreglu(gate, value, threshold=self.threshold)
-
-
-class SiTUGLU(Module):
-    """SiTU-gated linear unit: beta * tanh(gate / beta) * sigmoid(gate) * linear_beta * tanh(value / linear_beta).
-
-    The function, and what there is to know of it, is `jaxact.situ_glu`.
-
-    Args:
-      beta: positive number, or array that broadcasts against gate; traced and differentiable.
-      linear_beta: positive number, or array that broadcasts against gate; traced and differentiable.
-    """
-
-    beta: ArrayLike = 4.0
-    linear_beta: ArrayLike = 25.0
-
-    def __post_init__(self) -> None:
-        check(jaxact.situ_glu, arrays=2, scalar=False, beta=self.beta, linear_beta=self.linear_beta)
-        super().__post_init__()
-
-    def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
-        return jaxact.situ_glu(gate, value, beta=self.beta, linear_beta=self.linear_beta)

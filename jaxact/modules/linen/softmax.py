@@ -1,4 +1,4 @@
-"""Functions along an axis as Linen modules, written by `python -m jaxact.modules.generate`; do not edit."""
+"""Linen modules of `jaxact.functions.softmax`, written by `python -m jaxact.modules.generate`; do not edit."""
 
 from collections.abc import Sequence
 
@@ -9,66 +9,7 @@ import jaxact
 from jaxact.modules.linen.base import Module
 from jaxact.modules.settings import check
 
-__all__ = ["Entmax", "Entmax15", "GaussianTopK", "LogSoftmax", "Softmax", "Softmin", "Softpick", "Sparsemax"]
-
-
-class Sparsemax(Module):
-    """Sparsemax: max(x_i - tau, 0), with tau such that they sum to 1.
-
-    The function, and what there is to know of it, is `jaxact.sparsemax`.
-
-    Args:
-      axis: the axis, or axes, that sum to 1.
-    """
-
-    axis: int | Sequence[int] = -1
-
-    def __post_init__(self) -> None:
-        check(jaxact.sparsemax, scalar=False, axis=self.axis)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
-        return jaxact.sparsemax(x, axis=self.axis, where=where)
-
-
-class Entmax15(Module):
-    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that they sum to 1.
-
-    The function, and what there is to know of it, is `jaxact.entmax15`.
-
-    Args:
-      axis: the axis, or axes, that sum to 1.
-    """
-
-    axis: int | Sequence[int] = -1
-
-    def __post_init__(self) -> None:
-        check(jaxact.entmax15, scalar=False, axis=self.axis)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
-        return jaxact.entmax15(x, axis=self.axis, where=where)
-
-
-class Entmax(Module):
-    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that they sum to 1.
-
-    The function, and what there is to know of it, is `jaxact.entmax`.
-
-    Args:
-      alpha: number over 1, or array of one value a row (the row's axis of size 1); traced and differentiable.
-      axis: the axis, or axes, that sum to 1.
-    """
-
-    alpha: ArrayLike = 1.5
-    axis: int | Sequence[int] = -1
-
-    def __post_init__(self) -> None:
-        check(jaxact.entmax, scalar=False, alpha=self.alpha, axis=self.axis)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
-        return jaxact.entmax(x, alpha=self.alpha, axis=self.axis, where=where)
+__all__ = ["LogSoftmax", "Softmax", "Softmin"]
 
 
 class Softmax(Module):
@@ -161,45 +102,3 @@ class LogSoftmax(Module):
         return jaxact.log_softmax(
             x, axis=self.axis, temperature=self.temperature, sink=self.sink, axis_name=self.axis_name, where=where
         )
-
-
-class Softpick(Module):
-    """Softpick: max(exp(x_i) - 1, 0) / (sum_j |exp(x_j) - 1| + epsilon).
-
-    The function, and what there is to know of it, is `jaxact.softpick`.
-
-    Args:
-      axis: the axis, or axes, of a row.
-      epsilon: number of 0 or more, or array of one value a row (the row's axis of size 1), which decides rows of zeros.
-    """
-
-    axis: int | Sequence[int] = -1
-    epsilon: ArrayLike = 1e-06
-
-    def __post_init__(self) -> None:
-        check(jaxact.softpick, scalar=False, axis=self.axis, epsilon=self.epsilon)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
-        return jaxact.softpick(x, axis=self.axis, epsilon=self.epsilon, where=where)
-
-
-class GaussianTopK(Module):
-    """Gaussian top-k: max(x_i - (mean + std * PhiInverse(sparsity)), 0), with mean and standard deviation of the row.
-
-    The function, and what there is to know of it, is `jaxact.gaussian_topk`.
-
-    Args:
-      sparsity: number in (0, 1), or array of one value a row (the row's axis of size 1); traced and differentiable.
-      axis: the axis, or axes, of a row.
-    """
-
-    sparsity: ArrayLike = 0.95
-    axis: int | Sequence[int] = -1
-
-    def __post_init__(self) -> None:
-        check(jaxact.gaussian_topk, scalar=False, sparsity=self.sparsity, axis=self.axis)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike) -> Array:
-        return jaxact.gaussian_topk(x, sparsity=self.sparsity, axis=self.axis)

@@ -1,0 +1,36 @@
+"""Equinox modules of `jaxact.functions.gelu`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import equinox
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.equinox.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["GELU", "GELU10"]
+
+
+class GELU(Module):
+    """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
+    The function, and what there is to know of it, is `jaxact.gelu`.
+
+    Args:
+      approximate: True for the form with tanh (jax.nn's default), False for the exact one (PyTorch's default).
+    """
+
+    approximate: bool = equinox.field(default=True, static=True)
+
+    def __check_init__(self) -> None:
+        check(jaxact.gelu, approximate=self.approximate)
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.gelu(x, approximate=self.approximate)
+
+
+class GELU10(Module):
+    """Clipped GELU: min(x Phi(x), 10). The function, and what there is to know of it, is `jaxact.gelu_10`."""
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.gelu_10(x)

@@ -1,0 +1,59 @@
+"""Equinox modules of `jaxact.functions.smooth`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.equinox.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["GoLU", "Hardswish", "Mish", "QuickGELU", "SiLU"]
+
+
+class SiLU(Module):
+    """Sigmoid linear unit (swish): x * sigmoid(beta x).
+
+    The function, and what there is to know of it, is `jaxact.silu`.
+
+    Args:
+      beta: number, or array that broadcasts against x; traced and differentiable. 0 halves x, inf would be relu.
+    """
+
+    beta: ArrayLike = 1.0
+
+    def __check_init__(self) -> None:
+        check(jaxact.silu, beta=self.beta)
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.silu(x, beta=self.beta)
+
+
+class Hardswish(Module):
+    """Hard SiLU (hard swish): x * min(max(x + 3, 0), 6) / 6.
+
+    The function, and what there is to know of it, is `jaxact.hard_silu`.
+    """
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.hard_silu(x)
+
+
+class Mish(Module):
+    """Mish: x * tanh(log(1 + exp(x))). The function, and what there is to know of it, is `jaxact.mish`."""
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.mish(x)
+
+
+class QuickGELU(Module):
+    """Quick GELU: x * sigmoid(1.702 x). The function, and what there is to know of it, is `jaxact.quick_gelu`."""
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.quick_gelu(x)
+
+
+class GoLU(Module):
+    """Gompertz linear unit: x * exp(-exp(-x)). The function, and what there is to know of it, is `jaxact.golu`."""
+
+    def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
+        return jaxact.golu(x)

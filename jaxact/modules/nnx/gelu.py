@@ -1,0 +1,39 @@
+"""NNX modules of `jaxact.functions.gelu`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import dataclasses
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.nnx.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["GELU", "GELU10"]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class GELU(Module):
+    """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
+    The function, and what there is to know of it, is `jaxact.gelu`.
+
+    Args:
+      approximate: True for the form with tanh (jax.nn's default), False for the exact one (PyTorch's default).
+    """
+
+    approximate: bool = True
+
+    def __post_init__(self) -> None:
+        check(jaxact.gelu, approximate=self.approximate)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.gelu(x, approximate=self.approximate)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class GELU10(Module):
+    """Clipped GELU: min(x Phi(x), 10). The function, and what there is to know of it, is `jaxact.gelu_10`."""
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.gelu_10(x)

@@ -1,0 +1,79 @@
+"""NNX modules of `jaxact.functions.shrinkage`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import dataclasses
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.nnx.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["Hardshrink", "Softshrink", "Tanhshrink", "Threshold"]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Hardshrink(Module):
+    """Hard shrinkage: x if |x| > lambd, else 0.
+
+    The function, and what there is to know of it, is `jaxact.hard_shrink`.
+
+    Args:
+      lambd: non-negative number, or array that broadcasts against x; traced.
+    """
+
+    lambd: ArrayLike = 0.5
+
+    def __post_init__(self) -> None:
+        check(jaxact.hard_shrink, lambd=self.lambd)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.hard_shrink(x, lambd=self.lambd)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Softshrink(Module):
+    """Soft shrinkage: x - lambd if x > lambd, x + lambd if x < -lambd, else 0.
+
+    The function, and what there is to know of it, is `jaxact.soft_shrink`.
+
+    Args:
+      lambd: non-negative number, or array that broadcasts against x; traced and differentiable.
+    """
+
+    lambd: ArrayLike = 0.5
+
+    def __post_init__(self) -> None:
+        check(jaxact.soft_shrink, lambd=self.lambd)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.soft_shrink(x, lambd=self.lambd)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Tanhshrink(Module):
+    """Tanh shrinkage: x - tanh(x). The function, and what there is to know of it, is `jaxact.tanh_shrink`."""
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.tanh_shrink(x)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Threshold(Module):
+    """Threshold: x if x > threshold, else value.
+
+    The function, and what there is to know of it, is `jaxact.threshold`.
+
+    Args:
+      threshold: number, or array that broadcasts against x; traced.
+      value: number, or array that broadcasts against x; traced and differentiable.
+    """
+
+    threshold: ArrayLike
+    value: ArrayLike
+
+    def __post_init__(self) -> None:
+        check(jaxact.threshold, threshold=self.threshold, value=self.value)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.threshold(x, threshold=self.threshold, value=self.value)

@@ -1,0 +1,90 @@
+"""NNX modules of `jaxact.functions.sigmoids`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import dataclasses
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.nnx.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["Laplace", "LogSigmoid", "Sigmoid", "SoftCap", "Softsign", "Tanh"]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Sigmoid(Module):
+    """Logistic sigmoid: 1 / (1 + exp(-x)). The function, and what there is to know of it, is `jaxact.sigmoid`."""
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.sigmoid(x)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class LogSigmoid(Module):
+    """Logarithm of the sigmoid: -log(1 + exp(-x)).
+
+    The function, and what there is to know of it, is `jaxact.log_sigmoid`.
+    """
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.log_sigmoid(x)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Tanh(Module):
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
+
+    The function, and what there is to know of it, is `jaxact.tanh`.
+    """
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.tanh(x)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Softsign(Module):
+    """Soft sign: x / (1 + |x|). The function, and what there is to know of it, is `jaxact.soft_sign`."""
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.soft_sign(x)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Laplace(Module):
+    """Laplace attention function: (1 + erf((x - mu) / (sigma sqrt(2)))) / 2.
+
+    The function, and what there is to know of it, is `jaxact.laplace`.
+
+    Args:
+      mu: number, or array that broadcasts against x; traced and differentiable.
+      sigma: positive number, or array that broadcasts against x; traced and differentiable.
+    """
+
+    mu: ArrayLike = 0.707107
+    sigma: ArrayLike = 0.282095
+
+    def __post_init__(self) -> None:
+        check(jaxact.laplace, mu=self.mu, sigma=self.sigma)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.laplace(x, mu=self.mu, sigma=self.sigma)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class SoftCap(Module):
+    """Soft cap: cap * tanh(x / cap).
+
+    The function, and what there is to know of it, is `jaxact.soft_cap`.
+
+    Args:
+      cap: positive number, or array that broadcasts against x; traced and differentiable.
+    """
+
+    cap: ArrayLike
+
+    def __post_init__(self) -> None:
+        check(jaxact.soft_cap, cap=self.cap)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.soft_cap(x, cap=self.cap)

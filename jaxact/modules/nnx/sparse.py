@@ -1,0 +1,55 @@
+"""NNX modules of `jaxact.functions.sparse`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.nnx.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["GaussianTopK", "Softpick"]
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Softpick(Module):
+    """Softpick: max(exp(x_i) - 1, 0) / (sum_j |exp(x_j) - 1| + epsilon).
+
+    The function, and what there is to know of it, is `jaxact.softpick`.
+
+    Args:
+      axis: the axis, or axes, of a row.
+      epsilon: number of 0 or more, or array of one value a row (the row's axis of size 1), which decides rows of zeros.
+    """
+
+    axis: int | Sequence[int] = -1
+    epsilon: ArrayLike = 1e-06
+
+    def __post_init__(self) -> None:
+        check(jaxact.softpick, scalar=False, axis=self.axis, epsilon=self.epsilon)
+
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
+        return jaxact.softpick(x, axis=self.axis, epsilon=self.epsilon, where=where)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class GaussianTopK(Module):
+    """Gaussian top-k: max(x_i - (mean + std * PhiInverse(sparsity)), 0), with mean and standard deviation of the row.
+
+    The function, and what there is to know of it, is `jaxact.gaussian_topk`.
+
+    Args:
+      sparsity: number in (0, 1), or array of one value a row (the row's axis of size 1); traced and differentiable.
+      axis: the axis, or axes, of a row.
+    """
+
+    sparsity: ArrayLike = 0.95
+    axis: int | Sequence[int] = -1
+
+    def __post_init__(self) -> None:
+        check(jaxact.gaussian_topk, scalar=False, sparsity=self.sparsity, axis=self.axis)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.gaussian_topk(x, sparsity=self.sparsity, axis=self.axis)
