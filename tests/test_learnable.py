@@ -22,7 +22,7 @@ from jaxact.modules import learned
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 CHANNELS = 4
-ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,), "PReLU": (CHANNELS,)}
+ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,), "SSMax": (3,), "PReLU": (CHANNELS,)}
 """Constructor arguments of those whose first one has no default; and one value a channel."""
 NAMES = sorted(
     name

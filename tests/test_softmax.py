@@ -73,6 +73,40 @@ def test_glu(x, axis):
     chex.assert_trees_all_close(pull(jnp.ones_like(y))[0], expected.astype(np.float32), rtol=2e-6, atol=1e-35)
 
 
+@pytest.mark.parametrize("scale", [0.43, 1.0, -2.0])
+def test_ssmax(scale):
+    """In float64 against its definition n^(scale x), by autodiff too; n counts neither what is masked nor -inf."""
+    x = np.random.default_rng(0).normal(size=(3, 40))
+    x[0, 3] = -np.inf
+    mask = np.arange(40) < np.array([[39], [7], [1]])
+
+    def definition(x, scale):
+        seen = mask & (x > -jnp.inf)
+        n = seen.sum(-1, keepdims=True)
+        powers = jnp.where(seen, n ** (scale * jnp.where(seen, x, 0)), 0)
+        return powers / powers.sum(-1, keepdims=True)
+
+    def derivatives(f):
+        total = lambda x, scale: jnp.sin(f(x, scale) * np.arange(40)).sum()  # noqa: E731
+        gradients = jax.grad(total, (0, 1))
+        in_scale = jax.jvp(lambda scale: f(x, scale), (scale,), (1.0,))[1]
+        return f(x, scale), in_scale, gradients(x, scale), jax.jacfwd(gradients, 1)(x, scale)
+
+    with jax.enable_x64(True):
+        ours = jax.jit(lambda: derivatives(lambda x, scale: jaxact.ssmax(x, scale, where=mask)))()
+        chex.assert_trees_all_close(ours, derivatives(definition), rtol=1e-10, atol=1e-12)
+    half = jaxact.ssmax(x.astype(jnp.bfloat16), scale, where=mask)
+    exact = jaxact.ssmax(np.asarray(x.astype(jnp.bfloat16), np.float32), scale, where=mask)
+    chex.assert_trees_all_equal(half, exact.astype(jnp.bfloat16))  # rounded once
+
+
+def test_ssmax_does_not_flatten():
+    """The largest of ever more logits keeps its share where the scale times its lead is over 1."""
+    rows = [jaxact.ssmax(jnp.zeros(n).at[0].set(2.0)) for n in (10, 1000, 100_000)]
+    assert float(rows[0][0]) < float(rows[1][0]) < float(rows[2][0])
+    assert float(jaxact.softmax(jnp.zeros(100_000).at[0].set(2.0))[0]) < 1e-4
+
+
 def test_the_issues_example():
     y = jaxact.softmax(np.array([1000.0, 1001.0, 1002.0]))
     chex.assert_trees_all_close(y, np.array([0.0900, 0.2447, 0.6652], np.float32), atol=5e-5)

@@ -18,7 +18,7 @@ from jaxact.core.derivative import with_derivative
 from jaxact.core.rows import Axes, AxisName, centred, exponents, log_sum, logits
 from jaxact.core.rule import along_axis, derivative_rule
 
-__all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
+__all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "ssmax"]
 
 
 def _shares(
@@ -189,6 +189,72 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
     [0.5 0.5 0. ]
     """
     return _softmin(x, where, axis=axis)
+
+
+def _ssmax_shares(axes: Axes, x: Array, where: Array | None, scale: Array) -> tuple[Array, Array]:
+    """The probabilities, and by what the row's logits are multiplied."""
+    wide = logits(x, where)
+    seen = wide != -jnp.inf
+    factor = scale * jnp.log(jnp.maximum(axes.sum(seen, wide.dtype), 1))
+    (y,) = _shares(axes, jnp.where(seen, factor * wide, -jnp.inf), None)
+    return y.astype(x.dtype), factor
+
+
+def _keep_ssmax(axes: Axes, primals: Sequence[Any], outputs: tuple[Array, ...], asked: Sequence[bool]) -> Any:
+    """The probabilities and the factor; x too where the scale is differentiated."""
+    return outputs, (primals[:2] if any(asked[2:]) else None)
+
+
+def _ssmax_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, Array]:
+    """Softmax's along the tangent of the multiplied logits."""
+    (y, factor), row = kept
+    t, _, t_scale = tangents
+    change = jnp.zeros(y.shape, factor.dtype) if t is None else factor * widen(t)
+    moved = jnp.zeros_like(factor)
+    if t_scale is not None:
+        wide = logits(*row)
+        seen = wide != -jnp.inf
+        moved = t_scale * jnp.log(jnp.maximum(axes.sum(seen, wide.dtype), 1))
+        change += jnp.where(seen, wide, 0) * moved
+    (along,) = _shares_tangent(axes, ((y,), (None, None)), (change,))
+    return along, moved
+
+
+_ssmax = along_axis("ssmax", _ssmax_shares, _ssmax_tangent, _keep_ssmax, parameters=("scale",))
+
+
+@activation(module="SSMax", kind="axis", range=(0.0, 1.0), keeps=0.0, variants=({"scale": 0.43},))
+def ssmax(
+    x: ArrayLike, scale: ArrayLike = 1.0, axis: int | Sequence[int] = -1, where: ArrayLike | None = None
+) -> Array:
+    """Scalable softmax: n^(scale x_i) / sum_j n^(scale x_j) of n entries, the softmax of scale log(n) x.
+
+    Softmax flattens as a row gets longer, and attention with it; this does not. n counts what is neither left out by
+    `where` nor -inf, so that under a causal mask it is each query's number of keys. The derivative along a tangent t is
+    scale log(n) y (t - sum(y t)); the backward pass keeps y, and x too where the scale is differentiated. Left-out
+    entries give 0 with gradient 0, so a row of nothing else is all 0. A +inf logit makes its row NaN. 16-bit input is
+    computed in float32.
+
+    Args:
+      x: real array of rank 1 or more; bool and int become the default float.
+      scale: number, or array of one value a row (the row's axis of size 1), such as one learned number a head; traced
+        and differentiable.
+      axis: the axis, or axes, that sum to 1.
+      where: bool array that broadcasts to x's shape; entries where it is False are left out.
+
+    Returns:
+      Array of x's shape and float type.
+
+    Raises:
+      TypeError: x is not a real array, or `where` not bool.
+      ValueError: axis is out of range or repeated, or a shape does not broadcast.
+
+    Reference: Nakanishi 2025, arXiv:2501.19399.
+
+    >>> print(jaxact.ssmax(jnp.array([0.0, 1.0, 2.0, -jnp.inf])).round(4))
+    [0.0769 0.2308 0.6923 0.    ]
+    """
+    return _ssmax(x, where, scale, axis=axis)
 
 
 def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:

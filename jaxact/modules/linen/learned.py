@@ -15,6 +15,7 @@ __all__ = [
     "PReLU",
     "PolyNorm",
     "Rational",
+    "SSMax",
     "Snake",
     "SnakeBeta",
     "SoftmaxSink",
@@ -169,6 +170,25 @@ class SoftmaxSink(learned.SoftmaxSink, Parametric):
 
     def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
         return self._evaluate(x, self.sink, where=where)
+
+
+class SSMax(learned.SSMax, Parametric):
+    """Scalable softmax with a learned scale: n^(scale x_i) / sum_j n^(scale x_j) of n entries.
+
+    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SSMax`.
+    """
+
+    num_heads: int = 1
+    scale_init: float = 1.0
+    axis: int = field(default=-1, kw_only=True)
+    head_axis: int = field(default=-3, kw_only=True)
+    param_dtype: DTypeLike = field(default=jnp.float32, kw_only=True)
+
+    def setup(self) -> None:
+        self.scale = self._learn("scale")
+
+    def __call__(self, x: ArrayLike, *, where: ArrayLike | None = None) -> Array:
+        return self._evaluate(x, self.scale, where=where)
 
 
 class Rational(learned.Rational, Parametric):
