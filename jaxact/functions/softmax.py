@@ -251,8 +251,8 @@ def ssmax(
 
     Reference: Nakanishi 2025, arXiv:2501.19399.
 
-    >>> print(jaxact.ssmax(jnp.array([0.0, 1.0, 2.0, -jnp.inf])).round(4))
-    [0.0769 0.2308 0.6923 0.    ]
+    >>> print(jaxact.ssmax(jnp.array([0.0, 1.0, 2.0, 3.0])).round(4))
+    [0.0118 0.0471 0.1882 0.7529]
     """
     return _ssmax(x, where, scale, axis=axis)
 
