@@ -1,6 +1,7 @@
 """Derivatives given beside a formula, so that autodiff never sees an approximation or a repair."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,22 @@ from jax import Array
 Formula = Callable[..., Array]
 
 
+def by_rule(formula: Callable[..., Any], differentiate: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
+    """Give a formula the rule `differentiate(primals, tangents)` of `jax.custom_jvp`.
+
+    Jitted, since JAX keeps the derivatives of what is jitted: without that each order of differentiation traces the
+    rules of all orders before it again: the fifth of softplus took 9 s to trace where it takes 0.3.
+    """
+    exact = jax.custom_jvp(formula)
+    exact.defjvp(differentiate, **settings)
+    return jax.jit(exact)
+
+
 def with_derivative(same: Formula) -> Callable[[Formula], Formula]:
     """Give a formula the derivative of `same`: of the same function, in a form that autodiff gets right."""
 
     def decorate(formula: Formula) -> Formula:
-        exact = jax.custom_jvp(formula)
-        exact.defjvp(lambda primals, tangents: (exact(*primals), jax.jvp(same, primals, tangents)[1]))
+        exact = by_rule(formula, lambda primals, tangents: (exact(*primals), jax.jvp(same, primals, tangents)[1]))
         return exact
 
     return decorate
@@ -28,8 +39,7 @@ def with_slopes(*slopes: Formula) -> Callable[[Formula], Formula]:
             terms = [slope(*primals) * t for slope, t in zip(slopes, tangents, strict=True)]
             return exact(*primals), sum(terms[1:], start=terms[0])
 
-        exact = jax.custom_jvp(formula)
-        exact.defjvp(differentiate)
+        exact = by_rule(formula, differentiate)
         return exact
 
     return decorate
@@ -42,8 +52,7 @@ def with_slope(slope: Formula) -> Callable[[Formula], Formula]:
         def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
             return exact(*primals), slope(*primals) * sum(tangents[1:], start=tangents[0])
 
-        exact = jax.custom_jvp(formula)
-        exact.defjvp(differentiate)
+        exact = by_rule(formula, differentiate)
         return exact
 
     return decorate

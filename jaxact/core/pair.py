@@ -4,14 +4,15 @@ The derivative of a pair is that of the number: `high` has all of it and `low` n
 So no repair of a rounding is ever differentiated, and derivatives of every order are right.
 """
 
-import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+
+from jaxact.core.derivative import by_rule
 
 
 class Pair(NamedTuple):
@@ -25,17 +26,12 @@ def _of(number: Callable[..., Array]) -> Callable[[Callable[..., Pair]], Callabl
     """Give arithmetic on pairs the derivative of the number it computes."""
 
     def decorate(parts: Callable[..., Pair]) -> Callable[..., Pair]:
-        @functools.wraps(parts)
-        def evaluate(*arguments: Any) -> Pair:
-            return parts(*arguments)
-
         def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Pair, Pair]:
             pair = exact(*primals)
             t = jax.jvp(number, primals, tangents)[1]
             return pair, Pair(t, jnp.zeros_like(t))
 
-        exact = jax.custom_jvp(evaluate)
-        exact.defjvp(differentiate)
+        exact = by_rule(parts, differentiate)
         return exact
 
     return decorate

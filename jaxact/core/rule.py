@@ -19,7 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxact.core.checks import as_array, as_float, canonical_axes, widen, working_dtype
-from jaxact.core.derivative import Formula, derivative, with_derivative
+from jaxact.core.derivative import Formula, by_rule, derivative, with_derivative
 from jaxact.core.rows import Axes, AxisName, as_mask, one_a_row
 
 _NUMBERS = {int, float}
@@ -413,6 +413,5 @@ def _with_curvature(slope: Formula, curvature: Formula, textbook: Formula | None
             total += jax.jvp(lambda *p: same(x, *p), tuple(parameters), dense)[1]
         return y, total
 
-    exact = jax.custom_jvp(slope)
-    exact.defjvp(differentiate, symbolic_zeros=True)
+    exact = by_rule(slope, differentiate, symbolic_zeros=True)
     return exact
