@@ -11,7 +11,7 @@ from jaxact.compare import command as compare
 from jaxact.compare import needing
 from jaxact.compare.comparison import Comparison
 from jaxact.compare.processes import exit_code
-from jaxact.gallery import commands as gallery
+from jaxact.show import command as show
 from jaxact.verify import command as verify
 
 
@@ -31,9 +31,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "compare": Command(Comparison, compare.compare, compare.parse),
     "report": Command(compare.Report, compare.report),
-    "list": Command(gallery.List, gallery.do),
-    "show": Command(gallery.Show, gallery.do),
-    "gallery": Command(gallery.Gallery, gallery.do),
+    "list": Command(show.List, show.list_all),
+    "show": Command(show.Show, show.show),
     "verify": Command(verify.Verify, verify.do, verify.parse, extra="verify"),
 }
 

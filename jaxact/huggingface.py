@@ -18,6 +18,7 @@ class Product:
     """f(gate) * value: the gated unit of any function, where jaxact has none of its own."""
 
     f: Function
+    """The function of the gate."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class Unit:
     function: Function
     """Of x, or of gate and value."""
     gated: bool = False
+    """Whether it takes gate and value."""
     layout: str | None = None
     """How gate and value are packed where one projection makes both, as for `jaxact.split`."""
     sparsity: float = 0.0

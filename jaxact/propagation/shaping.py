@@ -35,10 +35,15 @@ class Shaped:
     """
 
     function: Function
+    """What is transformed."""
     input_scale: float = 1.0
+    """By what x is multiplied before."""
     input_shift: float = 0.0
+    """What is added to x before."""
     output_scale: float = 1.0
+    """By what the result is multiplied, once `output_shift` is added."""
     output_shift: float = 0.0
+    """What is added to the result."""
     config: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False, repr=False)
     """What `jaxact.get` made it from, for `jaxact.config`."""
 

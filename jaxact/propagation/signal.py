@@ -57,7 +57,9 @@ class Signal:
     """What mean-field theory predicts of a plain network, layer by layer. `q` is the variance of a pre-activation."""
 
     sigma_w: float
+    """The square root of fan_in times a weight's variance, as given."""
     sigma_b: float
+    """The standard deviation of a bias, as given."""
     variances: np.ndarray
     """q_0, ..., q_depth: shape (depth + 1,). inf or 0 from the layer on where it leaves [1e-200, 1e200]."""
     correlations: np.ndarray

@@ -44,6 +44,7 @@ class UnitScaled:
     """
 
     function: Function
+    """What is scaled."""
     output_scale: float
     """By what the output is multiplied: 1 / its standard deviation for standard normal inputs."""
     gradient_scales: tuple[float, ...] | None = None

@@ -25,11 +25,13 @@ class Result:
     by: str
     """"jaxact" or "jax.nn"."""
     dtype: str
+    """The type of input and result, "bfloat16"."""
     order: int
     """0 for the value, 1 and 2 for derivatives."""
     way: str
     """"alone", "fused" (mapped, behind a matrix product), "all" (every float32), or the length of rows."""
     facts: Facts
+    """How far the results are from the oracle's."""
     bound: float | None
     """What the error unit has to stay within; None for what is only compared with."""
 
@@ -53,7 +55,9 @@ class Verification:
     """All results, and where they were had."""
 
     environment: dict[str, str]
+    """The device, versions, and the flags that decide how a compiler treats numbers."""
     results: tuple[Result, ...]
+    """One a function, type, derivative, way and library."""
 
     @property
     def missed(self) -> list[str]:

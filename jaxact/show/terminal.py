@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxact.core.catalog import Row, Source, rows
-from jaxact.gallery import facts
-from jaxact.gallery.curves import ORDERS, Curve
+from jaxact.show import facts
+from jaxact.show.curves import ORDERS, Curve
 
 _WIDTH, _HEIGHT = 17, 9
 """Of a panel, in characters."""

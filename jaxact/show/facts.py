@@ -18,7 +18,8 @@ _SMOOTHNESS = {
 
 def facts(row: Row) -> dict[str, str]:
     """Say what is known of an activation: a heading and a line of text each."""
-    said = {"call": _signature(row), "modules": f"jaxact.nnx.{row.module}, jaxact.linen.{row.module}"}
+    modules = ", ".join(f"jaxact.{framework}.{row.module}" for framework in ("nnx", "linen", "equinox"))
+    said = {"call": _signature(row), "modules": modules}
     if row.aliases:
         said["aliases"] = ", ".join(row.aliases)
     if row.kind == "pointwise":
