@@ -51,7 +51,7 @@ def members(module: ModuleType) -> Iterator[str]:
 
 def _is_layer(value: type) -> bool:
     """Whether a class is a module of a framework, whose arguments say all of it."""
-    return any(base.__module__.startswith(("flax.", "equinox.")) for base in value.__mro__)
+    return any(base.__module__.startswith(("flax.", "equinox.", "jaxact.modules")) for base in value.__mro__)
 
 
 def _page(module: ModuleType) -> str:

@@ -1,7 +1,6 @@
 """Pages of what there is beside docs/: the examples, each with its lesson, picture and source; names elsewhere."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,16 @@ def generate(app: Any) -> None:
     for peer in PEERS:
         write(source / f"from/_names_{peer}.md", names(peer))
     head, *sections = re.split(r"^## ", (ROOT / "examples" / "README.md").read_text(), flags=re.MULTILINE)
+    lessons = dict(section.split("\n", 1) for section in sections)
     pages = []
-    for section in sections:
-        title, _, text = section.partition("\n")
-        for name in title.split(", "):
-            pages.append(Path(name).stem)
-            if name.endswith(".ipynb"):
-                shutil.copy(ROOT / "examples" / name, source / "examples" / name)
-            else:
-                write(source / f"examples/{pages[-1]}.md", _example(name, text))
+    for _, name in _LINK.findall(head):
+        pages.append(Path(name).stem)
+        if name.endswith(".ipynb"):
+            notebook = (ROOT / "examples" / name).read_text()
+            write(source / "examples" / name, notebook.replace("(README.md)", "(index.md)"))
+        else:
+            lesson = next((text for title, text in lessons.items() if name in title.split(", ")), "")
+            write(source / f"examples/{pages[-1]}.md", _example(name, lesson))
     listed = "\n".join(pages)
     write(source / "examples/index.md", f"{_linked(head)}\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
 
@@ -50,7 +50,7 @@ def _linked(text: str) -> str:
             return f"`{target.removeprefix('../')}`" if target.startswith("../") else found[0]
         return f"[{said}]({Path(target).stem}.{'ipynb' if target.endswith('.ipynb') else 'md'})"
 
-    return _LINK.sub(link, text).replace("](../docs/examples/", "](").replace("<br>", " ")
+    return _LINK.sub(link, text).replace("](../docs/examples/", "](")
 
 
 def names(peer: Source) -> str:
