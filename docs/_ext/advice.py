@@ -153,6 +153,10 @@ USE: Mapping[str, tuple[str, str]] = {
         "For every loss of a classifier, with a temperature too.",
         "Where probabilities are wanted: exp of it loses digits that softmax has.",
     ),
+    "ssmax": (
+        "For attention over contexts longer than those trained on: its sharpness grows with the length n.",
+        "Where a checkpoint was trained with softmax.",
+    ),
     "softmin": ("For weights by distance.", "Where a temperature is wanted: softmax(-x, temperature=t)."),
     "gumbel_softmax": ("To sample a category with a gradient.", "Without a key of its own for each call."),
     "sparsemax": ("For attention or a router with exact zeros.", "In a loss: -log of an exact 0 is inf."),

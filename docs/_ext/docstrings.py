@@ -35,11 +35,19 @@ def _escaped(text: str) -> str:
     return "".join([*pieces, _MARKUP.sub(r"\\\g<0>", text[end:])])
 
 
-def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def _before(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = plain(lines)
+    app.attribute_lines = list(lines)
+
+
+def _after(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Napoleon takes what stands before a colon in an attribute's sentence for its type."""
+    if what in ("attribute", "property", "data"):
+        lines[:] = app.attribute_lines
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Process each docstring before Napoleon does."""
-    app.connect("autodoc-process-docstring", _process, priority=100)
+    """Process each docstring before Napoleon does, at priority 500, and attributes after it too."""
+    app.connect("autodoc-process-docstring", _before, priority=100)
+    app.connect("autodoc-process-docstring", _after, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

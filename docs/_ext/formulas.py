@@ -121,6 +121,10 @@ ROWS: Mapping[str, tuple[str, str]] = {
         r"y_i = \frac{e^{x_i / T}}{\sum_j e^{x_j / T}}",
         r"\frac{\partial y_i}{\partial x_k} = \frac{1}{T} y_i \left(\delta_{ik} - y_k\right)",
     ),
+    "ssmax": (
+        r"y_i = \frac{e^{s \log(n) x_i}}{\sum_j e^{s \log(n) x_j}}",
+        r"\frac{\partial y_i}{\partial x_k} = s \log(n) y_i \left(\delta_{ik} - y_k\right)",
+    ),
     "softmin": (
         r"y_i = \frac{e^{-x_i}}{\sum_j e^{-x_j}}",
         r"\frac{\partial y_i}{\partial x_k} = -y_i \left(\delta_{ik} - y_k\right)",

@@ -15,6 +15,7 @@ from advice import USE
 from reference import write
 from sphinx.util import logging
 
+from jaxact import propagation
 from jaxact.compare.report.page import bundle
 from jaxact.compare.report.style import CONFIG
 from jaxact.core.catalog import Row, rows
@@ -44,7 +45,8 @@ def generate(app: Any) -> None:
 def page(row: Row, drawn: Curve) -> str:
     """What there is to say of a function."""
     lines = [f"# {row.name}", "", *_formula(row, drawn), *_chart(row, drawn), "## Facts", ""]
-    lines += [part for name, text in facts(row).items() for part in (name, f": {_text(text)}", "")]
+    said = {name: _text(text) for name, text in {**facts(row), **_initialisation(row)}.items()}
+    lines += [part for name, text in said.items() for part in (name, f": {text}", "")]
     lines += ["## When to use it, and when not", "", *_advice(row)]
     sections = {
         "Accuracy": [*measured.by_device(row.name), *measured.accuracy(row.name)],
@@ -66,6 +68,14 @@ def page(row: Row, drawn: Curve) -> str:
         lines += [f".. py:data:: jaxact.{alias}", "", f"   The same object as :py:func:`jaxact.{row.name}`.", ""]
     modules = ", ".join(f":py:class:`jaxact.{f}.{row.module}`" for f in ("nnx", "linen", "equinox"))
     return "\n".join([*lines, f"As a module: {modules}.", "```", ""])
+
+
+def _initialisation(row: Row) -> dict[str, str]:
+    """Which initialisation keeps the signal's variance, of an elementwise function with defaults."""
+    if row.kind != "pointwise" or settings(row):
+        return {}
+    gain = propagation.gain(row.function)
+    return {"initialisation": f"jaxact.propagation.init_for(jaxact.{row.name}), of gain {gain:.4f}"}
 
 
 def _text(text: str) -> str:
@@ -190,7 +200,9 @@ def _panel(order: int, near: alt.Parameter) -> Any:
     dots = base.encode(opacity=seen.then(alt.value(1)).otherwise(alt.value(0)), tooltip=values)
     layers = [zero.encode(y=alt.datum(0)), zero.encode(x=alt.datum(0)), line.transform_filter("!datum.dot")]
     layers.append(dots.add_params(near) if order == 0 else dots)
-    title = alt.TitleParams(ORDERS[order], color=colour, anchor="start", fontSize=14, fontWeight="normal", offset=6)
+    title = alt.TitleParams(
+        ORDERS[order], color=colour, anchor="start", fontSize=14, fontWeight="normal", offset=6, frame="group"
+    )
     return alt.layer(*layers).properties(width=190, height=150, title=title)
 
 

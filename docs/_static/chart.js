@@ -3,7 +3,7 @@ async function draw(figure) {
   const values = JSON.parse(figure.querySelector("script").textContent);
   const place = figure.querySelector(".chart");
   const columns = Math.max(1, Math.min(3, Math.floor((place.clientWidth + 40) / 260)));
-  const width = Math.max(160, Math.floor(place.clientWidth / columns) - 75);
+  const width = Math.max(160, Math.floor(place.clientWidth / columns) - 62);
   const specification = JSON.parse(JSON.stringify(SPECIFICATION));
   specification.columns = columns;
   for (const panel of specification.concat) panel.width = width;
