@@ -4,13 +4,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import NormalDist
 from urllib.parse import unquote, urlsplit
 
+import jax
 import numpy as np
 import pytest
 
+import jaxact
 from tests.test_compare_report import console, open_in_chromium
 
 DOCS = Path(__file__).parent
@@ -18,6 +22,7 @@ HTML = DOCS / "_build" / "html"
 sys.path.append(str(DOCS / "_ext"))
 
 import formulas  # noqa: E402
+import measured  # noqa: E402
 from docstrings import plain  # noqa: E402
 
 
@@ -40,7 +45,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages() -> dict[Path, Page]:
-    found = {path: Page(path) for path in HTML.rglob("*.html")}
+    found = {path: Page(path) for path in HTML.rglob("*.html") if "_static" not in path.parts}
     assert len(found) > 100, "build the site first: python -m sphinx -W -b html docs docs/_build/html"
     return found
 
@@ -84,7 +89,7 @@ def test_what_a_new_user_asks_is_one_click_from_the_first_page(target: str, text
 
 
 @pytest.mark.parametrize("name", ["gelu", "hard_shrink", "swiglu", "softmax"])
-def test_a_function_s_page_draws_its_chart_and_its_formulas(name: str, tmp_path: Path):
+def test_a_function_s_page_draws_its_chart_and_its_formulas(name: str, tmp_path: Path, pages: dict[Path, Page]):
     dom, log = open_in_chromium(HTML / "functions" / f"{name}.html", tmp_path)
     assert not [line for line in console(log) if "rror" in line]
     lines = re.findall(r'<path [^>]*d="([^"]+)"', dom.partition('class="curves"')[2])
@@ -92,7 +97,7 @@ def test_a_function_s_page_draws_its_chart_and_its_formulas(name: str, tmp_path:
     assert dom.count("<math") >= 2
 
 
-def test_search_finds_by_a_peer_s_name(tmp_path: Path):
+def test_search_finds_by_a_peer_s_name(tmp_path: Path, pages: dict[Path, Page]):
     (tmp_path / "there.html").write_text(
         f"<script>location = '{(HTML / 'functions/index.html').as_uri()}#find=hardSwish'</script>"
     )
@@ -128,6 +133,40 @@ def test_a_formula_that_is_not_what_is_computed_is_told():
     x = np.linspace(-3, 3, 31)
     assert not formulas.disagreement(formulas.Formula("tanh(x)", 1), 1 - np.tanh(x) ** 2, x=x)
     assert "in the formula" in formulas.disagreement(formulas.Formula("tanh(x)"), np.sin(x), x=x)
+
+
+def test_a_device_that_was_measured_has_its_lines(monkeypatch: pytest.MonkeyPatch):
+    """As `benchmarks.device` writes them."""
+    facts = {"units": 0.5, "ulp": 1.25, "misrounded": 3, "wrong zeros": 0, "NaN": 0}
+    found = {f"accuracy/gelu/bfloat16/1/{way}/jaxact": facts for way in ("alone", "fused")}
+    monkeypatch.setattr(measured, "results", lambda name: {"NVIDIA H100": found} if name == "device" else {})
+    [line] = measured.by_device("gelu")[3:-1]
+    assert line == "| NVIDIA H100, `gelu`, bfloat16, f', alone, jaxact | 3 | 1.25 | 0.50 |"
+    assert not measured.by_device("relu")
+
+
+@pytest.mark.parametrize(
+    "name", ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15", "softpick", "gaussian_topk"]
+)
+def test_the_derivative_of_a_row_is_the_one_that_is_rendered(name: str):
+    """The formulas of docs/_ext/formulas.py that are written by hand, once more in NumPy."""
+    x = np.array([0.3, -0.7, 1.2, 0.5, 0.9], np.float32)
+    parameters = {"sparsity": 0.5} if name == "gaussian_topk" else {}
+    function = partial(getattr(jaxact, name), **parameters)
+    y, computed = np.asarray(function(x), np.float64), np.asarray(jax.jacobian(function)(x))
+    one, e = np.eye(x.size), np.exp(x)
+    s, total = np.sqrt(y * (y > 0)), np.abs(np.exp(x) - 1).sum() + 1e-6
+    below = NormalDist().inv_cdf(parameters.get("sparsity", 0.5))
+    formulas = {
+        "softmax": lambda: y[:, None] * (one - y),
+        "softmin": lambda: -y[:, None] * (one - y),
+        "log_softmax": lambda: one - np.exp(y),
+        "sparsemax": lambda: np.outer(y > 0, y > 0) * (one - 1 / (y > 0).sum()),
+        "entmax15": lambda: s[:, None] * one - np.outer(s, s) / s.sum(),
+        "softpick": lambda: e / total * (one * (x > 0) - np.sign(x) * y[:, None]),
+        "gaussian_topk": lambda: (y > 0)[:, None] * (one - 1 / x.size - below * (x - x.mean()) / (x.size * x.std())),
+    }
+    np.testing.assert_allclose(computed, formulas[name](), atol=1e-6)
 
 
 def test_pieces_hold_where_they_say():
