@@ -260,7 +260,7 @@ def _sketch(drawn: Curve) -> str:
     for order in (1, 0):
         up = 46 - 44 * (shown[order] - low) / (high - low)
         starts = np.diff(drawn.piece, prepend=-1) != 0
-        d = "".join(f"{'M' if s else 'L'}{x:.0f} {y:.1f}" for s, x, y in zip(starts, across, up, strict=True))
+        d = "".join(f"{'M' if s else 'L'}{x:.1f} {y:.1f}" for s, x, y in zip(starts, across, up, strict=True))
         paths += f'<path class="curve-{order}" d="{d}"/>'
     zero = 46 + 44 * low / (high - low)
     return (
