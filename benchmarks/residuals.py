@@ -1,13 +1,13 @@
 """Measure what an activation adds to the memory of a backward pass, and to its kernels, beside jax.nn.
 
     python -m benchmarks.residuals                    compiled for this machine's CPU
-    python -m benchmarks.residuals --platform v5e     compiled for a TPU v5e, with neither device here (h100 likewise);
+    python -m benchmarks.residuals --platform v5e     compiled for a TPU v5e, with no TPU here; or for an h100;
                                                       needs the extra `aot`; unrolled, a minute or more a function
 
 The programs are gradients over layers, 64 scanned or 8 unrolled:
 
 - feed-forward, `h + f(h W1) W2`, in arrays of the hidden size; `compact` functions too;
-- gated, `h + f(h W1, h W2) W3`, likewise: gate and value are one array each;
+- gated, `h + f(h W1, h W2) W3`, in the same: gate and value are one array each;
 - attention, `h + f(q k^T) v`, in arrays of the scores;
 - a transformer's whole training step, 12 layers of both, in MiB.
 

@@ -157,9 +157,9 @@ def get(
 
     Args:
       name: as it is written there, for example in a model's configuration file; or a config, a mapping with the "name"
-        and values for parameters, as `config` gives it back. {"name": "tat", "of": "leaky_relu", "depth": 50}, and
-        "dks" likewise, are what `jaxact.propagation.tat` makes of it; {"name": "compact", "of": "gelu"} is what
-        `jaxact.compact` makes of it.
+        and values for parameters, as `config` gives it back. {"name": "tat", "of": "leaky_relu", "depth": 50} is
+        what `jaxact.propagation.tat` makes of leaky_relu, and with the name "dks" what `jaxact.propagation.dks` makes;
+        {"name": "compact", "of": "gelu"} is what `jaxact.compact` makes of gelu.
       source: "jax", "torch", "keras", "transformers", "vllm" or "sglang". The same name means different functions:
         "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras. The
         function takes that library's argument names and positions too: `dim`, `approximate="tanh"`, `max_value=None`;

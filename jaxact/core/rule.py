@@ -314,7 +314,7 @@ def along_axis(
       value: `value(axes, x, where, *parameters)`, `where` and each parameter being None or an array of x's rank, a
         parameter of size 1 along the row and in x's working precision. An array, or a tuple that begins with it.
       tangent: as in `derivative_rule`, with `axes` for static.
-      keep: likewise.
+      keep: as in `derivative_rule`, with `axes` for static.
       parameters: their names.
       complex_form: the function of the same arguments for complex input.
 

@@ -192,8 +192,8 @@ def signal(
 ) -> Signal:
     """Predict what `depth` layers of f do to variances, correlations and gradients, at infinite width.
 
-    q_l = sigma_w^2 E f(sqrt(q_{l-1}) z)^2 + sigma_b^2; c_l likewise of two inputs; and
-    chi_l = sigma_w^2 E f'(sqrt(q_l) z)^2.
+    q_l = sigma_w^2 E f(sqrt(q_{l-1}) z)^2 + sigma_b^2; c_l is the correlation of two inputs' pre-activations, by the
+    same map; and chi_l = sigma_w^2 E f'(sqrt(q_l) z)^2.
 
     Args:
       f: any elementwise function of one array.
