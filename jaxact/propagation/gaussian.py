@@ -151,8 +151,9 @@ class Integrand:
     def covariance(self, sigma: float, c: float, order: int = 0) -> float:
         """E g(sigma u) g(sigma v) for standard normal u, v with correlation c; g is f's derivative of that order.
 
-        Let u = sqrt(|c|) p + sqrt(1 - |c|) m, and v the same of p and another m. Given p they are independent, and it is
-        the integral of h(p) h(+-p) with h(p) = E[g(sigma u) | p]: a square of a smoothed function, with no cancellation.
+        Let u = sqrt(|c|) p + sqrt(1 - |c|) m, and v the same of p and another m. Given p they are independent, so this
+        is the integral of h(p) h(+-p) with h(p) = E[g(sigma u) | p]: a square of a smoothed function, which does not
+        cancel.
 
         The panels are our own here: the kinks of g lie at another place for each p, so that no halving of SciPy's
         serves all, and it takes many.
