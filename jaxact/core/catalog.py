@@ -131,9 +131,15 @@ def info(name: str) -> Row:
     >>> info("swish").name
     'silu'
     """
-    if name not in _ROWS:
+    row = find(name)
+    if row is None:
         raise unknown(name, _ROWS)
-    return _ROWS[name]
+    return row
+
+
+def find(name: str) -> Row | None:
+    """The row of a canonical name or an alias, if there is one."""
+    return _ROWS.get(name)
 
 
 def names(source: Source | None = None) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.core import catalog
 from jaxact.flow.finding import Finding
-from jaxact.flow.sites import catalog_row
 
 Record = dict[str, Any]
 
@@ -177,7 +177,7 @@ def _share(record: Record, array: str) -> str:
 
 
 def _saturates(name: str) -> bool:
-    row = catalog_row(name)
+    row = catalog.find(name)
     return row is not None and row.slope_limits == (0.0, 0.0) and not row.kinks
 
 

@@ -29,7 +29,11 @@ class Form:
     reduces: bool = False
     """Whether an axis is summed up and gone."""
     joined: bool = False
-    """Whether it is an activation and the product after it."""
+    """Whether it is an activation and what comes after it, a product or a square."""
+
+
+def _logsumexp(*names: str) -> Callable[..., Array]:
+    return lambda x, *others: nn.logsumexp(x, axis=-1, **dict(zip(names, others, strict=True)))
 
 
 def _of_jax() -> list[Form]:
@@ -47,12 +51,9 @@ def _of_jax() -> list[Form]:
         *(Form(name=name, write=getattr(nn, name)) for name in names),
         Form(name="softmax", write=lambda x, where: nn.softmax(x, where=where), parameters=("where",)),
         Form(name="log_softmax", write=lambda x, where: nn.log_softmax(x, where=where), parameters=("where",)),
-        Form(name="logsumexp", write=lambda x: nn.logsumexp(x, axis=-1), reduces=True),
-        Form(
-            name="logsumexp",
-            write=lambda x, where: nn.logsumexp(x, axis=-1, where=where),
-            parameters=("where",),
-            reduces=True,
+        *(
+            Form(name="logsumexp", write=_logsumexp(*names), parameters=names, reduces=True)
+            for names in ((), ("where",), ("b",), ("b", "where"))
         ),
         Form(name="tanh", write=jnp.tanh),
     ]
@@ -120,19 +121,25 @@ def _by_hand() -> list[Form]:
     ]
 
 
-def _gated() -> list[Form]:
-    def form(name: str, f: Callable[[Array], Array], **fixed: Any) -> Form:
+def _all() -> list[Form]:
+    def gated(name: str, f: Callable[[Array], Array], **fixed: Any) -> Form:
         return Form(
             name=name, write=lambda gate, value: f(gate) * value, parameters=("value",), fixed=fixed, joined=True
         )
 
     return [
-        form("swiglu", nn.silu),
-        form("geglu", functools.partial(nn.gelu, approximate=True), approximate=True),
-        form("geglu", functools.partial(nn.gelu, approximate=False), approximate=False),
-        form("reglu", nn.relu),
+        gated("swiglu", nn.silu),
+        gated("geglu", functools.partial(nn.gelu, approximate=True), approximate=True),
+        gated("geglu", functools.partial(nn.gelu, approximate=False), approximate=False),
+        gated("reglu", nn.relu),
+        Form(name="relu2", write=lambda x: jnp.square(nn.relu(x)), joined=True),
+        Form(name="relu2", write=lambda x: lax.integer_pow(nn.relu(x), 2), joined=True),
+        Form(name="relu2", write=lambda x: nn.relu(x) * nn.relu(x), joined=True),
+        *_of_jax(),
+        *_by_hand(),  # of which some are x * sigmoid(...) too
+        gated("sigmoid_gate", nn.sigmoid),
     ]
 
 
-FORMS = (*_gated(), *_of_jax(), *_by_hand())
+FORMS = tuple(_all())
 """Larger ones before those that are in them."""

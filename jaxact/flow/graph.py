@@ -5,7 +5,7 @@ looks through, and `arrangement` keeps account of.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class Graph:
     """The expressions of one jaxpr."""
 
     def __init__(self, jaxpr: Any, constants: Sequence[Any]) -> None:
+        self.jaxpr = jaxpr
+        self.numbers = {id(equation): i for i, equation in enumerate(jaxpr.eqns)}
         self._nodes: dict[Any, Node] = {}
         for variable, value in zip(jaxpr.constvars, constants, strict=True):
             self._nodes[variable] = _constant(variable, value)
@@ -65,7 +67,7 @@ class Graph:
 
     def _enter(self, equation: Any, nodes: dict[Any, Node], owner: int, outer: bool) -> None:
         arguments = tuple(_read(atom, nodes) for atom in equation.invars)
-        results: Iterable[Node]
+        held = [v if outer else None for v in equation.outvars]
         opened = jaxprs.library_call(equation)
         if opened is not None:
             function, jaxpr, constants = opened
@@ -74,20 +76,30 @@ class Graph:
             for e in jaxpr.eqns:
                 self._enter(e, inner, owner, False)
             kind = "rule" if function else "call"
-            results = [Node(kind, v.aval, (_read(v, inner),), function, owner) for v in jaxpr.outvars]
+            results = [
+                Node(kind, v.aval, (_read(v, inner),), function, owner, h, equation)
+                for v, h in zip(jaxpr.outvars, held, strict=True)
+            ]
         elif equation.primitive.name in _OF_NUMBERS and all(core(a).kind == "literal" for a in arguments):
             value = _OF_NUMBERS[equation.primitive.name](*(core(a).details for a in arguments))
-            results = [Node("literal", equation.outvars[0].aval, details=value)]
+            results = [Node("literal", equation.outvars[0].aval, (), value, None, held[0], equation)]
         else:
             kind = equation.primitive.name
             known = kind in ELEMENTWISE or kind in REDUCING or kind in ARRANGING or kind == "split"
             details = _details(equation) if known else ()
             results = [
-                Node(kind if known else "leaf", v.aval, arguments, (*details, i) if kind == "split" else details, owner)
+                Node(
+                    kind if known else "leaf",
+                    v.aval,
+                    arguments,
+                    (*details, i) if kind == "split" else details,
+                    owner,
+                    held[i],
+                    equation,
+                )
                 for i, v in enumerate(equation.outvars)
             ]
-        for variable, node in zip(equation.outvars, results, strict=True):
-            nodes[variable] = dataclasses.replace(node, variable=variable if outer else None, equation=equation)
+        nodes.update(zip(equation.outvars, results, strict=True))
 
 
 def _read(atom: Any, nodes: dict[Any, Node]) -> Node:
@@ -134,7 +146,7 @@ class Arrangement:
 
     def __init__(self, x: Node, free: Sequence[Node]) -> None:
         self._known: dict[int, Axes] = {id(x): tuple(range(len(x.aval.shape)))}
-        self._free = {id(node) for node in free}
+        self._free = [core(node) for node in free]
         self.rows: set[tuple[int, ...]] = set()
         """The axes of x that are reduced or split: of a function along an axis, one tuple."""
         self.beside: dict[int, Axes] = {}
@@ -149,8 +161,11 @@ class Arrangement:
             self._known[id(node)] = axes
         return self._known[id(node)]
 
+    def _is_free(self, node: Node) -> bool:
+        return any(core(node) is free for free in self._free)
+
     def _axes(self, node: Node) -> Axes | None:
-        if node.kind == "literal" or (id(node) in self._free):
+        if node.kind == "literal" or self._is_free(node):
             return (None,) * len(node.aval.shape)
         inner = [self.of(argument) for argument in node.arguments]
         if not inner or any(axes is None for axes in inner):
@@ -189,7 +204,7 @@ class Arrangement:
                 merged[i] = axis if merged[i] is None else merged[i]
         result = tuple(merged)
         for argument in node.arguments:
-            if id(argument) in self._free:
+            if self._is_free(argument):
                 self.beside[id(argument)] = result
         return result
 

@@ -101,7 +101,7 @@ def program_of(
     Args:
       closed: it.
       select: which of them to visit.
-      joined: whether an activation and the product after it are taken together, as a gated unit.
+      joined: whether an activation and the product or square after it are taken together.
       unit_axis: says of a site which axis of its output its units are.
     """
     jaxpr, constants = jaxprs.opened(closed)
@@ -177,6 +177,9 @@ class _Place:
     repeated: bool = False
     source: tuple[str, int, str] = ("", 0, "")
     """The user's file, line and function that call what is around it."""
+    barren: dict[Any, list[bool]] = dataclasses.field(default_factory=dict)
+    """Jaxprs (by identity) with nothing to see inside, and which inputs are active: which outputs are. JAX's own are
+    the same in every call."""
 
     def called_from(self, equation: Any) -> tuple[str, int, str]:
         """The user's file, line and function that call an equation; what JAX traces by itself has the ones around."""
@@ -229,21 +232,21 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
     for number, equation in enumerate(jaxpr.eqns):
         if inside.get(number, number) != number:  # runs where its activation's last one does
             continue
-        here = place.at(equation, len(steps) + bool(waiting))
+        next_step = len(steps) + bool(waiting)
         match = found.get(number)
         step: Visit | Enter | None = None
         group = [equation]
         if match is not None:
             group = [jaxpr.eqns[i] for i in match.equations]
-            step = _visit(match, group, variables, read_by, here)
+            step = _visit(match, group, variables, read_by, place.at(equation, next_step))
             if not place.select(step):
                 step = None
         elif jaxprs.derived(equation):
-            unseen.append(_unseen("derivative code", equation, here))
+            unseen.append(_unseen("derivative code", equation, place.at(equation, next_step)))
         elif (what := jaxprs.unseen(equation)) is not None:
-            unseen.append(_unseen(what, equation, here))
+            unseen.append(_unseen(what, equation, place.at(equation, next_step)))
         else:
-            step, more = _enter(equation, variables, here)
+            step, more = _enter(equation, variables, place, next_step)
             unseen += more
         if step is None:
             waiting.extend(group)
@@ -297,13 +300,17 @@ def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place
     return Visit(site, match, jaxprs.function_of(group, inputs, outputs), inputs, outputs, inputs.index(x), group[-1])
 
 
-def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | None, list[Unseen]]:
+def _enter(equation: Any, active: set[Any], outer: "_Place", step: int) -> tuple[Enter | None, list[Unseen]]:
     """Look for sites inside an equation; None if there are none. Marks the equation's active outputs."""
     found = jaxprs.inside(equation)
     if found is None:
         return None, []
     inputs = [jaxprs.among(v, active) for v in equation.invars[found.skipped :]]
-    outer = place
+    key = (*map(id, found.jaxprs), *inputs)
+    if key in outer.barren:
+        active.update(v for v, a in zip(equation.outvars, outer.barren[key], strict=True) if a)
+        return None, []
+    place = outer.at(equation, step)
     place = dataclasses.replace(place, tapped=place.tapped and found.tapped)
     if found.length is not None:
         repeated = place.repeated or _repeats(equation, found, place.parameters)
@@ -325,6 +332,8 @@ def _enter(equation: Any, active: set[Any], place: "_Place") -> tuple[Enter | No
     programs = tuple(program for program, _ in inner)
     unseen = [u for program in programs for u in program.unseen]
     if not any(program.sites() for program in programs):
+        if not unseen:
+            outer.barren[key] = outputs
         return None, unseen
     return Enter(equation, len(outer.loops), programs, equation.invars, equation.outvars), unseen
 

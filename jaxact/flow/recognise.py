@@ -8,16 +8,18 @@ import copy
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxact.core import catalog
 from jaxact.flow import jaxprs
 from jaxact.flow.forms import FORMS, Form
 from jaxact.flow.graph import ARRANGING, COMMUTATIVE, MIRRORED, Arrangement, Graph, Node, core
-from jaxact.flow.sites import SITE, TAP, called_by_user, catalog_row, kind_of, owns
+from jaxact.flow.sites import SITE, TAP, called_by_user, kind_of, owns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Match:
 def matches(jaxpr: Any, constants: Sequence[Any], joined: bool = False) -> dict[int, Match]:
     """The activations of a jaxpr, each under the number of the equation that makes its output.
 
-    With `joined` an activation and the product after it are one, a gated unit.
+    With `joined` an activation and the product or square after it are one.
     """
     graph = Graph(jaxpr, constants)
     read_by = jaxprs.readers(jaxpr)
@@ -71,7 +73,7 @@ def matches(jaxpr: Any, constants: Sequence[Any], joined: bool = False) -> dict[
             continue
         if not jaxprs.is_float(equation.outvars[0].aval):
             continue
-        match = _named(equation, number) or _written(graph, jaxpr, number, read_by, taken, joined)
+        match = _named(equation, number) or _written(graph, number, read_by, taken, joined)
         if match is not None:
             found[number] = match
             taken.update(match.equations)
@@ -97,7 +99,7 @@ def _named(equation: Any, number: int) -> Match | None:
         return Match(name.removeprefix(SITE), "pointwise" if same else "axis", (number,), floats[0])
     if kind_of(name) is None or not owns(name, file):
         return None
-    row = catalog_row(name)
+    row = catalog.find(name)
     name = row.name if row else name
     parameters: dict[str, Parameter] = {}
     if row is not None and row.kind == "pointwise":
@@ -119,7 +121,7 @@ def _flavour(equation: Any, name: str, dtype: Any) -> tuple[tuple[str, Any], ...
 
 @functools.cache
 def _programs(name: str, dtype: Any) -> list[tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]]:
-    row = catalog_row(name)
+    row = catalog.find(name)
     flags = [p for p, default in row.parameters.items() if isinstance(default, bool)] if row else []
     if row is None or row.kind != "pointwise" or not flags:
         return []
@@ -143,38 +145,48 @@ class _Bound:
 _EXAMPLES: dict[str, Callable[[Any], Any]] = {
     "where": lambda dtype: ((2, 4), bool),
     "value": lambda dtype: ((2, 4), dtype),
+    "b": lambda dtype: ((2, 4), dtype),
 }
 """Shape and type of those parameters that are no numbers."""
 
 
 @functools.cache
-def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str]]]]:
-    """Every form traced with a type, by what is done last in it."""
-    result: dict[Any, list[tuple[Form, Node, dict[Any, str]]]] = {}
+def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str], tuple[Any, ...]]]]:
+    """Every form traced with a type, by what is done last in it, and what is done before that."""
+    result: dict[Any, list[tuple[Form, Node, dict[Any, str], tuple[Any, ...]]]] = {}
     for form in FORMS:
         x = jax.ShapeDtypeStruct((2, 4), dtype)
         others = [jax.ShapeDtypeStruct(*_EXAMPLES.get(p, lambda dtype: ((), dtype))(dtype)) for p in form.parameters]
         jaxpr, constants = jaxprs.opened(jaxprs.trace(form.write, x, *others)[0])
         root = core(Graph(jaxpr, constants).node(jaxpr.outvars[0]))
         names = dict(zip(jaxpr.invars, ("x", *form.parameters), strict=True))
-        result.setdefault(root.kind, []).append((form, root, names))
+        result.setdefault(root.kind, []).append((form, root, names, _before(root)))
     return result
 
 
-def _written(graph: Graph, jaxpr: Any, number: int, read_by: Any, taken: set[int], joined: bool) -> Match | None:
+def _before(node: Node) -> tuple[Any, ...]:
+    """The kinds of a value's arguments, of which some tell at once that it is not of a form."""
+    kinds = (core(argument).kind for argument in node.arguments)
+    return tuple(MIRRORED.get(kind, kind) if kind in ("lt", "le") else kind for kind in kinds)
+
+
+def _agree(form: tuple[Any, ...], here: tuple[Any, ...]) -> bool:
+    return len(form) == len(here) and all(f in ("leaf", h) for f, h in zip(form, here, strict=True))
+
+
+def _written(graph: Graph, number: int, read_by: Any, taken: set[int], joined: bool) -> Match | None:
     """An activation of jax.nn, or written by hand, whose output this equation makes."""
-    equation = jaxpr.eqns[number]
-    variable = equation.outvars[0]
-    outer = graph.node(variable)
+    outer = graph.node(graph.jaxpr.eqns[number].outvars[0])
     root = core(outer)
     if root.owner != number or root.kind in ("leaf", "literal"):
         return None
-    for form, template, names in _templates(np.dtype(root.aval.dtype)).get(root.kind, ()):
+    here = _before(root)
+    for form, template, names, before in _templates(np.dtype(root.aval.dtype)).get(root.kind, ()):
         bound = _Bound()
-        if form.joined and not joined:
+        if (form.joined and not joined) or not (_agree(before, here) or _agree(before, here[::-1])):
             continue
         if _unify(template, root, names, bound) and bound.x:
-            match = _settled(form, outer, bound, jaxpr, read_by, taken)
+            match = _settled(form, outer, bound, graph, read_by, taken)
             if match is not None:
                 return match
     return None
@@ -218,22 +230,24 @@ def _same(a: Node, b: Node) -> bool:
 
 def _close(a: Any, b: Any, dtype: Any) -> bool:
     """Whether two constants are one, however they were rounded."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if np.shape(a) or np.shape(b):
+        return False
+    a, b = float(a), float(b)
     tolerance = 4 * float(jax.numpy.finfo(dtype).eps) if jax.numpy.issubdtype(dtype, jax.numpy.floating) else 0.0
-    return a.shape == b.shape == () and bool(a == b or abs(a - b) <= tolerance * abs(a))
+    return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=tolerance)
 
 
-def _settled(form: Form, outer: Node, bound: _Bound, jaxpr: Any, read_by: Any, taken: set[int]) -> Match | None:
+def _settled(form: Form, outer: Node, bound: _Bound, graph: Graph, read_by: Any, taken: set[int]) -> Match | None:
     """The match, if its values are used nowhere else and its axes are in order."""
     x, dtype = _input(bound.x)
     if x is None:
         return None
-    if form.by_hand and not called_by_user(jaxprs.frames(jaxpr.eqns[outer.owner])):
+    if form.by_hand and not called_by_user(jaxprs.frames(graph.jaxpr.eqns[outer.owner])):
         return None
     free = list(bound.parameters.values())
     used = set(_owners(outer, [x, *free]))
-    group = _closed(used, jaxpr, read_by, outer.owner)
-    if group is None or group & taken or any(jaxprs.derived(jaxpr.eqns[i]) for i in group):
+    group = _closed(used, graph, read_by, outer.owner)
+    if group is None or group & taken or any(jaxprs.derived(graph.jaxpr.eqns[i]) for i in group):
         return None
     arrangement = Arrangement(x, free)
     axes = arrangement.of(outer)
@@ -254,6 +268,8 @@ def _settled(form: Form, outer: Node, bound: _Bound, jaxpr: Any, read_by: Any, t
         if parameter is None:
             return None
         parameters[name] = parameter
+    if "value" in bound.parameters and bound.parameters["value"].aval.shape != shape:  # a scale, and no gate's value
+        return None
     return Match(
         form.name,
         kind,
@@ -303,17 +319,17 @@ def _owners(node: Node, ends: Sequence[Node]) -> Iterator[int]:
             yield from _owners(argument, ends)
 
 
-def _closed(used: set[int], jaxpr: Any, read_by: Any, last: Any) -> set[int] | None:
+def _closed(used: set[int], graph: Graph, read_by: Any, last: Any) -> set[int] | None:
     """Equations with those that only read of them and make nothing; None if others read of them too."""
     group = set(used)
-    numbers = {id(e): i for i, e in enumerate(jaxpr.eqns)}
+    equations = graph.jaxpr.eqns
     for i in used:
-        for variable in jaxpr.eqns[i].outvars if i != last else ():
+        for variable in equations[i].outvars if i != last else ():
             for reader in read_by.get(variable, ()):
-                reading = numbers.get(reader)
+                reading = graph.numbers.get(reader)
                 if reading in group:
                     continue
-                if reading is None or not jaxprs.dead(jaxpr.eqns[reading], read_by):
+                if reading is None or not jaxprs.dead(equations[reading], read_by):
                     return None
                 group.add(reading)
     return group

@@ -122,23 +122,15 @@ def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
     """Whether a name is an activation's, and of what kind; the identity is none."""
     if name == "logsumexp":  # has no row: it is no activation, but a loss that normalises logits is told by it
         return "axis"
-    row = catalog_row(name)
+    row = catalog.find(name)
     if row is None or row.name == "identity":
         return None
     return "pointwise" if row.kind == "random" else row.kind
 
 
-def catalog_row(name: str) -> catalog.Row | None:
-    """The catalog's row of a name or an alias, if there is one."""
-    try:
-        return catalog.info(name)
-    except ValueError:
-        return None
-
-
 def owns(name: str, file: str) -> bool:
     """Whether a function of the catalog's name in a file is the catalog's."""
-    row = catalog_row(name)
+    row = catalog.find(name)
     return file.startswith(_own_directory()) or (
         row is not None
         and getattr(inspect.unwrap(row.function), "__code__", None) is not None

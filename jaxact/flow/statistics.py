@@ -14,9 +14,10 @@ import numpy as np
 from jax import Array, lax
 from jax import numpy as jnp
 
+from jaxact.core import catalog
 from jaxact.flow.jaxprs import Combine
 from jaxact.flow.programs import Visit
-from jaxact.flow.sites import Site, catalog_row
+from jaxact.flow.sites import Site
 
 MOMENTS = ("count", "sum", "square", "zeros", "nonfinite")
 SLOPES = ("flat", "below", "above")
@@ -148,7 +149,7 @@ def visit(step: Visit, inputs: Sequence[Any], slot: Any) -> tuple[Array, dict[st
 @functools.cache
 def turning_points(name: str) -> tuple[float, float]:
     """Where left ends and right begins: an activation's first and last kink; else its minimum if it has one, else 0."""
-    row = catalog_row(name)
+    row = catalog.find(name)
     if row is not None and row.kinks:
         return min(row.kinks), max(row.kinks)
     if row is None or row.monotone:

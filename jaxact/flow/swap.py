@@ -4,41 +4,44 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from jax import Array
 from jax import numpy as jnp
 
-import jaxact.functions  # noqa: F401  (fills the catalog)
 from jaxact.core import catalog
-from jaxact.flow import jaxprs, modules, programs, statistics
+from jaxact.flow import jaxprs, models, modules, programs, statistics
 from jaxact.flow.graph import core
+from jaxact.flow.plan import Function, Plan, Replace, function_of, row_of
 from jaxact.flow.programs import Visit
 from jaxact.flow.recognise import Parameter
-from jaxact.flow.sites import Site, catalog_row
+from jaxact.flow.sites import Site
 from jaxact.functions.gated import split
 from jaxact.functions.logsumexp import logsumexp
 
-Function = Callable[..., Any]
-Replace = Mapping[str, Any] | Callable[[Site], Function | None]
-
-_MIXING = ("reduce_", "cum", "dot_general", "conv_general", "sort", "argm", "rev", "gather", "scatter", "split")
-"""How the names of primitives begin that are in no elementwise function."""
+T = TypeVar("T")
 
 
-def swap(
-    fun: Callable[..., Any], replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None
-) -> Callable[..., Any]:
+def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None) -> T:
     """Make a function that computes the same with other activations, of a function that nobody has to edit.
 
     Without `replace` every activation of jax.nn, and so of Flax, Haiku and Equinox, becomes jaxact's of the same
-    meaning with its parameters: the same values, gradients to be trusted, less memory. What is not certain is left as
-    it is, and so are jaxact's own, derivative code (a gradient inside `fun`), functions with a derivative rule of their
-    own, and Pallas kernels.
+    meaning with its parameters: the same values, gradients to be trusted, less memory. A gated unit, such as
+    `silu(a) * b`, becomes one function. What is not certain is left as it is, and so are jaxact's own, derivative code
+    (a gradient inside `fun`), functions with a derivative rule of their own, and Pallas kernels.
+
+    A model may stand for a function. What is returned is then a model too, of a subclass, with the same attributes and
+    the very same parameters, that is saved, loaded and trained as before:
+
+    - Flax Linen: `apply` is exchanged in, whatever `method` it is given. As a part of another module, and bound, it
+      computes as before: give the whole.
+    - Flax NNX and Equinox: a call of it is exchanged in. It may be a part of another module. Of another method give
+      the method, `flow.swap(model.encode)`; one of NNX then must not change the model, as under `jax.jit`.
+    - Haiku has no model: give `transformed.apply`.
 
     Args:
-      fun: a function of arrays, or of pytrees of them, that returns arrays.
+      fun: a function of arrays, or of pytrees of them, that returns arrays; or a model.
       replace: what becomes what. A mapping of names ("relu", or the name given to `flow.site`) to names, configs such
         as `{"name": "leaky_relu", "negative_slope": 0.2}` or functions of x; or a function of a `Site` that returns a
         function of x, or None to leave it. A function that stands for one along an axis is called with `axis=` too.
@@ -59,11 +62,13 @@ def swap(
     2.142 2.5
     """
     _check(fun, replace)
+    if models.is_model(fun):
+        return models.with_calls(fun, lambda function: swap(function, replace, select=select))
 
     @functools.wraps(fun)
     def swapped(*args: Any, **kwargs: Any) -> Any:
         structure, arrays, closed = _traced(fun, args, kwargs)
-        plan = _Plan(replace, select)
+        plan = Plan(replace, select)
         program = programs.program_of(closed, plan.exchanges, joined=replace is None)
         plan.check_all_used()
 
@@ -127,7 +132,7 @@ class Swaps:
 
 
 def swaps(
-    fun: Callable[..., Any], replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None
+    fun: Any, replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None
 ) -> Callable[..., Swaps]:
     """Make a function that says what `swap` would exchange: for what, where, and why the rest is left.
 
@@ -137,7 +142,8 @@ def swaps(
       select: as in `swap`.
 
     Returns:
-      A function of `fun`'s arguments (arrays or `jax.ShapeDtypeStruct`s) that returns a `Swaps`. Nothing is computed.
+      A function of `fun`'s arguments (arrays or `jax.ShapeDtypeStruct`s), of a Linen module of `apply`'s, that returns
+      a `Swaps`. Nothing is computed.
 
     >>> print(jaxact.flow.swaps(lambda x: jax.nn.elu(x, 0.5))(jnp.ones(3)).exchanges[0].to)
     jaxact.elu
@@ -145,8 +151,9 @@ def swaps(
     _check(fun, replace)
 
     def planned(*args: Any, **kwargs: Any) -> Swaps:
-        closed = _traced(fun, args, kwargs)[2]
-        plan = _Plan(replace, select)
+        call = models.call(fun, args, kwargs) if models.is_model(fun) else models.Call(fun, args, kwargs)
+        closed = _traced(call.function, call.args, call.kwargs)[2]
+        plan = Plan(replace, select)
         found: dict[Site, Visit] = {}
         program = programs.program_of(
             closed, lambda step: found.setdefault(step.site, step) is not None, joined=replace is None
@@ -159,7 +166,7 @@ def swaps(
 
 
 def _check(fun: Any, replace: Any) -> None:
-    if not callable(fun):
+    if not callable(fun) and not models.is_model(fun):
         raise TypeError(f"jaxact.flow.swap: expected a function, got {type(fun).__name__}")
     if replace is not None and not isinstance(replace, Mapping) and not callable(replace):
         raise TypeError(
@@ -170,7 +177,7 @@ def _check(fun: Any, replace: Any) -> None:
         for name, other in replace.items():
             if not isinstance(name, str):
                 raise TypeError(f"jaxact.flow.swap: expected names for keys of replace, got {name!r}")
-            _function(other)
+            function_of(other)
 
 
 def _traced(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[Any], Any]:
@@ -195,146 +202,6 @@ def _traced(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[
     return jax.tree.structure(shape), arrays, closed
 
 
-class _Plan:
-    """Which function stands for which activation."""
-
-    def __init__(self, replace: Replace | None, select: Callable[[Site], bool] | None) -> None:
-        self._replace, self._select = replace, select
-        self._decided: dict[Any, tuple[Function | None, str]] = {}
-        self._used: set[str] = set()
-        self._there: dict[str, None] = {}
-
-    def exchanges(self, step: Visit) -> bool:
-        """Whether a step's activation is exchanged."""
-        return self._decide(step)[0] is not None
-
-    def function(self, step: Visit) -> Function:
-        """What stands for it: a function of x and named parameters."""
-        function = self._decide(step)[0]
-        assert function is not None
-        return function
-
-    def in_words(self, step: Visit) -> tuple[str, str]:
-        """What stands for it, or why it is left as it is."""
-        function, reason = self._decide(step)
-        return "" if function is None else _name(function), reason
-
-    def check_all_used(self) -> None:
-        """Raise a `ValueError` if a name in `replace` is nowhere in the function."""
-        if isinstance(self._replace, Mapping) and (unused := [n for n in self._replace if n not in self._used]):
-            there = ", ".join(self._there) or "none"
-            raise ValueError(
-                f"jaxact.flow.swap: no activation of the function is {' or '.join(map(repr, unused))}; "
-                f"there are: {there}"
-            )
-
-    def _decide(self, step: Visit) -> tuple[Function | None, str]:
-        key = step.site
-        if key not in self._decided:
-            self._decided[key] = self._decision(step)
-        return self._decided[key]
-
-    def _decision(self, step: Visit) -> tuple[Function | None, str]:
-        site, match = step.site, step.match
-        if site.kind == "tap":
-            return None, "a tap"
-        self._there[site.name] = None
-        if self._select is not None and not self._select(site):
-            return None, "not selected"
-        if self._replace is None:
-            if match.form is None:
-                return None, "jaxact's already" if catalog_row(site.name) else "a function of one's own"
-            if not match.form.same_slope:
-                return None, "written by hand, with another slope at its kink"
-            return _same(site.name), ""
-        if callable(self._replace):
-            other = self._replace(site)
-            if other is None:
-                return None, "not replaced"
-            function = _function(other)
-        else:
-            names = [n for n in self._replace if n == site.name or _canonical(n) == site.name]
-            if not names:
-                return None, "not replaced"
-            self._used.update(names)
-            function = _function(self._replace[names[0]])
-        _check_fits(function, step)
-        return function, ""
-
-
-def _canonical(name: str) -> str:
-    row = catalog_row(name)
-    return name if row is None else row.name
-
-
-def _same(name: str) -> Function:
-    """Jaxact's function of a name."""
-    if name == "logsumexp":
-        return logsumexp
-    return catalog.info(name).function
-
-
-def _function(other: Any) -> Function:
-    """The function that a name, a config or a function stands for."""
-    function: Function = other if callable(other) else catalog.get(other)
-    inner = function.func if isinstance(function, functools.partial) else function
-    row = catalog_row(getattr(inner, "__name__", ""))
-    if row is not None and row.function is inner:
-        bound = function.keywords if isinstance(function, functools.partial) else {}
-        missing = [p for p, d in row.parameters.items() if d is inspect.Parameter.empty and p not in bound]
-        if missing:
-            raise ValueError(
-                f"jaxact.flow.swap: {row.name} needs a value for {' and '.join(missing)}; give a config such as "
-                f"{{'name': '{row.name}', '{missing[0]}': ...}}, or a function of x"
-            )
-    return function
-
-
-def _row_of(function: Function) -> catalog.Row | None:
-    inner = function.func if isinstance(function, functools.partial) else function
-    row = catalog_row(getattr(inner, "__name__", ""))
-    return row if row is not None and row.function is inner else None
-
-
-def _name(function: Function) -> str:
-    row = _row_of(function)
-    if row is None:
-        inner = function.func if isinstance(function, functools.partial) else function
-        own = (getattr(inner, "__module__", None) or "").startswith("jaxact.")
-        name = getattr(inner, "__name__", None) or type(inner).__name__
-        return f"jaxact.{name}" if own else name
-    bound = function.keywords if isinstance(function, functools.partial) else {}
-    settings = ", ".join(f"{k}={v}" for k, v in bound.items())
-    return f"jaxact.{row.name}({settings})" if settings else f"jaxact.{row.name}"
-
-
-def _check_fits(function: Function, step: Visit) -> None:
-    """Raise a `ValueError` unless a function can stand for an activation."""
-    site, row = step.site, _row_of(function)
-    kind = row.kind if row is not None else None
-    wanted = "elementwise" if site.kind == "pointwise" else "gated" if site.kind == "gated" else "along an axis"
-    if kind is not None and ("pointwise" if kind == "random" else kind) != site.kind:
-        raise ValueError(
-            f"jaxact.flow.swap: {site.label} ({site.source}) is {wanted}, and {_name(function)} is not; "
-            "choose another, or leave it out with select"
-        )
-    if site.kind != "pointwise" or kind == "pointwise":
-        return
-    x = jax.ShapeDtypeStruct(step.match.x.aval.shape, step.match.x.aval.dtype)
-    closed, shape = jaxprs.trace(function, x)
-    if getattr(shape, "shape", None) != x.shape:
-        raise ValueError(
-            f"jaxact.flow.swap: expected {_name(function)} to keep the shape {x.shape} of {site.label} "
-            f"({site.source}), got {getattr(shape, 'shape', type(shape).__name__)}"
-        )
-    mixing = [name for name in jaxprs.primitives(closed) if name.startswith(_MIXING)]
-    if mixing:
-        raise ValueError(
-            f"jaxact.flow.swap: {site.label} ({site.source}) is elementwise, and {_name(function)} is not: it has "
-            f"{mixing[0]} in it"
-        )
-
-
 def _instead(function: Function, step: Visit, *inputs: Any) -> Array:
     """What stands for an activation, of the inputs of its equations."""
     match, y = step.match, step.outputs[0].aval
@@ -345,7 +212,7 @@ def _instead(function: Function, step: Visit, *inputs: Any) -> Array:
         return _own(function, step, inputs, x)
     named: dict[str, Any] = {}
     takes = _arguments(function)
-    same = _row_of(function) is not None and _row_of(function) is catalog_row(match.name)
+    same = row_of(function) is not None and row_of(function) is catalog.find(match.name)
     if same or function is logsumexp:
         named |= {name: _parameter(p, values, x) for name, p in match.parameters.items()}
         named |= dict(match.fixed)

@@ -1,0 +1,190 @@
+"""A model of Linen, NNX or Equinox, swapped, is a model of the same kind with the same parameters."""
+
+import functools
+import operator
+import subprocess
+import sys
+
+import chex
+import equinox as eqx
+import flax.linen as linen
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx, serialization
+from jax import nn
+
+import jaxact
+from jaxact import flow as jf
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(4, 6)), jnp.float32)
+KEY = jax.random.key(0)
+close = functools.partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
+
+
+def is_swapped(f, *args):
+    """Whether what runs is jaxact's."""
+    return {e.why for e in jf.swaps(f)(*args).exchanges} == {"jaxact's already"}
+
+
+class Linen(linen.Module):
+    width: int = 8
+
+    @linen.compact
+    def __call__(self, x, train=True):
+        x = nn.gelu(linen.BatchNorm(use_running_average=not train)(linen.Dense(self.width)(x)))
+        self.sow("intermediates", "hidden", x)
+        return linen.Dropout(0.5, deterministic=not train)(x)
+
+    def encode(self, x):
+        return nn.silu(x)
+
+
+def test_linen():
+    model, lean = Linen(), jf.swap(Linen())
+    keys = {"params": KEY, "dropout": KEY}
+    variables = model.init(keys, X)
+    chex.assert_trees_all_equal(lean.init(keys, X), variables)
+    run = lambda m: m.apply(variables, X, rngs={"dropout": KEY}, mutable=["batch_stats", "intermediates"])  # noqa: E731
+    close(run(lean), run(model))
+    close(jax.jit(lean.apply, static_argnames="train")(variables, X, train=False), model.apply(variables, X, False))
+    assert is_swapped(lambda v: lean.apply(v, X, False), variables)
+    for method in ("encode", lean.encode, Linen.encode):
+        assert is_swapped(lambda v, method=method: lean.apply(v, X, method=method), variables)
+    assert (type(lean).__name__, repr(lean), lean.width, isinstance(lean, Linen)) == ("Linen", repr(model), 8, True)
+    assert lean.copy(width=3).width == 3
+    loaded = serialization.from_bytes(variables, serialization.to_bytes(variables))
+    close(lean.apply(loaded, X, False), model.apply(variables, X, False))
+    assert [e.to for e in jf.swaps(model)(variables, X, False).exchanges] == ["jaxact.gelu"]
+
+
+class Nnx(nnx.Module):
+    def __init__(self, rngs):
+        self.linear, self.norm = nnx.Linear(6, 6, rngs=rngs), nnx.BatchNorm(6, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x, rngs=None):
+        x = nnx.gelu(self.norm(self.linear(x)))
+        self.sow(nnx.Intermediate, "hidden", x)
+        return self.dropout(x, rngs=rngs)
+
+
+class Outer(nnx.Module):
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, x):
+        return 2 * self.inner(x)
+
+
+def twice_with_one_rngs(model):
+    rngs = nnx.Rngs(3)
+    return model(X, rngs=rngs), model(X, rngs=rngs)
+
+
+USES = {
+    "a call": lambda m: (m(X), m(X)),
+    "nnx.jit": lambda m: [nnx.jit(lambda m, x: m(x))(m, X) for _ in range(2)],
+    "nnx.grad": lambda m: jax.tree.leaves(nnx.jit(nnx.grad(lambda m, x: m(x).sum()))(m, X)),
+    "nnx.remat": lambda m: nnx.remat(lambda m, x: m(x))(m, X),
+    "a part of another": lambda m: Outer(m)(X),
+    "an Rngs of its own": twice_with_one_rngs,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.sow:DeprecationWarning")
+@pytest.mark.parametrize("use", USES)
+def test_nnx(use):
+    """Statistics, counts of random keys and what is sown change as they do without."""
+    model, lean = Nnx(nnx.Rngs(0)), jf.swap(Nnx(nnx.Rngs(0)))
+    close(USES[use](lean), USES[use](model), atol=1e-5)  # a bias before a norm has no gradient but rounding
+    of = lambda m: jax.tree.map(lambda a: a if a.dtype != KEY.dtype else jax.random.key_data(a), nnx.state(m))  # noqa: E731
+    close(of(lean), of(model))
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.sow:DeprecationWarning")
+def test_nnx_shares_its_parameters():
+    model = Nnx(nnx.Rngs(0))
+    lean = jf.swap(model)
+    assert (type(lean).__name__, isinstance(lean, Nnx), lean.linear is model.linear) == ("Nnx", True, True)
+    optimizer = nnx.Optimizer(lean, optax.sgd(0.1), wrt=nnx.Param)
+    before = model.linear.kernel[...]
+    optimizer.update(lean, nnx.grad(lambda m: m(X).sum())(lean))
+    assert np.any(model.linear.kernel[...] != before)
+    assert [e.to for e in jf.swaps(model)(X).exchanges] == ["jaxact.gelu"]
+
+
+def test_nnx_is_closed_over_by_other_transformations():
+    """A model that changes nothing in itself, as JAX's own transformations take it."""
+    model = nnx.Sequential(nnx.Linear(6, 6, rngs=nnx.Rngs(0)), nnx.gelu)
+    lean = jf.swap(model)
+    close(jax.jit(jax.vmap(lambda x: lean(x)))(X), model(X))
+    assert is_swapped(lambda x: lean(x), X)
+
+
+class Equinox(eqx.Module):
+    mlp: eqx.nn.MLP
+    norm: eqx.nn.BatchNorm
+    name: str = eqx.field(static=True)
+
+    def __init__(self, key):
+        self.mlp = eqx.nn.MLP(6, 3, 8, 2, activation=nn.gelu, key=key)
+        self.norm, self.name = eqx.nn.BatchNorm(3, "batch", mode="batch"), "mine"
+
+    def __call__(self, x, state):
+        y, state = self.norm(self.mlp(x), state)
+        return nn.silu(y), state
+
+    def encode(self, x):
+        return nn.relu(x)
+
+
+def test_equinox(tmp_path):
+    model, state = eqx.nn.make_with_state(Equinox)(KEY)
+    lean = jf.swap(model)
+    run = lambda m: jax.vmap(m, axis_name="batch", in_axes=(0, None), out_axes=(0, None))(X, state)[0]  # noqa: E731
+    close(run(lean), run(model))
+    loss = lambda m: jnp.sum(run(m) ** 2)  # noqa: E731
+    got, want = (eqx.filter_jit(eqx.filter_grad(loss))(m) for m in (lean, model))
+    close(jax.tree.leaves(got), jax.tree.leaves(want), atol=1e-4)  # a bias before a norm has none but rounding
+    assert is_swapped(lambda x: jax.vmap(lean, axis_name="batch", in_axes=(0, None))(x, state)[0], X)
+    assert (repr(lean), lean.name, isinstance(lean, Equinox)) == (repr(model), "mine", True)
+    assert all(map(operator.is_, jax.tree.leaves(lean), jax.tree.leaves(model)))
+    eqx.tree_serialise_leaves(tmp_path / "model", model)
+    blank = jax.tree.map(lambda a: jnp.zeros_like(a) if eqx.is_array(a) else a, lean)
+    close(run(eqx.tree_deserialise_leaves(tmp_path / "model", blank)), run(model))
+    assert is_swapped(jf.swap(model.encode), X)
+    assert [e.to for e in jf.swaps(model.mlp)(X[0]).exchanges] == ["jaxact.gelu"] * 2
+
+
+def test_haiku():
+    model = hk.without_apply_rng(hk.transform(lambda x: nn.silu(hk.Linear(8)(x))))
+    lean = model._replace(apply=jf.swap(model.apply))
+    parameters = lean.init(KEY, X)
+    close(lean.apply(parameters, X), model.apply(parameters, X))
+    assert is_swapped(lean.apply, parameters, X)
+
+
+def test_replace_in_a_model():
+    tried = jf.swap(eqx.nn.Lambda(lambda x: nn.gelu(x) + nn.silu(x)), {"gelu": "relu"}, select=lambda s: s.line > 0)
+    close(tried(X), jaxact.relu(X) + nn.silu(X))
+
+
+def test_a_model_without_a_call():
+    class Mute(eqx.Module):
+        weight: jax.Array
+
+    with pytest.raises(TypeError, match="expected a model with __call__, got Mute, which has none"):
+        jf.swap(Mute(X))
+
+
+def test_imports_no_framework():
+    code = (
+        "import sys, jax; from jaxact import flow; import jax.numpy as jnp; flow.swap(jax.nn.gelu)(jnp.ones(3)); "
+        "print([m for m in ('flax', 'equinox', 'haiku') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
