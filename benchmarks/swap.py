@@ -2,11 +2,13 @@
 
     python -m benchmarks.swap                      memory and kernels on the CPU
     python -m benchmarks.swap --platform h100      compiled ahead of time (or v5e); needs the extra `aot`
-    python -m benchmarks.swap --time               the time of a step on this machine too, before and after in turns
+    python -m benchmarks.swap --time               the processor time of a step on this machine too
 
 A step is value and gradient of the loss and plain gradient descent, jitted. Memory is the compiler's own count of
 temporary bytes. Each layer is run as it is and in a `jax.checkpoint` of its own, so that what a swap saves stands
-beside what a checkpoint saves. Writes benchmarks/results/swap.json, into which each run merges, and swap.md.
+beside what a checkpoint saves. Time is that of the processor, in medians of runs before and after in turns, and after
+over before, so that what else runs on the machine changes little. Writes benchmarks/results/swap.json, into which each
+run merges, and swap.md.
 """
 
 import argparse
@@ -24,7 +26,8 @@ from benchmarks.report import RESULTS, environment, merge, table
 from benchmarks.residuals import compiled, device, kernels
 from jaxact import flow
 
-LAYERS, BATCH, LENGTH, WIDTH, HEADS = 12, 4, 128, 256, 4
+LAYERS = {"scanned": 12, "unrolled": 4}
+BATCH, LENGTH, WIDTH, HEADS = 4, 128, 256, 4
 Layer = Callable[[Array, Any], Array]
 
 
@@ -73,15 +76,13 @@ MODELS: dict[str, tuple[Layer, dict[str, tuple[int, ...]], tuple[int, ...]]] = {
 }
 
 
-def steps(
-    model: str, dtype: str, unroll: bool, checkpointed: bool
-) -> tuple[Callable[..., Any], Callable[..., Any], Any]:
+def steps(model: str, dtype: str, form: str, checkpointed: bool) -> tuple[Callable[..., Any], Callable[..., Any], Any]:
     """A training step before and after the swap, and the shapes of its arguments."""
     layer, shapes, batch = MODELS[model]
     one = jax.checkpoint(layer, prevent_cse=False) if checkpointed else layer
 
     def loss(weights: Any, x: Array) -> Array:
-        h, _ = lax.scan(lambda h, w: (one(h, w), None), x, weights, unroll=unroll)
+        h, _ = lax.scan(lambda h, w: (one(h, w), None), x, weights, unroll=form == "unrolled")
         return jnp.mean(jnp.square(h.astype(jnp.float32)))
 
     def step(loss: Callable[..., Array]) -> Callable[..., Any]:
@@ -91,39 +92,40 @@ def steps(
 
         return run
 
-    weights = {name: jax.ShapeDtypeStruct((LAYERS, *shape), dtype) for name, shape in shapes.items()}
+    weights = {name: jax.ShapeDtypeStruct((LAYERS[form], *shape), dtype) for name, shape in shapes.items()}
     return step(loss), step(flow.swap(loss)), (weights, jax.ShapeDtypeStruct(batch, dtype))
 
 
-def seconds(programs: list[Any], shapes: Any, repetitions: int = 7) -> list[float]:
-    """Median time of each program, run in turns."""
+def seconds(programs: list[Any], shapes: Any, repetitions: int = 5) -> list[float]:
+    """Median processor time of each program, run in turns."""
     rng = np.random.default_rng(0)
     arguments = jax.tree.map(lambda s: jnp.asarray(rng.normal(size=s.shape) / np.sqrt(s.shape[-2]), s.dtype), shapes)
     times: list[list[float]] = [[] for _ in programs]
     for repetition in range(repetitions + 1):
         for program, taken in zip(programs, times, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             jax.block_until_ready(program(*arguments))
             if repetition:
-                taken.append(time.perf_counter() - start)
+                taken.append(time.process_time() - start)
     return [float(np.median(taken)) for taken in times]
 
 
 def measure(platform: str, models: list[str], timed: bool) -> Iterator[dict[str, Any]]:
     """Rows of one platform, by model, type, form and checkpoint, one at a time."""
     target = device(platform)
-    for model in models:
-        for dtype in ("float32", "bfloat16"):
-            for form in ("scanned", "unrolled"):
+    for form in LAYERS:  # first what is compiled in seconds
+        for model in models:
+            for dtype in ("float32", "bfloat16"):
                 for checkpointed in (False, True):
-                    *both, shapes = steps(model, dtype, form == "unrolled", checkpointed)
+                    *both, shapes = steps(model, dtype, form, checkpointed)
                     programs = [compiled(f, target, *shapes) for f in both]
                     row: dict[str, Any] = {
                         "MiB": [round(p.memory_analysis().temp_size_in_bytes / 2**20, 1) for p in programs],
                         "kernels": [kernels(p) for p in programs],
                     }
                     if timed:
-                        row["ms"] = [round(1e3 * s, 1) for s in seconds(programs, shapes)]
+                        before, after = seconds(programs, shapes)
+                        row |= {"ms": [round(1e3 * before), round(1e3 * after)], "time": round(after / before, 2)}
                     key = f"{platform}; {model}; {dtype}; {form}; {'checkpoint' if checkpointed else 'plain'}"
                     print(key, row, flush=True)
                     yield {key: row}
@@ -131,17 +133,24 @@ def measure(platform: str, models: list[str], timed: bool) -> Iterator[dict[str,
 
 def write(whole: dict[str, Any]) -> None:
     """The report of all that was measured."""
-    text = f"# What a swap changes\n\n{__doc__.partition('A step is')[1]}{__doc__.partition('A step is')[2]}\n"
-    text += f"{LAYERS} layers of width {WIDTH}, a batch of {BATCH} sequences of {LENGTH}. Before -> after.\n"
+    text = f"# What a swap changes\n\n{__doc__[__doc__.index('A step is') :]}\n"
+    text += (
+        f"{LAYERS['scanned']} layers scanned, {LAYERS['unrolled']} unrolled, of width {WIDTH}, a batch of {BATCH} "
+        f"sequences of {LENGTH}. Before -> after.\n"
+    )
     for platform in ("cpu", "h100", "v5e"):
         rows = {key: row for key, row in whole.items() if key.startswith(f"{platform};")}
         if rows:
             where = ", ".join(f"{k} {v}" for k, v in whole[f"environment, {platform}"].items())
             text += f"\n## {platform}\n\n{where}.\n\n" + table(
-                ["model", "type", "form", "layer", "temporary MiB", "kernels", "ms"],
+                ["model", "type", "form", "layer", "temporary MiB", "kernels", "ms", "time, ratio"],
                 (
-                    [*key.split("; ")[1:], *(" -> ".join(map(str, row.get(c, []))) for c in ("MiB", "kernels", "ms"))]
-                    for key, row in rows.items()
+                    [
+                        *key.split("; ")[1:],
+                        *(" -> ".join(map(str, row.get(c, []))) for c in ("MiB", "kernels", "ms")),
+                        row.get("time", ""),
+                    ]
+                    for key, row in sorted(rows.items())
                 ),
             )
     (RESULTS / "swap.md").write_text(text)

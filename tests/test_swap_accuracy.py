@@ -4,6 +4,7 @@ In Linen, NNX, Haiku, Equinox and plain JAX, whose programs are compiled togethe
 """
 
 import functools
+from collections.abc import Callable
 
 import equinox as eqx
 import flax.linen as linen
@@ -89,16 +90,16 @@ def test_derivative_in_a_parameter(case):
 
 
 ROWS = {
-    "jax": lambda f: f,
+    "jax": jf.swap,
     "linen": lambda f: lambda x, m: jf.swap(LinenRow(f)).apply({}, x, m),
     "nnx": lambda f: jf.swap(NnxRow(f)),
     "haiku": lambda f: lambda x, m: jf.swap(hk.without_apply_rng(hk.transform(f)).apply)({}, x, m),
-    "equinox": lambda f: lambda x, m: jf.swap(eqx.nn.Lambda(lambda both: f(*both)))((x, m)),
+    "equinox": lambda f: lambda x, m: jf.swap(eqx.nn.Lambda(lambda x: f(x, m)))(x),
 }
 
 
 class LinenRow(linen.Module):
-    f: object
+    f: Callable
 
     def __call__(self, x, mask):
         return self.f(x, mask)
@@ -132,7 +133,7 @@ def test_rows(name, dtype, axis):
     def results(x, masks, t):
         found = []
         for around in ROWS.values():
-            f = around(jf.swap(lambda x, m: getattr(nn, name)(x, axis=axis, where=m)))
+            f = around(lambda x, m: getattr(nn, name)(x, axis=axis, where=m))
             y, push = jax.linearize(lambda x: turned(f(turned(x), turned(masks))), x)  # noqa: B023
             found.append((y, push(t), jax.linear_transpose(push, x)(t)[0]))
         return found

@@ -45,7 +45,7 @@ def with_calls(model: Any, transform: Callable[[Function], Function]) -> Any:
         call = as_call(base, self, args, kwargs)
         return call.result(transform(call.function)(*call.args, **call.kwargs))
 
-    transformed.nowrap = True  # Linen's own mark: it is no method that works on variables
+    vars(transformed).update(nowrap=True)  # Linen's mark of what is no method that works on variables
     names = {name: getattr(base, name) for name in ("__module__", "__qualname__", "__doc__")}
     other = object.__new__(
         types.new_class(base.__name__, (base,), {}, lambda body: body.update({**names, method: transformed}))

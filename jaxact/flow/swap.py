@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 from jax import Array
@@ -65,9 +65,11 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
     if models.is_model(fun):
         return models.with_calls(fun, lambda function: swap(function, replace, select=select))
 
-    @functools.wraps(fun)
+    function: Any = fun
+
+    @functools.wraps(function)
     def swapped(*args: Any, **kwargs: Any) -> Any:
-        structure, arrays, closed = _traced(fun, args, kwargs)
+        structure, arrays, closed = _traced(function, args, kwargs)
         plan = Plan(replace, select)
         program = programs.program_of(closed, plan.exchanges, joined=replace is None)
         plan.check_all_used()
@@ -80,7 +82,7 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
         )
         return jax.tree.unflatten(structure, outputs)
 
-    return swapped
+    return cast("T", swapped)
 
 
 @dataclasses.dataclass(frozen=True)
