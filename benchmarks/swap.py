@@ -133,7 +133,7 @@ def measure(platform: str, models: list[str], timed: bool) -> Iterator[dict[str,
 
 def write(whole: dict[str, Any]) -> None:
     """The report of all that was measured."""
-    text = f"# What a swap changes\n\n{__doc__[__doc__.index('A step is') :]}\n"
+    text = f"# What a swap changes\n\nA step is{(__doc__ or '').partition('A step is')[2]}\n"
     text += (
         f"{LAYERS['scanned']} layers scanned, {LAYERS['unrolled']} unrolled, of width {WIDTH}, a batch of {BATCH} "
         f"sequences of {LENGTH}. Before -> after.\n"
