@@ -145,6 +145,19 @@ def test_a_device_that_was_measured_has_its_lines(monkeypatch: pytest.MonkeyPatc
     assert not measured.by_device("relu")
 
 
+@pytest.mark.parametrize("name", list(formulas.GATED))
+def test_the_formula_of_a_gated_unit_is_what_it_computes(name: str):
+    rng = np.random.default_rng(0)
+    gate, value = rng.normal(size=(2, 64)).astype(np.float32) * 2
+    row = jaxact.info(name)
+    defaults = {k: v for k, v in row.parameters.items() if isinstance(v, float)}
+    unit = row.function if name != "glu" else lambda g, v: jaxact.glu(jax.numpy.stack([v, g]), axis=0)[0]
+    computed = [unit(gate, value), *(jax.vmap(jax.grad(unit, argnums=n))(gate, value) for n in (0, 1))]
+    for found, (order, by) in zip(computed, [(0, "gate"), (1, "gate"), (1, "value")], strict=True):
+        formula = formulas.Formula(formulas.GATED[name], order, by)
+        assert not formulas.disagreement(formula, np.asarray(found), gate=gate, value=value, **defaults)
+
+
 @pytest.mark.parametrize(
     "name", ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15", "softpick", "gaussian_topk"]
 )

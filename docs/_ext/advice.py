@@ -144,6 +144,30 @@ USE: Mapping[str, tuple[str, str]] = {
         "As a baseline for the other gated units.",
         "In float16 without normalisation: it grows as the square.",
     ),
+    "swiglu_clamped": (
+        "To be equal to DeepSeek's and its kin, whose limit tames outliers.",
+        "In new models without outliers.",
+    ),
+    "swiglu_step": (
+        "To be equal to models that cut silu's output, and not its input.",
+        "In new models without outliers.",
+    ),
+    "swiglu_oai": ("To be equal to gpt-oss.", "Where the value has no 1 added: swiglu_clamped."),
+    "sigmoid_gate": (
+        "For a gate of two arrays, as on the output of attention.",
+        "Where PyTorch's glu of one array is meant.",
+    ),
+    "sreglu": (
+        "To be equal to TransformerEngine's function of that name.",
+        "In float16, where the product overflows soon.",
+    ),
+    "qgeglu": ("To be equal to TransformerEngine's function of that name.", "In new models: geglu costs the same."),
+    "dreglu": ("Where both halves should be sparse (TurboSparse).", "Where units die: each has two ways to."),
+    "fatreglu": (
+        "To skip the columns of a feed-forward layer whose gate is small.",
+        "Where the threshold is not learned with the weights: it jumps.",
+    ),
+    "situ_glu": ("To be equal to Kimi K3, which bounds both factors.", "In new models without outliers."),
     "softmax": (
         "For attention, and for probabilities at evaluation.",
         "Before a cross-entropy that takes logits (`flow.lint` calls it softmax twice), or in `-log(softmax(x))`: "

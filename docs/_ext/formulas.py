@@ -1,7 +1,8 @@
 """Formulas of the elementwise functions and gated units, and their derivatives, which SymPy makes of them.
 
 A formula is one expression, or pieces with their conditions. `disagreement` says where it is not what is computed, and
-the build fails if it is not. A function that is not here has its docstring's line of plain text instead.
+the build fails if it is not. What is not of that form is written by hand, and tried by docs/test_site.py. A function
+that is not here has its docstring's line of plain text instead.
 """
 
 import math
@@ -116,7 +117,24 @@ GATED: Mapping[str, str | Pieces] = {
     "fatreglu": [("gate * value", "gate > threshold"), ("0", "")],
     "situ_glu": "beta * tanh(gate / beta) * sigma(gate) * linear_beta * tanh(value / linear_beta)",
 }
-ROWS: Mapping[str, tuple[str, str]] = {
+_CLAMPED = r" \quad \bar{g} = \min(g, L), \quad \bar{v} = \min(\max(v, -L), L)"
+BY_HAND: Mapping[str, tuple[str, ...]] = {
+    "swiglu_clamped": (
+        r"f(g, v) = \bar{g} \sigma(\bar{g}) \bar{v}," + _CLAMPED,
+        r"\frac{\partial f}{\partial g} = [g < L] \, \sigma(\bar{g}) \left(1 + \bar{g} \sigma(-\bar{g})\right) \bar{v}",
+        r"\frac{\partial f}{\partial v} = [|v| < L] \, \bar{g} \sigma(\bar{g})",
+    ),
+    "swiglu_step": (
+        r"f(g, v) = \min(g \sigma(g), L) \bar{v}, \quad \bar{v} = \min(\max(v, -L), L)",
+        r"\frac{\partial f}{\partial g} = [g \sigma(g) < L] \, \sigma(g) \left(1 + g \sigma(-g)\right) \bar{v}",
+        r"\frac{\partial f}{\partial v} = [|v| < L] \, \min(g \sigma(g), L)",
+    ),
+    "swiglu_oai": (
+        r"f(g, v) = \bar{g} \sigma(\alpha \bar{g}) (\bar{v} + 1)," + _CLAMPED,
+        r"\frac{\partial f}{\partial g} = [g < L] \, \sigma(\alpha \bar{g})"
+        r" \left(1 + \alpha \bar{g} \sigma(-\alpha \bar{g})\right) (\bar{v} + 1)",
+        r"\frac{\partial f}{\partial v} = [|v| < L] \, \bar{g} \sigma(\alpha \bar{g})",
+    ),
     "softmax": (
         r"y_i = \frac{e^{x_i / T}}{\sum_j e^{x_j / T}}",
         r"\frac{\partial y_i}{\partial x_k} = \frac{1}{T} y_i \left(\delta_{ik} - y_k\right)",

@@ -101,17 +101,15 @@ def _formula(row: Row, drawn: Curve) -> Iterator[str]:
             known.append((name, formulas.Formula(formulas.GATED[row.name], 1, by).latex()))
     for name, latex in known:
         yield f"$$ {name} = {latex} $$\n"
-    for latex in formulas.ROWS.get(row.name, ()):
+    for latex in formulas.BY_HAND.get(row.name, ()):
         yield f"$$ {latex} $$\n"
-    if not known and row.name not in formulas.ROWS:
+    if not known and row.name not in formulas.BY_HAND:
         yield f"`{row.formula}`\n"
     text = "".join(latex for _, latex in known)
     said = [meaning for symbol, meaning in formulas.WORDS.items() if symbol in text]
-    parameters = [p for p in row.parameters if p in formulas.SYMBOLS and row.kind in ("pointwise", "gated")]
-    said += [
-        f"${formulas.SYMBOLS[p]}$ is `{p}`" for p in parameters if row.name in (*formulas.POINTWISE, *formulas.GATED)
-    ]
-    if row.kind == "gated" and known:
+    if known or row.kind == "gated":
+        said += [f"${formulas.SYMBOLS[p]}$ is `{p}`" for p in row.parameters if p in formulas.SYMBOLS]
+    if row.kind == "gated":
         said.append("$g$ is the gate and $v$ the value")
     if said:
         yield f"Here {', '.join(said)}.\n"
