@@ -55,15 +55,16 @@ def normalized(high: Array, low: Array) -> Pair:
 
 def product(a: Array, b: Array | float) -> Pair:
     """A b for a of moderate size, exactly; b may be a Python float with more digits than a has."""
-    factor = jnp.asarray(b, a.dtype)
-    high, low = _product(a, factor)
-    return Pair(high, low + (b - float(np.asarray(b, a.dtype))) * a) if isinstance(b, float) else Pair(high, low)
+    if not isinstance(b, float):
+        return _product(a, b, leading_bits(b))
+    factor = np.asarray(b, a.dtype)
+    high, low = _product(a, factor, leading_bits(factor))
+    return Pair(high, low + (b - float(factor)) * a)
 
 
-@_of(lambda a, b: a * b)
-def _product(a: Array, b: Array) -> Pair:
-    high = a * b
-    a_high, b_high = leading_bits(a), leading_bits(b)
+@_of(lambda a, b, b_high: a * b)
+def _product(a: Array, b: Array | np.ndarray, b_high: Array | np.ndarray) -> Pair:
+    high, a_high = a * b, leading_bits(a)
     return Pair(high, ((a_high * b_high - high) + a_high * (b - b_high)) + (a - a_high) * b)
 
 
@@ -71,18 +72,21 @@ def _product(a: Array, b: Array) -> Pair:
 def quotient(high: Array, low: Array, divisor: Array) -> Pair:
     """(high + low) / divisor, to the square of an ulp; where that is infinite or NaN, low is 0."""
     q = high / divisor
-    p, rest = _product(q, divisor)
+    p, rest = _product(q, divisor, leading_bits(divisor))
     low = (((high - p) - rest) + low) / divisor
     return Pair(q, jnp.where(jnp.abs(low) < jnp.inf, low, 0))
 
 
-def leading_bits(x: Array, count: int | None = None) -> Array:
+def leading_bits(x: Any, count: int | None = None) -> Any:
     """Truncate x to half of its significant bits, or `count`, so that products of what is left are exact.
 
-    A constant to autodiff, so that x - leading_bits(x) has the derivative of x.
+    A constant to autodiff, so that x - leading_bits(x) has the derivative of x. Of a NumPy array it is one: Triton has
+    no bits of a literal.
     """
-    kind, bits = (jnp.int32, 24) if x.dtype == jnp.float32 else (jnp.int64, 53)
-    mask = jnp.asarray(-(1 << (bits - (bits // 2 if count is None else count))), kind)
+    kind, bits = (np.int32, 24) if x.dtype == jnp.float32 else (np.int64, 53)
+    mask = np.asarray(-(1 << (bits - (bits // 2 if count is None else count))), kind)
+    if isinstance(x, np.ndarray):
+        return (x.view(kind) & mask).view(x.dtype)
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, kind) & mask, x.dtype)
 
 

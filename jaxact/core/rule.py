@@ -178,8 +178,6 @@ def elementwise(
     if textbook is not None:
         for i, n in enumerate(names[arrays:], arrays):
             slopes[n] = with_derivative(derivative(textbook, of=i))(slopes[n])
-    if curvature is not None:
-        slopes[names[0]] = _with_curvature(slopes[names[0]], curvature, textbook)
     pieces = slope if isinstance(slope, Pieces) else None
 
     def evaluate(x: Array, *others: Array) -> Array:
@@ -193,7 +191,7 @@ def elementwise(
             own = pieces.numbers(*_widened(y if pieces.of_output else x, *others))
         return own, (x if any(asked[1:]) else None, *others)
 
-    def tangent(kept: Any, tangents: Sequence[Array | None]) -> Array:
+    def tangent(slopes: Mapping[str, Any], kept: Any, tangents: Sequence[Array | None]) -> Array:
         own: Any
         own, (x, *others) = kept if keeps else (None, kept)
         asked = [t is not None for t in tangents]
@@ -217,7 +215,10 @@ def elementwise(
     keeps = keeps_output or pieces is not None
 
     def program(live: int | None) -> Callable[..., Array]:
-        kernel = derivative_rule(name, evaluate, tangent, keep if keeps else None, live=live)
+        first = slopes[names[0]]
+        own = first if curvature is None else _with_curvature(first, curvature, textbook, live)
+        along = functools.partial(tangent, {**slopes, names[0]: own})
+        kernel = derivative_rule(name, evaluate, along, keep if keeps else None, live=live)
 
         def traced(*arguments: ArrayLike) -> Array:
             given = arguments if len(arguments) > arrays else (*arguments, *defaults)
@@ -378,8 +379,8 @@ def _lined_up(name: str, count: int, names: Sequence[str], arrays: Sequence[Arra
 
 
 def _lifted(parameter: Array, ndim: int) -> Array:
-    """Add leading axes of size 1, so that no formula needs rank promotion; a scalar needs none."""
-    return lax.expand_dims(parameter, range(ndim - parameter.ndim)) if parameter.ndim else parameter
+    """Add leading axes of size 1, so that no formula needs rank promotion, nor Triton an operation on a literal."""
+    return lax.expand_dims(parameter, range(ndim - parameter.ndim))
 
 
 def _widened(x: Array | None, *parameters: Array) -> list[Any]:
@@ -395,23 +396,22 @@ def cast(x: Array, dtype: Any) -> Array:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
-def _with_curvature(slope: Formula, curvature: Formula, textbook: Formula | None) -> Formula:
+def _with_curvature(slope: Formula, curvature: Formula, textbook: Formula | None, live: int | None) -> Formula:
     """Give `slope(x, *parameters)` the derivative `curvature` in x, and all others from the textbook or autodiff."""
     same = slope if textbook is None else derivative(textbook)
     second = curvature if textbook is None else with_derivative(derivative(same))(curvature)
 
     def differentiate(primals: tuple[Array, ...], tangents: tuple[Array | SymbolicZero, ...]) -> tuple[Array, Array]:
         x, *parameters = primals
-        t, *parameter_tangents = tangents
+        t, *others = tangents if live is None else tangents[:live]
         y = exact(*primals)
         total = jnp.zeros_like(y) if isinstance(t, SymbolicZero) else t * second(x, *parameters)
-        if any(not isinstance(p, SymbolicZero) for p in parameter_tangents):
+        if any(not isinstance(p, SymbolicZero) for p in others):
             dense = tuple(
-                jnp.zeros_like(p) if isinstance(t, SymbolicZero) else t
-                for p, t in zip(parameters, parameter_tangents, strict=True)
+                jnp.zeros_like(p) if isinstance(t, SymbolicZero) else t for p, t in zip(parameters, others, strict=True)
             )
             total += jax.jvp(lambda *p: same(x, *p), tuple(parameters), dense)[1]
         return y, total
 
-    exact = by_rule(slope, differentiate, symbolic_zeros=True)
+    exact = by_rule(slope, differentiate, symbolic_zeros=live is None)
     return exact

@@ -184,10 +184,17 @@ _HIGHER_SLOPE = {
 
 
 def _pack(mask: Array) -> Array:
-    return jnp.packbits(jnp.atleast_1d(mask), axis=-1)
+    """Eight a byte, unless an explicit mesh has a byte's bits on two devices."""
+    mask = jnp.atleast_1d(mask)
+    sharding = jax.typeof(mask).sharding
+    names = sharding.spec[-1] or ()
+    shards = math.prod(sharding.mesh.shape[n] for n in ((names,) if isinstance(names, str) else names))
+    return jnp.packbits(mask, axis=-1) if shards == 1 or mask.shape[-1] % (8 * shards) == 0 else mask
 
 
 def _unpack(bits: Array, like: Array) -> Array:
+    if bits.dtype == bool:
+        return bits
     if like.size == 0:  # which jnp.unpackbits cannot
         return jnp.zeros(like.shape, bool)
     count = like.shape[-1] if like.ndim else 1

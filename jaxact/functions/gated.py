@@ -31,6 +31,7 @@ def _gated(
     formula: Formula,
     f: Formula,
     fraction: _Fraction | None = None,
+    value: Formula | None = None,
     complex_form: Callable[..., Any] | None = None,
 ) -> Formula:
     """Make an elementwise function of `formula(f, gate, value, ...)`, made of f, products and `jnp.where`.
@@ -44,9 +45,10 @@ def _gated(
       f: the gate's activation.
       fraction: f's numerator and denominator. The derivative in the value is f of the gate, of which a compiler sees
         that it is in the unit too, and keeps it: unrolled, an array more. So the unit has it written otherwise.
+      value: the unit, if not `formula` of f or its fraction.
       complex_form: as in `elementwise`.
     """
-    value = functools.partial(formula, f if fraction is None else _by_reciprocal(fraction))
+    value = value or functools.partial(formula, f if fraction is None else _by_reciprocal(fraction))
     slopes = {
         argument: derivative(functools.partial(formula, f), of=i)
         for i, argument in enumerate(inspect.signature(value).parameters)

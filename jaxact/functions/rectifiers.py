@@ -415,4 +415,6 @@ def rrelu(x: ArrayLike, key: Array | None, lower: ArrayLike = 1 / 8, upper: Arra
         return leaky_relu(x, (low + high) / 2)
     x = as_float("rrelu", x)
     check_key("rrelu", key)
-    return prelu(x, low + (high - low) * jax.random.uniform(key, x.shape, working_dtype(x.dtype)))
+    kind = working_dtype(x.dtype)
+    drawn = jax.random.uniform(key, x.shape, kind) + jnp.zeros_like(x, kind)  # sharded as x is
+    return prelu(x, low + (high - low) * drawn)

@@ -284,9 +284,14 @@ def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
     return numerics.tanh_less_slope(v) + rest * (2 * near * jnp.tanh(near)) * _soft_cap_slope(x, cap)
 
 
+def soft_cap_value(x: Array, cap: Array) -> Array:
+    """Return cap tanh(x / cap)."""
+    return jnp.where(jnp.abs(x / cap) < 2.5, x * numerics.tanh_ratio(x / cap), cap * jnp.tanh(x / cap))
+
+
 _soft_cap = elementwise(
     "soft_cap",
-    lambda x, cap: jnp.where(jnp.abs(x / cap) < 2.5, x * numerics.tanh_ratio(x / cap), cap * jnp.tanh(x / cap)),
+    soft_cap_value,
     _soft_cap_slope,
     parameters={"cap": _soft_cap_cap_slope},
     curvature=lambda x, cap: -2 * jnp.tanh(x / cap) * _soft_cap_slope(x, cap) / cap,

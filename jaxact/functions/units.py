@@ -4,18 +4,18 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.numerics import sigmoid_fraction
 from jaxact.functions.gated import _gated, _product
 from jaxact.functions.rectifiers import relu, relu2
-from jaxact.functions.sigmoids import sigmoid, soft_cap
+from jaxact.functions.sigmoids import sigmoid, soft_cap, soft_cap_value
 from jaxact.functions.smooth import quick_gelu, scaled_silu_fraction
 
 __all__ = ["dreglu", "fatreglu", "qgeglu", "sigmoid_gate", "situ_glu", "sreglu"]
 
 
-_sigmoid_gate = _gated("sigmoid_gate", _product, sigmoid, sigmoid_fraction)
+_sigmoid_gate = _gated("sigmoid_gate", _product, sigmoid, numerics.sigmoid_fraction)
 
 
 @activation(module="SigmoidGate", kind="gated", keeps=2.0)
@@ -170,6 +170,9 @@ _situ_glu = _gated(
     "situ_glu",
     lambda f, gate, value, beta, linear_beta: f(gate, beta) * soft_cap(value, linear_beta),
     _capped,
+    value=lambda gate, value, beta, linear_beta: (
+        soft_cap_value(gate, beta) * numerics.sigmoid(gate) * soft_cap_value(value, linear_beta)
+    ),
 )
 
 

@@ -1,0 +1,76 @@
+"""Every function on a mesh of eight devices whose axes are explicit: types carry the sharding, so each step must say it.
+
+Values and gradients are those without a mesh; of functions along an axis with masks, parameters and several layouts.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+_START = """
+import functools, sys
+import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
+import jaxact
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from jaxact.verify.cases import DEFAULTS
+
+mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
+x = 2 * np.random.default_rng(0).normal(size=(8, 24)).astype(np.float32)
+key = jax.random.key(0)
+
+def hold(name, functions, x=x, layouts=(P("a", "b"),)):
+    @jax.jit
+    def results(x):
+        every = []
+        for f in functions:
+            y, back = jax.vjp(f, x)
+            (gradient,) = back(jnp.where(jnp.isfinite(y), jnp.cos(y), 0))
+            every.append((y, gradient))
+        return every
+
+    expected = results(x)
+    for layout in layouts:
+        with jax.set_mesh(mesh):
+            got = results(jax.device_put(x, NamedSharding(mesh, layout)))
+        assert all(layout == y.sharding.spec for y, _ in got if y.shape == x.shape), (name, layout)
+        for i, (a, b) in enumerate(zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True)):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=f"{name}, {layout}, {i}")
+"""
+
+_EVERY = """
+for case in DEFAULTS:
+    hold(case.name, [case])
+for name in ("rrelu", "gumbel_softmax"):
+    hold(name, [lambda x: getattr(jaxact, name)(x, key)])
+for f in (jaxact.gelu, jaxact.relu, jaxact.tanh):
+    # A bit an entry is packed into bytes: 12 entries a shard are none, 24 are three.
+    hold(f"compact({f.__name__})", [jaxact.compact(f)], layouts=(P("a", "b"), P("a", None)))
+hold("compact", [jaxact.compact(jaxact.gelu)], x[:, :16])
+"""
+
+_ROWS = """
+masks = {"none": None, "of x": lambda x: x > -1, "of a row": lambda x: np.arange(24) % 3 > 0}
+for name in ("softmax", "softmin", "log_softmax", "logsumexp", "sparsemax", "entmax15", "entmax", "softpick"):
+    f = getattr(jaxact, name)
+    for mask in masks.values():
+        ways = [lambda x, axis=axis: f(x, axis=axis, where=mask and mask(x)) for axis in (-1, 0, (0, 1))]
+        hold(name, ways, layouts=(P("a", "b"), P("a", None), P(None, ("a", "b"))))
+for f in (jaxact.softmax, jaxact.log_softmax):
+    of_row = lambda v: lambda x: jnp.exp(v * x[:, :1])
+    hold(f.__name__, [lambda x: f(x, temperature=of_row(0.1)(x), sink=of_row(0.2)(x)), lambda x: f(x, temperature=0.7)])
+hold("entmax", [lambda x: jaxact.entmax(x, 1.2 + jnp.square(x[:, :1])), lambda x: jaxact.entmax(x, 3.0)])
+"""
+
+
+@pytest.mark.parametrize("programs", [_EVERY, _ROWS], ids=["every function", "rows"])
+def test_explicit_mesh(programs):
+    done = subprocess.run(
+        [sys.executable, "-c", _START + programs], capture_output=True, text=True, timeout=600, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
