@@ -52,15 +52,18 @@ def derivative_rule(
     def evaluate(*arguments: Any) -> Any:
         return value(*arguments)
 
+    def asked_for(tangents: Sequence[Any], count: int) -> list[Any]:
+        given = [None if isinstance(t, SymbolicZero) else t for t in tangents[:live]]
+        return [*given, *[None] * (count - len(given))]
+
     def differentiate(*arguments: Any) -> tuple[Any, Any]:
         *static, primals, tangents = arguments
         y = kernel(*static, *primals)
-        tangents = [None if isinstance(t, SymbolicZero) else t for t in tangents[:live]]
-        tangents = (*tangents, *[None] * (len(primals) - len(tangents)))
+        tangents = asked_for(tangents, len(primals))
         kept = primals if keep is None else keep(*static, primals, y, [t is not None for t in tangents])
         along = functools.partial(tangent, *static)
         if checkpoints_wholly():
-            return y, along(kept if keep is None else checkpoint_name(kept, _KEPT), tangents)
+            return y, along(kept, tangents)
         # The checkpoint decides what the backward pass keeps: its arguments, from which it computes the slope again,
         # and not the half dozen arrays inside it. prevent_cse=False lets XLA share them where that costs no memory.
         return y, jax.checkpoint(along, prevent_cse=False)(kept, tangents)
@@ -69,11 +72,29 @@ def derivative_rule(
     kernel = jax.custom_jvp(evaluate, nondiff_argnums=tuple(range(statics)))
     kernel.defjvp(differentiate, symbolic_zeros=live is None)
 
+    # On the next rematerialisation a policy sees the names in a function, not those in its derivative: so what is kept
+    # is computed in the function, and `attached` is y with the derivative that needs no more than that.
+    attached = jax.custom_jvp(lambda *arguments: arguments[-1], nondiff_argnums=tuple(range(statics)))
+
+    def differentiate_attached(*arguments: Any) -> tuple[Any, Any]:
+        *static, (primals, kept, y), (tangents, *_) = arguments
+        return y, tangent(*static, kept, asked_for(tangents, len(primals)))
+
+    attached.defjvp(differentiate_attached, symbolic_zeros=live is None)
+
+    def whole(*arguments: Any) -> Any:
+        static, primals = arguments[:statics], arguments[statics:]
+        y = kernel(*arguments)
+        if keep is None:
+            return y
+        asked = [live is None or i < live for i in range(len(primals))]
+        return attached(*static, primals, checkpoint_name(keep(*static, primals, y, asked), _KEPT), y)
+
     def call(*arguments: Any) -> Any:
         if not checkpoints_wholly():
             return kernel(*arguments)
         policy = None if keep is None else jax.checkpoint_policies.save_only_these_names(_KEPT)
-        bound = functools.partial(kernel, *arguments[:statics])
+        bound = functools.partial(whole, *arguments[:statics])
         return jax.checkpoint(bound, prevent_cse=False, policy=policy)(*arguments[statics:])
 
     return call

@@ -198,25 +198,37 @@ def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
     weights = jnp.where(y == 0, 0, jnp.power(p / unit, 2 - alpha))
     change: Any = 0 if t is None else widen(t)
     if t_alpha is not None:
-        seen = jnp.where(y == 0, jnp.inf, logits(x, where))
-        above, lowest = (jnp.where(v == jnp.inf, 0, v) for v in (seen, jnp.min(seen, axes.numbers, keepdims=True)))
-        smallest = jnp.min(p, axes.numbers, keepdims=True)  # with its derivative, as the logit has
-        change = change + _in_alpha(p, smallest, jnp.where(y == 0, 0, above - lowest), alpha - 1) * t_alpha
+        seen = jnp.where(y == 0, 0, logits(x, where))
+        change = change + jnp.where(y == 0, 0, _in_alpha(axes, p, seen, y != 0, alpha)) * t_alpha
     change = _weighted(axes, jnp.where(y == 0, 0, p), weights, change)
     return (change * jnp.power(unit, 2 - alpha)).astype(y.dtype)
 
 
-def _in_alpha(p: Array, least: Array, above: Array, q: Array) -> Array:
-    """g(log p^q) / q^2 less that of the least share, for g(v) = exp(v) - 1 - v exp(v).
+def _in_alpha(axes: Axes, p: Array, x: Array, seen: Array, alpha: Array) -> Array:
+    """g(log p^q) / q^2 for g(v) = exp(v) - 1 - v exp(v), less that of the share with the most weight.
 
-    Of nearly equal shares that is a difference of large numbers. With d = log(p / least)^q, from the logits above that
-    of the least share, it is least^q (g(d) - (exp(d) - 1) log(least^q)), in which nothing cancels.
+    Of nearly equal shares that is a difference of large numbers. With d = log(p / heavy)^q, from the logits less that
+    of the heavy share, it is heavy^q g(d) - q away log(heavy^q), in which nothing cancels.
     """
-    origin = q * jnp.log(least)
-    d = jnp.log1p(q * above * jnp.exp(-origin))
-    near = jnp.exp(origin) * (expm1_less_slope(jnp.minimum(d, 0.5)) - origin * jnp.expm1(jnp.minimum(d, 0.5)))
+    q = alpha - 1
+    at = lax.stop_gradient(p)
+    heavy = jnp.where(alpha > 2, -axes.max(jnp.where(seen, -at, -jnp.inf)), axes.max(jnp.where(seen, at, -jnp.inf)))
+    heavy = jnp.where(jnp.isfinite(heavy), heavy, 1)
+    chosen = seen & (at == heavy)
+    count = jnp.maximum(axes.sum(chosen.astype(p.dtype)), 1)
+    # Of all that are equal the mean of x and of p^q, which is linear in x: so derivatives of every order agree.
+    origin_x = axes.max(jnp.where(chosen, x, -jnp.inf))
+    origin_x = jnp.where(jnp.isfinite(origin_x), origin_x, 0)
+    origin_x += axes.sum(jnp.where(chosen, x - origin_x, 0)) / count
+    origin = q * jnp.log(heavy)
+    ones = axes.sum(jnp.where(chosen, jnp.exp(q * (jnp.log(p) - jnp.log(heavy))), 0)) / count
+    origin += jnp.log(jnp.where(ones == 0, 1, ones))
+    away = jnp.where(seen, q * (x - origin_x), 0)
+    d = jnp.log1p(away * jnp.exp(-origin))
+    small = jnp.clip(d, -0.5, 0.5)
+    near = jnp.exp(origin) * expm1_less_slope(small) - origin * away
     far = expm1_less_slope(q * jnp.log(p)) - expm1_less_slope(origin)
-    return jnp.where(d < 0.5, near, far) / (q * q)
+    return jnp.where(d == small, near, far) / (q * q)
 
 
 _sparsemax, _entmax15 = (
@@ -303,7 +315,7 @@ def entmax(
     logits share their row equally. 16-bit input is computed in float32.
 
     For every alpha the shares sum to 1 to their rounding. For alpha > 2 small shares are less exact, and so are their
-    derivatives, which grow without bound beside a share of 0. The derivative in alpha is right to about 20 ulp.
+    derivatives, which grow without bound beside a share of 0.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.

@@ -12,39 +12,50 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter, widen
 from jaxact.core.numerics import expm1, finite
-from jaxact.core.rows import Axes, centred
+from jaxact.core.rows import Axes
 from jaxact.core.rule import along_axis, by_autodiff, derivative_rule
 
 __all__ = ["gaussian_topk", "softpick"]
 
 
-def _softpick_shares(axes: Axes, x: Array, where: Array | None, epsilon: Array) -> tuple[Array, Array, Array]:
-    """The shares of positive logits; those of negative ones, which are not returned; and epsilon's."""
+def _softpick_shares(axes: Axes, x: Array, where: Array | None, epsilon: Array) -> tuple[Array, ...]:
+    """The shares of positive logits; and, not returned, those of negative ones, and both by another numerator.
+
+    That is +-exp(x), the derivative of |exp(x) - 1|, for the third, and for the fourth 1.
+    """
     valid = x != -jnp.inf if where is None else (x != -jnp.inf) & where
     wide = jnp.where(valid, finite(widen(x)), 0)  # whose share is 0, too
     positive = jnp.where(wide > 0, wide, 0)
     m = axes.max(positive)
-    size = jnp.exp(positive - m) * -expm1(-jnp.minimum(jnp.abs(wide), 100))  # |exp(x) - 1| / exp(m)
-    constant = epsilon * jnp.exp(-m)
-    total = axes.sum(size) + constant
+    e, one = jnp.exp(positive - m), jnp.exp(-m)
+    size = e * -expm1(-jnp.minimum(jnp.abs(wide), 100))  # |exp(x) - 1| / exp(m)
+    total = axes.sum(size) + epsilon * one
     total = jnp.where(total == 0, 1, total)
     y, rest = (jnp.where(side, 0, size) / total for side in (wide <= 0, wide > 0))
-    return y.astype(x.dtype), rest, constant / total
+    slope = jnp.sign(wide) * e * jnp.exp(jnp.minimum(wide, 0)) / total
+    return y.astype(x.dtype), rest, slope, one / total
 
 
 def _softpick_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, ...]:
-    """A softmax's, whose sink is epsilon: a share changes by itself times exp(x) / (exp(x) - 1) t less the mean."""
+    """Each is a numerator over the total: it changes by its numerator's part, and by itself times the total's.
+
+    In a share near 1 the two cancel, so there the other shares are summed in place of 1 less it.
+    """
     x, where, epsilon = kept
     t, _, t_epsilon = tangents
-    y, rest, constant = _softpick_kernel(axes, widen(x), where, epsilon)
-    if t is None:
-        change = jnp.zeros_like(y)
-    else:
-        change = jnp.where(y + rest == 0, 0, widen(t) / jnp.where(y + rest == 0, 1, -jnp.expm1(-finite(widen(x)))))
-    unit = jnp.where(epsilon == 0, 1, epsilon)
-    moved = jnp.zeros_like(constant) if t_epsilon is None else t_epsilon / unit
-    change, moved = centred(axes, (y + rest, constant), (change, moved))
-    return (y * change).astype(x.dtype), rest * change, constant * moved
+    y, rest, slope, one = _softpick_kernel(axes, widen(x), where, epsilon)
+    share = y + rest
+    heavy = share > 0.5
+    t = jnp.zeros_like(share) if t is None else jnp.where(share == 0, 0, widen(t))
+    moved = slope * t
+    others = axes.sum(jnp.where(heavy, 0, moved))
+    others = others if t_epsilon is None else others + one * t_epsilon
+    total = others + axes.sum(jnp.where(heavy, moved, 0))
+    left = axes.sum(jnp.where(heavy, 0, share)) + epsilon * one
+    change = jnp.where(heavy, left * moved - share * others, moved - share * total)
+    slope_change = slope * jnp.where(heavy & (slope > 0), (left - one) * t - others, t - total)
+    y_change, rest_change = (jnp.where(part == 0, 0, change) for part in (y, rest))
+    return y_change.astype(x.dtype), rest_change, slope_change, -one * total
 
 
 _softpick_kernel = derivative_rule("softpick", _softpick_shares, _softpick_tangent, statics=1)
