@@ -5,7 +5,7 @@ So no repair of a rounding is ever differentiated, and derivatives of every orde
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
