@@ -17,6 +17,7 @@ from jaxact.modules.equinox.exponential import *
 from jaxact.modules.equinox.gated import *
 from jaxact.modules.equinox.gelu import *
 from jaxact.modules.equinox.layers import *
+from jaxact.modules.equinox.leaky import *
 from jaxact.modules.equinox.learned import *
 from jaxact.modules.equinox.periodic import *
 from jaxact.modules.equinox.piecewise import *

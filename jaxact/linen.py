@@ -17,6 +17,7 @@ from jaxact.modules.linen.exponential import *
 from jaxact.modules.linen.gated import *
 from jaxact.modules.linen.gelu import *
 from jaxact.modules.linen.layers import *
+from jaxact.modules.linen.leaky import *
 from jaxact.modules.linen.learned import *
 from jaxact.modules.linen.periodic import *
 from jaxact.modules.linen.piecewise import *

@@ -16,6 +16,7 @@ from jaxact.modules.nnx.exponential import *
 from jaxact.modules.nnx.gated import *
 from jaxact.modules.nnx.gelu import *
 from jaxact.modules.nnx.layers import *
+from jaxact.modules.nnx.leaky import *
 from jaxact.modules.nnx.learned import *
 from jaxact.modules.nnx.periodic import *
 from jaxact.modules.nnx.piecewise import *

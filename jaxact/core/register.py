@@ -9,7 +9,8 @@ from jax import Array
 
 from jaxact.core import catalog
 from jaxact.core.derivative import Formula
-from jaxact.core.rule import elementwise, jitted
+from jaxact.core.elementwise import elementwise
+from jaxact.core.rule import jitted
 
 
 def register(

@@ -1,13 +1,14 @@
-"""What a function along an axis needs: sums and largest entries of a row, and the check of its arguments."""
+"""Functions along an axis: what the rule is for them, sums and largest entries of a row, the check of arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxact.core.checks import as_float, widen, working_dtype
+from jaxact.core.checks import as_float, canonical_axes, widen, working_dtype
+from jaxact.core.rule import derivative_rule, jitted, may_be_differentiated, public
 
 AxisName = str | Sequence[str]
 
@@ -74,6 +75,62 @@ def centred(axes: Axes, weights: Sequence[Array], values: Sequence[Array], total
         mean = mean if total is None else mean / total
         values = [v - mean for v in values]
     return values
+
+
+def along_axis(
+    name: str,
+    value: Callable[..., Any],
+    tangent: Callable[..., Any],
+    keep: Callable[..., Any] | None = None,
+    *,
+    parameters: Sequence[str] = (),
+    complex_form: Callable[..., Any] | None = None,
+) -> Callable[..., Array]:
+    """Make a function along an axis.
+
+    Args:
+      name: the public name.
+      value: `value(axes, x, where, *parameters)`, `where` and each parameter being None or an array of x's rank, a
+        parameter of size 1 along the row and in x's working precision. An array, or a tuple that begins with it.
+      tangent: as in `derivative_rule`, with `axes` for static.
+      keep: as in `derivative_rule`, with `axes` for static.
+      parameters: their names.
+      complex_form: the function of the same arguments for complex input.
+
+    Returns:
+      A function `(x, where, *parameters, axis=..., axis_name=...)`.
+    """
+
+    def program(live: int | None) -> Callable[..., Array]:
+        kernel = derivative_rule(name, value, tangent, keep, statics=1, live=live)
+
+        def traced(x: ArrayLike, where: ArrayLike | None, given: Any, axis: Any, axis_name: Any) -> Array:
+            x = as_float(name, x)
+            axes = Axes(canonical_axes(name, axis, x.ndim), axis_name)
+            mask = None if where is None else as_mask(name, where, x)
+            rows = (
+                None if p is None else one_a_row(name, n, p, x, axes) for n, p in zip(parameters, given, strict=True)
+            )
+            y = kernel(axes, x, mask, *rows)
+            return y[0] if isinstance(y, tuple) else y
+
+        return jitted(name, traced, static_argnums=(3, 4))
+
+    constant, learned = program(1), program(None)
+
+    def run(
+        x: ArrayLike,
+        where: ArrayLike | None,
+        *given: ArrayLike | None,
+        axis: int | Sequence[int] | None,
+        axis_name: AxisName | None = None,
+    ) -> Array:
+        live = may_be_differentiated(*(p for p in given if p is not None))
+        names = () if axis_name is None else (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return (learned if live else constant)(x, where, given, axis, names)
+
+    return public(name, run, ("x", "where", *parameters), complex_form, needed=1)
 
 
 def as_mask(who: str, where: ArrayLike, x: Array) -> Array:

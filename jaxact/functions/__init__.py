@@ -4,6 +4,7 @@ from jaxact.functions.compact import *
 from jaxact.functions.exponential import *
 from jaxact.functions.gated import *
 from jaxact.functions.gelu import *
+from jaxact.functions.leaky import *
 from jaxact.functions.logsumexp import *
 from jaxact.functions.normalizing import *
 from jaxact.functions.periodic import *

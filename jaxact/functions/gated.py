@@ -12,9 +12,9 @@ from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, canonical_axes, check_parameter
-from jaxact.core.derivative import derivative
+from jaxact.core.derivative import Formula, derivative
+from jaxact.core.elementwise import elementwise
 from jaxact.core.numerics import sigmoid_fraction
-from jaxact.core.rule import Formula, elementwise
 from jaxact.functions.gelu import gelu, gelu_tanh_fraction, is_approximate
 from jaxact.functions.rectifiers import relu
 from jaxact.functions.sigmoids import sigmoid

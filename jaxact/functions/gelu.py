@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
+from jaxact.core.elementwise import elementwise
 from jaxact.core.pair import leading_bits
-from jaxact.core.rule import elementwise
 
 __all__ = ["gelu", "gelu_10"]
 

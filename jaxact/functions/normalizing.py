@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.checks import as_float, canonical_axes, check_parameter, widen
-from jaxact.core.rule import by_autodiff, derivative_rule, elementwise, jitted, public
+from jaxact.core.elementwise import elementwise
+from jaxact.core.rule import by_autodiff, derivative_rule, jitted, public
 
 __all__ = ["derf", "dyt", "poly_norm"]
 

@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
+from jaxact.core.elementwise import elementwise
 from jaxact.core.pair import leading_bits, product
-from jaxact.core.rule import elementwise
 
 __all__ = ["sine", "snake", "snake_beta"]
 

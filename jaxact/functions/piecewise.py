@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.rule import Pieces, elementwise
+from jaxact.core.elementwise import Pieces, elementwise
 
 __all__ = ["hard_sigmoid", "hard_tanh", "relu6", "sparse_sigmoid"]
 

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
-from jaxact.core.rule import Pieces, elementwise
+from jaxact.core.elementwise import Pieces, elementwise
 
 __all__ = ["hard_shrink", "soft_shrink", "tanh_shrink", "threshold"]
 

@@ -11,8 +11,8 @@ from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
 from jaxact.core.derivative import with_slopes
+from jaxact.core.elementwise import elementwise
 from jaxact.core.pair import Pair, difference, quotient
-from jaxact.core.rule import elementwise
 
 __all__ = [
     "laplace",

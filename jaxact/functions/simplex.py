@@ -16,8 +16,7 @@ from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter, widen
 from jaxact.core.numerics import expm1_less_slope
 from jaxact.core.pair import Pair, difference, normalized, product
-from jaxact.core.rows import Axes, centred, logits
-from jaxact.core.rule import along_axis
+from jaxact.core.rows import Axes, along_axis, centred, logits
 
 __all__ = ["entmax", "entmax15", "sparsemax"]
 

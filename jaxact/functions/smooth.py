@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
+from jaxact.core.elementwise import elementwise
 from jaxact.core.pair import product
-from jaxact.core.rule import elementwise
 
 __all__ = ["golu", "hard_silu", "hard_swish", "mish", "quick_gelu", "silu", "swish"]
 

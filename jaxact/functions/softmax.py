@@ -15,8 +15,8 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.derivative import with_derivative
-from jaxact.core.rows import Axes, AxisName, centred, exponents, log_sum, logits
-from jaxact.core.rule import along_axis, derivative_rule
+from jaxact.core.rows import Axes, AxisName, along_axis, centred, exponents, log_sum, logits
+from jaxact.core.rule import derivative_rule
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "ssmax"]
 

@@ -11,7 +11,7 @@ from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
 from jaxact.core.derivative import with_slopes
-from jaxact.core.rule import elementwise
+from jaxact.core.elementwise import elementwise
 
 __all__ = ["softplus", "sparse_plus", "sqrt_softplus", "squareplus"]
 

@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter, widen
 from jaxact.core.numerics import expm1, finite
-from jaxact.core.rows import Axes
-from jaxact.core.rule import along_axis, by_autodiff, derivative_rule
+from jaxact.core.rows import Axes, along_axis
+from jaxact.core.rule import by_autodiff, derivative_rule
 
 __all__ = ["gaussian_topk", "softpick"]
 

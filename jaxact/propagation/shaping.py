@@ -19,7 +19,8 @@ from jax.typing import ArrayLike
 
 from jaxact.core import catalog
 from jaxact.core.checks import as_array, as_float, widen
-from jaxact.functions import rectifiers
+from jaxact.functions.leaky import leaky_relu
+from jaxact.functions.rectifiers import relu
 from jaxact.propagation.gaussian import Function, Integrand, name_of
 from jaxact.propagation.signal import check_depth, root
 
@@ -59,7 +60,7 @@ class Shaped:
 
 
 def tat(
-    f: Function = rectifiers.leaky_relu,
+    f: Function = leaky_relu,
     depth: int = 50,
     *,
     eta: float = 0.9,
@@ -94,11 +95,9 @@ def tat(
     _check_open("tat", "eta", eta, 1.0)
     _check_open("tat", "tau", tau, math.inf)
     inner = f.func if isinstance(f, functools.partial) else f
-    if inner in (rectifiers.leaky_relu, rectifiers.relu, jax.nn.leaky_relu, jax.nn.relu):
+    if inner in (leaky_relu, relu, jax.nn.leaky_relu, jax.nn.relu):
         slope = _leaky_slope(depth, eta)
-        return Shaped(
-            functools.partial(rectifiers.leaky_relu, negative_slope=slope), output_scale=math.sqrt(2 / (1 + slope**2))
-        )
+        return Shaped(functools.partial(leaky_relu, negative_slope=slope), output_scale=math.sqrt(2 / (1 + slope**2)))
     g = Integrand("tat", f, kinks)
     if g.kinks.size:
         raise ValueError(

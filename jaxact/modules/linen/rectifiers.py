@@ -9,7 +9,7 @@ import jaxact
 from jaxact.modules.linen.base import Module
 from jaxact.modules.settings import check
 
-__all__ = ["Identity", "LeakyReLU", "ReLU", "ReLU2", "ThresholdedReLU"]
+__all__ = ["Identity", "ReLU", "ReLU2", "ThresholdedReLU"]
 
 
 class Identity(Module):
@@ -24,25 +24,6 @@ class ReLU(Module):
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.relu(x)
-
-
-class LeakyReLU(Module):
-    """Leaky rectified linear unit: x if x >= 0, else negative_slope * x.
-
-    The function, and what there is to know of it, is `jaxact.leaky_relu`.
-
-    Args:
-      negative_slope: number, or array that broadcasts against x; traced and differentiable.
-    """
-
-    negative_slope: ArrayLike = 0.01
-
-    def __post_init__(self) -> None:
-        check(jaxact.leaky_relu, negative_slope=self.negative_slope)
-        super().__post_init__()
-
-    def __call__(self, x: ArrayLike) -> Array:
-        return jaxact.leaky_relu(x, negative_slope=self.negative_slope)
 
 
 class ReLU2(Module):

@@ -1,0 +1,29 @@
+"""Linen modules of `jaxact.functions.leaky`, written by `python -m jaxact.modules.generate`; do not edit."""
+
+from jax import Array
+from jax.typing import ArrayLike
+
+import jaxact
+from jaxact.modules.linen.base import Module
+from jaxact.modules.settings import check
+
+__all__ = ["LeakyReLU"]
+
+
+class LeakyReLU(Module):
+    """Leaky rectified linear unit: x if x >= 0, else negative_slope * x.
+
+    The function, and what there is to know of it, is `jaxact.leaky_relu`.
+
+    Args:
+      negative_slope: number, or array that broadcasts against x; traced and differentiable.
+    """
+
+    negative_slope: ArrayLike = 0.01
+
+    def __post_init__(self) -> None:
+        check(jaxact.leaky_relu, negative_slope=self.negative_slope)
+        super().__post_init__()
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return jaxact.leaky_relu(x, negative_slope=self.negative_slope)
