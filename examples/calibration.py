@@ -25,7 +25,7 @@ from jax import Array, lax
 from sklearn.datasets import load_digits
 
 import jaxact
-from jaxact.compare.chartfile import ChartFile
+from chartfile import ChartFile
 from jaxact.nnx import GELU
 
 TRAIN, VALIDATE = 100, 300  # images to train on, and to fit the temperature on; the other 1,397 are to test on

@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score, precision_recall_curve, precision_recall_fscore_support
 
 import jaxact
-from jaxact.compare.chartfile import ChartFile
+from chartfile import ChartFile
 
 EIGHTS = (25, 25, 31)  # to train on, to choose the threshold on, to test on; and 20 times as many others
 METRICS: list[Any] = ["precision", "recall", "F1", "PR-AUC"]

@@ -20,8 +20,8 @@ import tyro
 from jax import Array, lax
 
 import jaxact
+from chartfile import ChartFile
 from jaxact import flow as jf
-from jaxact.compare.chartfile import ChartFile
 
 WIDTH = 128
 Params = list[tuple[Array, Array]]

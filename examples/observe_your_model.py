@@ -18,8 +18,8 @@ import tyro
 from flax import nnx
 from jax import Array
 
+from chartfile import ChartFile
 from jaxact import flow as jf
-from jaxact.compare.chartfile import ChartFile
 
 
 @dataclasses.dataclass(frozen=True)

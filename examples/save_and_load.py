@@ -24,7 +24,7 @@ from jax import Array
 
 import jaxact
 import jaxact.nnx
-from jaxact.compare.chartfile import ChartFile
+from chartfile import ChartFile
 from jaxact.compare.studies.data import digits
 
 CONFIG = """{"width": 64, "activations": [

@@ -19,8 +19,8 @@ import tyro
 from jax import Array
 
 import jaxact
+from chartfile import ChartFile
 from jaxact import flow as jf
-from jaxact.compare.chartfile import ChartFile
 
 WIDTH = 256
 

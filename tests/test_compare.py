@@ -19,9 +19,9 @@ import jaxact
 from jaxact.compare import Comparison, Study, log, processes, run
 from jaxact.compare.comparison import optimizers
 from jaxact.compare.studies import data, digits_mlp, theory
-from jaxact.compare.study import batch_indices
+from jaxact.compare.study import epochs
 from jaxact.compare.summary import Summary
-from jaxact.compare.train import State, evaluate, make_step, measure, stack
+from jaxact.compare.train import State, evaluate, make_optimizer, make_step, measure
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -67,11 +67,12 @@ def test_no_paragraph_of_the_documentation_is_both_trained_on_and_held_out():
 
 
 def test_every_seed_sees_every_example_once_an_epoch():
-    epoch = [batch_indices(100, 20, range(2), step) for step in range(5)]
-    for seed in range(2):
-        assert sorted(np.concatenate([b[seed] for b in epoch])) == list(range(100))
-    assert not np.array_equal(epoch[0][0], epoch[0][1])
-    assert not np.array_equal(epoch[0], batch_indices(100, 20, range(2), 5))
+    draws = [epochs(np.arange(103), 20, seed) for seed in range(2)]
+    first, second = ([np.stack([next(draw) for _ in range(5)]) for draw in draws] for _ in range(2))
+    for epoch in (*first, *second):
+        assert len(set(epoch.ravel())) == 100  # three are left for another epoch
+    assert not np.array_equal(*first)
+    assert not np.array_equal(first[0], second[0])
 
 
 def test_measured_flow_is_what_textbook_backpropagation_gives(tmp_path: Path):
@@ -220,16 +221,16 @@ def test_a_sweep_over_depths_and_initialisations(tmp_path: Path):
 def test_every_named_optimizer_takes_a_step(name: str):
     """With a leading axis of seeds, spread and saved as the trainer does it."""
     study = linear(lambda rate: optimizers()[name](rate))
-    optimizer = optax.with_extra_args_support(study.optimizer(1e-3))
-    parameters = stack([study.init(jax.random.key(seed)) for seed in (0, 1)])
+    optimizer = make_optimizer(study, 1e-3)
+    parameters = processes.stack([study.init(jax.random.key(seed)) for seed in (0, 1)])
     mesh = processes.make_mesh()
     batch = jax.tree.map(lambda x: np.stack([x, x]), study.batches)
     with jax.disable_jit():  # operation by operation, which all of them share: nothing to compile for each
         initial = State(parameters, None, jax.vmap(optimizer.init)(parameters))
         initial = processes.spread(initial, jax.NamedSharding(mesh, jax.P()))
-        step = jax.vmap(make_step(study, optimizer), (0, None, 0))
-        after = step(initial, jax.random.key(0), batch)
-        after = step(after, jax.random.key(1), batch)  # some optimizers' first step is zero
+        step = jax.vmap(make_step(study), (0, None, 0, None))
+        after = step(initial, jax.random.key(0), batch, 1e-3)
+        after = step(after, jax.random.key(1), batch, 1e-3)  # some optimizers' first step is zero
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.parameters))
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (parameters, after.parameters)), strict=True))
 
@@ -276,6 +277,8 @@ def test_eight_devices_give_the_metrics_of_one(result: Summary, tmp_path: Path):
         for name in ("gradient_norm", "x_std"):
             sites = ([site[name] for site in record["sites"]] for record in (other, one))
             np.testing.assert_allclose(*sites, rtol=2e-3, err_msg=name)
+        # Of 450 held-out images two may have their largest logits as good as equal, and change sides.
+        assert abs(other["accuracy"] - one["accuracy"]) < 2.5 / 450
 
 
 def arguments(comparison: Comparison, directory: Path | str) -> list[str]:

@@ -156,5 +156,5 @@ def test_a_stacked_flow_is_refused(seen: flow.Flow, tmp_path: Path):
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"a directory that can be written, got .*Not a directory"):
+    with pytest.raises(ValueError, match=r"can't be written \(Not a directory\)"):
         Log(os.path.join(tmp_path, "file", "log"))

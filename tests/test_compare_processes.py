@@ -32,11 +32,12 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def start(*words: str) -> list[subprocess.Popen[str]]:
-    """Start `jaxact compare` in two processes that have a CPU device each."""
+def start(*words: str, devices: int = 1) -> list[subprocess.Popen[str]]:
+    """Start `jaxact compare` in two processes that have so many CPU devices each."""
     command = [sys.executable, "-W", "error", "-m", "jaxact.cli", "compare", *words]
     meet = ["--processes.coordinator", f"127.0.0.1:{free_port()}", "--processes.count", "2", "--processes.id"]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     return [
         subprocess.Popen(
             [*command, *meet, number], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -1,6 +1,5 @@
 """report.html in a real browser, offline; the pictures; and what the sentences say."""
 
-import dataclasses
 import html
 import io
 import json
@@ -13,24 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxact.compare import Comparison, Log, run
+import jaxact
+from jaxact import flow
+from jaxact.compare import Log
 from jaxact.compare.report import charts, style, terminal
+from jaxact.compare.studies import digits_mlp
 from jaxact.compare.summary import Summary, paired
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-SETTINGS = Comparison(
-    activations=("relu", "sigmoid", "tanh"),
-    options={"depth": 10, "width": 16},
-    steps=12,
-    log_every=5,
-    seeds=2,
-    batch_size=32,
-)
 CHARTS = {
     "accuracy_by_seed", "accuracy", "loss", "train_loss", "gradient_norm", "gradient_heatmap", "x_std", "dead_share",
     "theory_by_depth",
@@ -40,7 +35,30 @@ DRAWINGS = len(CHARTS) + 2  # a heat map for each of three networks
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    return run(dataclasses.replace(SETTINGS, directory=str(tmp_path_factory.mktemp("report") / "result")))
+    """Flows of networks of ten layers at their start, with losses and accuracies as if they had been trained."""
+    about: dict[str, Any] = {
+        "higher_is_better": ("accuracy",),
+        "chance": {"accuracy": 0.1},
+        "nouns": {"examples": "images"},
+    }
+    with Log(tmp_path_factory.mktemp("report") / "result", name="digits", **about) as log:
+        for name, learns in (("relu", 0.8), ("sigmoid", 0.0), ("tanh", 0.82)):
+            study = digits_mlp.make(jaxact.get(name), depth=10, width=16)
+            batch = jax.tree.map(lambda x: x[:64], study.batches)
+            loss_of = lambda v, study=study, batch=batch: study.evaluate(v, batch, None)[0]  # noqa: E731
+            observed = jax.jit(flow.observe(loss_of, select=lambda site: site.kind != "axis"))
+            log.describe(name, activation=name, predicted=study.predicted)
+            for seed in range(2):
+                seen = observed(study.init(jax.random.key(seed)))[1]
+                for step in (0, 5, 10, 12):
+                    loss = 2.3 - learns * step / 12 + 0.01 * seed
+                    numbers = {
+                        "loss": loss,
+                        "train_loss": loss - 0.1,
+                        "accuracy": 0.1 + (learns + 0.02 * seed) * step / 12,
+                    }
+                    log.add(name, seed=seed, step=step, flow=seen, seconds_per_step=0.01 * (seed + 1), **numbers)
+        return log.report()
 
 
 def page(result: Summary) -> str:
@@ -61,7 +79,7 @@ def open_in_chromium(path: Path, profile: Path, *flags: str) -> tuple[str, str]:
             "--enable-logging=stderr", "--virtual-time-budget=20000", f"--user-data-dir={profile}", "--dump-dom",
             *flags, path.as_uri(),
         ],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     return done.stdout, done.stderr
 
@@ -70,15 +88,52 @@ def console(log: str) -> list[str]:
     return [line for line in log.splitlines() if "CONSOLE" in line]
 
 
-def test_the_report_draws_every_chart_without_an_error(result: Summary, tmp_path: Path):
-    dom, log = open_in_chromium(result.directory / "report.html", tmp_path)
+def seen_in(dom: str) -> Any:
+    """What a script has left in the page."""
+    found = re.search('data-seen="(.*?)"', dom)
+    assert found, dom[-2000:]
+    return json.loads(html.unescape(found[1]))
+
+
+def once_drawn(page: str, script: str) -> str:
+    """A page with a script that runs when all of its charts are drawn."""
+    wait = "const wait = setInterval(() => { if (!document.body.dataset.charts) return; clearInterval(wait); %s }, 50);"
+    assert page.count("</script>\n</body>") == 1
+    return page.replace("</script>\n</body>", f"{wait % script}</script>\n</body>")
+
+
+@pytest.fixture(scope="module")
+def clicked(result: Summary, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page's DOM once a network was left out and another step was chosen; nothing was said on the console."""
+    script = """
+      boxes[0].checked = false; boxes[0].dispatchEvent(new Event("input"));
+      slider.value = 1; slider.dispatchEvent(new Event("input"));
+      setTimeout(() => { document.body.dataset.seen = JSON.stringify(
+        {states: views.map(view => view.getState().signals), at: document.getElementById("at").value}); }, 500);
+    """
+    directory = tmp_path_factory.mktemp("clicked")
+    (directory / "page.html").write_text(once_drawn(page(result), script))
+    dom, log = open_in_chromium(directory / "page.html", directory / "profile")
     assert console(log) == []
-    assert f'data-charts="{DRAWINGS}"' in dom
+    return dom
+
+
+def test_the_report_draws_every_chart(result: Summary, clicked: str):
+    assert f'data-charts="{DRAWINGS}"' in clicked
     assert {chart.name for chart in charts.charts(result)} == CHARTS
     for name in CHARTS:
-        drawing = re.search(rf'<div class="chart[^"]*" id="{name}-0".*?</svg>', dom, re.DOTALL)
+        drawing = re.search(rf'<div class="chart[^"]*" id="{name}-0".*?</svg>', clicked, re.DOTALL)
         assert drawing, name
         assert drawing[0].count("<path") > 10, name
+        assert 'role="graphics-document"' in drawing[0]
+        assert re.search('aria-label="[^"]*relu', drawing[0]), name  # what a screen reader says of it
+
+
+def test_selecting_networks_and_steps_redraws(clicked: str):
+    seen = seen_in(clicked)
+    assert all(state["shown"] == ["sigmoid", "tanh"] for state in seen["states"])
+    assert all(state["step"] == 5 for state in seen["states"])
+    assert seen["at"] == "5"
 
 
 def test_the_browser_test_sees_javascript_errors(result: Summary, tmp_path: Path):
@@ -89,72 +144,48 @@ def test_the_browser_test_sees_javascript_errors(result: Summary, tmp_path: Path
     assert f'data-charts="{DRAWINGS}"' not in dom
 
 
-WAIT = """
-  const wait = setInterval(() => {
-    if (!document.body.dataset.charts) return;
-    clearInterval(wait);
-    %s
-  }, 50);
-</script>
-</body>"""
+PAPER = 718  # A4's 210 mm less margins of 1 cm, at 96 dots an inch
 
 
-def act(result: Summary, directory: Path, script: str) -> dict[str, Any]:
-    """Open the page, do what a script says once all is drawn, and return what its `seen` gives half a second later."""
-    clicked = directory / "clicked.html"
-    later = "setTimeout(() => { document.body.dataset.seen = JSON.stringify(seen()); }, 500);"
-    clicked.write_text(page(result).replace("</script>\n</body>", WAIT % (script + later)))
-    dom, log = open_in_chromium(clicked, directory / "profile")
-    assert console(log) == []
-    found = re.search('data-seen="(.*?)"', dom)
-    assert found, dom[-2000:]
-    return json.loads(html.unescape(found[1]))
-
-
-def test_selecting_networks_and_steps_redraws(result: Summary, tmp_path: Path):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_wider_than_screen_or_paper_and_all_is_in_the_theme(result: Summary, tmp_path: Path, theme: str):
+    """In frames of these widths, since Chromium's own window is never narrower than 500 pixels."""
     script = """
-      boxes[0].checked = false; boxes[0].dispatchEvent(new Event("input"));
-      slider.value = 1; slider.dispatchEvent(new Event("input"));
-      const at = document.getElementById("at");
-      const seen = () => ({states: views.map(view => view.getState().signals), at: at.value});
-    """
-    seen = act(result, tmp_path, script)
-    assert all(s["shown"] == ["sigmoid", "tanh"] for s in seen["states"])
-    assert all(s["step"] == 5 for s in seen["states"])
-    assert seen["at"] == "5"
-
-
-@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (800, "dark"), (1400, "light"), (390, "dark")])
-def test_nothing_is_wider_than_the_screen_and_all_is_in_the_theme(
-    result: Summary, tmp_path: Path, width: int, theme: str
-):
-    """In a frame of that width, since Chromium's own window is never narrower than 500 pixels."""
-    inner = tmp_path / "inner.html"
-    inner.write_text(page(result).replace("</script>\n</body>", WAIT % "parent.postMessage(wide(), '*');").replace(
-        "const views = [];",
-        """const views = [];
-const wide = () => ({page: document.documentElement.scrollWidth, window: innerWidth, beyond: [...document.
-          querySelectorAll("body *:not(option)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 &&
+      dispatchEvent(new Event("beforeprint"));
+      setTimeout(() => parent.postMessage({
+        window: innerWidth, page: document.documentElement.scrollWidth,
+        beyond: [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 &&
           !e.closest("thead, svg")).map(e => e.outerHTML.slice(0, 80)),
-          paper: getComputedStyle(document.documentElement).backgroundColor,
-          line: getComputedStyle(document.querySelector("#accuracy-0 svg .mark-line path")).stroke});""",
-    ))  # fmt: skip
+        paper: getComputedStyle(document.documentElement).backgroundColor,
+        line: getComputedStyle(document.querySelector("#accuracy-0 svg .mark-line path")).stroke,
+        slider: getComputedStyle(document.querySelector(".slider")).display}, "*"), 300);
+    """
+    (tmp_path / "screen.html").write_text(once_drawn(page(result), script))
+    printed = page(result).replace("@media screen", "@media not all").replace("@media print", "@media all")
+    (tmp_path / "print.html").write_text(once_drawn(printed, script))
+    frames = {390: "screen", 800: "screen", 1400: "screen", PAPER: "print"}
     outer = tmp_path / "outer.html"
     outer.write_text(
-        f'<body><iframe src="inner.html" style="width: {width}px; height: 800px; border: 0"></iframe><script>'
-        "onmessage = event => { document.body.dataset.seen = JSON.stringify(event.data); };</script>"
+        "<body>"
+        + "".join(
+            f'<iframe src="{name}.html" style="width: {width}px; height: 800px; border: 0"></iframe>'
+            for width, name in frames.items()
+        )
+        + """<script>const all = []; onmessage = event => {
+          all.push(event.data); document.body.dataset.seen = JSON.stringify(all); };</script>"""
     )
     flags = ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else []
     dom, log = open_in_chromium(outer, tmp_path / "profile", *flags)
     assert console(log) == []
-    found = re.search('data-seen="(.*?)"', dom)
-    assert found
-    seen = json.loads(html.unescape(found[1]))
-    assert seen["window"] == width
-    assert seen["page"] <= width
-    assert seen["beyond"] == []
-    paper, colours = {"light": ("#ffffff", style.LIGHT), "dark": ("#14161a", style.DARK)}[theme]
-    assert [seen["paper"], seen["line"]] == [rgb(paper), rgb(colours[0])]
+    found = {seen["window"]: seen for seen in seen_in(dom)}
+    assert found.keys() == frames.keys()
+    themes = {"light": ("#ffffff", style.LIGHT), "dark": ("#14161a", style.DARK)}
+    for width, seen in found.items():
+        assert seen["page"] <= width
+        assert seen["beyond"] == []
+        paper, colours = themes["light" if width == PAPER else theme]  # nobody prints on black
+        assert [seen["paper"], seen["line"]] == [rgb(paper), rgb(colours[0])]
+        assert (seen["slider"] == "none") == (width == PAPER)
 
 
 def rgb(colour: str) -> str:
@@ -185,12 +216,11 @@ def test_findings_link_to_charts_that_are_there(result: Summary):
     assert re.search(
         "sigmoid in a deep stack from before training to the end, in 2 of 2 seeds: sigmoid", found["sigmoid"]
     )
-    assert re.search(
-        "vanishing gradients (before training|(at . of . measured steps )?from .*), in . of 2 seeds", found["sigmoid"]
-    )
+    assert "vanishing gradients from before training to the end, in 2 of 2 seeds: " in found["sigmoid"]
     for network in result.networks:
         for finding in network.found:
             assert str(finding) in html.unescape(text)
+    assert "Nothing is found in relu, tanh." in text
 
 
 def test_every_drawing_says_its_numbers(result: Summary):
@@ -270,6 +300,14 @@ def test_divergence_comes_first_and_says_when(tmp_path: Path):
     assert summary.table()[1]["diverged"] == "1/2"
 
 
+def test_who_is_at_chance_and_whose_units_are_dead(result: Summary):
+    said = [sentence.text for sentence in result.verdict]
+    assert "Hardly better than guessing in held-out accuracy at step 12, if at all: sigmoid with 10." in " ".join(said)
+    assert "guessing gives 10.0%." in " ".join(said)
+    assert said[0].startswith("The gradient of sigmoid vanishes from before training to the end, in 2 of 2 seeds: ")
+    assert said[-1].startswith("Best in held-out accuracy at step 12 is tanh with 93.0% ± 1.4%, last sigmoid with ")
+
+
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
@@ -305,7 +343,7 @@ def test_the_terminal_never_cuts_a_table(columns: int, tmp_path: Path, result: S
         console = Console(file=io.StringIO(), width=columns, force_terminal=False)
         terminal.show(summary, console)
         out = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-        assert max(map(len, out.splitlines())) <= columns
+        assert max(map(len, out.partition("\nReport: ")[0].splitlines())) <= columns
         assert "…" not in out
         for row in summary.table():
             for cell in list(row.values())[1:]:

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +23,13 @@ import jaxact
 from jaxact.cli import main
 from jaxact.compare import Comparison, Study, log, run
 from jaxact.compare.activations import resolve
-from jaxact.compare.train import stack
+from jaxact.compare.processes import exit_code, stack
+from tests.test_compare_processes import end, start
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 FILE = Path(__file__).with_name("user_study.py")
-MINE = Comparison(study=f"{FILE}:make", activations=("relu", "gelu"), steps=4, log_every=2, checkpoint_every=2, seeds=2)
+MINE = ["compare", f"{FILE}:make", "--steps", "4", "--log-every", "2", "--checkpoint-every", "2"]  # three seeds
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 4)).astype(np.float32), np.arange(40) % 3
 ARRAYS = {"batches": (X, Y), "held_out": (X[:11], Y[:11]), "batch_size": 8, "steps": 3}
@@ -43,48 +46,62 @@ def cross_entropy(logits: jax.Array, batch: Any) -> tuple[jax.Array, dict[str, j
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log of a user's file, trained in one go."""
+    """The result of a user's file, by one command."""
     directory = tmp_path_factory.mktemp("mine") / "whole"
-    run(dataclasses.replace(MINE, directory=str(directory)))
+    assert main([*MINE, "--activations", "relu", "gelu", "silu", "--directory", str(directory)]) == 0
     return directory
+
+
+def of(directory: Path, network: str) -> list[dict[str, Any]]:
+    return [record for record in records(directory) if record["network"] == network]
 
 
 def test_a_users_file_is_short_and_imports_a_study_alone():
     text = FILE.read_text()
-    assert len(text.splitlines()) <= 45
+    assert len(text.splitlines()) <= 40
     assert [line for line in text.splitlines() if "jaxact" in line] == ["from jaxact.compare import Study"]
 
 
 def test_a_users_file_is_compared(whole: Path):
     found = records(whole)
     assert [(r["network"], r["step"], r["seed"]) for r in found] == list(
-        itertools.product(("relu", "gelu"), (0, 2, 4), (0, 1))
+        itertools.product(("relu", "gelu", "silu"), (0, 2, 4), range(3))
     )
-    for name, seed in itertools.product(("relu", "gelu"), (0, 1)):
-        mine = [r for r in found if r["network"] == name and r["seed"] == seed]
+    for name, seed in itertools.product(("relu", "gelu", "silu"), range(3)):
+        mine = [r for r in of(whole, name) if r["seed"] == seed]
         assert mine[-1]["train_loss"] < mine[0]["train_loss"]
-        assert len(mine[0]["sites"]) == 2
-    assert found[0]["train_loss"] != found[1]["train_loss"]
+        assert [site["activation"] for site in mine[0]["sites"]] == [name, name]
+    assert len({r["train_loss"] for r in found if r["step"] == 0}) == 9
+    assert "digits of mine" in (whole / "report.html").read_text()
 
 
-def test_averages_and_random_streams_are_carried_through_a_resumed_run(whole: Path, tmp_path: Path):
-    """BatchNorm and Dropout included, the numbers are the same."""
-    parts = dataclasses.replace(MINE, steps=2, directory=str(tmp_path / "parts"))
-    run(parts)
-    run(dataclasses.replace(Comparison.load(parts.directory), steps=4))
-    assert records(tmp_path / "parts") == records(whole)
+def test_a_users_file_killed_and_resumed(whole: Path, tmp_path: Path):
+    """After step 2 and in the midst of step 4's records; BatchNorm and Dropout included, the numbers are the same."""
+    words = [*MINE, "--activations", "silu", "--directory", str(tmp_path / "killed")]
+    code = f"""
+import itertools, os, signal, sys
+from jaxact.cli import main
+from jaxact.compare import Log
+add, count = Log.add, itertools.count(1)
+Log.add = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL) if next(count) == 8 else add(*a, **k)
+main({words!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert records(tmp_path / "killed") == of(whole, "silu")[:7]
+    assert main(["compare", "--resume", str(tmp_path / "killed")]) == 0
+    assert records(tmp_path / "killed") == of(whole, "silu")
 
 
-def test_a_users_file_on_eight_devices(whole: Path, tmp_path: Path):
-    words = ["compare", f"{FILE}:make", "--activations", "relu", "--steps", "2", "--log-every", "2", "--seeds", "2"]
-    flags = "--xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "jaxact.cli", *words, "--directory", str(tmp_path / "eight")]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    one = [r for r in records(whole) if r["network"] == "relu" and r["step"] <= 2]
-    for mine, other in zip(one, records(tmp_path / "eight"), strict=True):
+def test_a_users_file_in_two_processes_of_four_devices(whole: Path, tmp_path: Path):
+    words = [*MINE[1:], "--steps", "2", "--activations", "relu", "--directory", str(tmp_path / "two")]
+    for code, _, said in end(start(*words, devices=4), within=600):
+        assert code == 0, said
+    for mine, other in zip(of(whole, "relu"), records(tmp_path / "two"), strict=False):
         for name in ("train_loss", "loss", "gradient_slope"):  # sums in another order; an accuracy jumps
             assert other[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+        assert abs(other["accuracy"] - mine["accuracy"]) < 3.5 / 597  # held-out images
+    assert len(records(tmp_path / "two")) == 6
 
 
 class LinenNetwork(linen.Module):
@@ -219,6 +236,23 @@ def test_the_best_learning_rate_on_validation_data_is_taken_for_each_network(tmp
     assert not {tuple(row) for row in train} & {tuple(row) for row in validation}
 
 
+def test_another_learning_rate_compiles_nothing(tmp_path: Path):
+    """The loss is traced as often for three rates as for one."""
+    counts = []
+    for rates in ((0.1,), (0.1, 0.2, 0.3)):
+        traced = []
+
+        def loss(parameters: Any, batch: Any, traced: list[Any] = traced) -> Any:
+            traced.append(batch)
+            return cross_entropy(batch[0] @ parameters[0] @ parameters[1], batch)
+
+        make = lambda f, loss=loss: plain(f, loss=loss, validation=(X[:11], Y[:11]))  # noqa: E731
+        directory = str(tmp_path / str(len(rates)))
+        run(Comparison(study=make, activations=("relu",), learning_rate=rates, directory=directory))
+        counts.append(len(traced))
+    assert counts[0] == counts[1]
+
+
 def counted(seed: int) -> Iterator[Any]:
     for _ in range(2):
         yield X[:8], Y[:8]
@@ -237,25 +271,34 @@ def _short(value: Any) -> str:
         ({"loss": lambda p, b: (1.0, 2.0, 3.0)}, r"to return a scalar or \(scalar, metrics\), got 3 values"),
         ({"loss": lambda p, b: p["w"]}, r"raised TypeError.*test_compare_study.py:\d+"),
         ({"init": lambda key: {}}, "init of 'plain' to return arrays of floats, got none"),
-        ({"init": lambda key: [np.arange(3)]}, "init of 'plain' to return arrays of floats, got one of int64"),
+        ({"init": lambda key: [np.arange(3)]}, "init of 'plain' to return arrays of floats, got int64"),
         ({"init": lambda key: 1 / 0}, r"raised ZeroDivisionError.*test_compare_study.py:\d+"),
         ({"batches": counted}, "batches of 'plain' without an end, got 2 of them"),
         ({"batches": lambda seed: iter([(X[:8], Y[:8]), (X[:4], Y[:4])])}, "all of one shape"),
         ({"held_out": lambda: iter(())}, "held_out of 'plain' to hold examples, got none"),
         ({"held_out": (X, Y[:3])}, "arrays that share their first axis"),
-        ({"batch_size": 41}, "batch_size of at most 40"),
+        ({"batch_size": 41}, "batch_size of the study 'plain' to be at most 40.*, got 41"),
         ({"batch_size": 0}, "batch_size of the study 'plain' to be an integer of at least 1, got 0"),
         ({"loss": 3}, "loss of the study 'plain' to be a function, got 3"),
     ],
     ids=_short,
 )
 def test_what_a_study_does_wrong_is_one_clear_line(
-    changes: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     comparison = Comparison(study=lambda f: plain(f, **changes), activations=("relu",), directory=str(tmp_path / "r"))
-    with pytest.raises(ValueError, match=message) as caught:
+    assert exit_code("jaxact", lambda: run(comparison) and None) == 2
+    last = capsys.readouterr().err.splitlines()[-1]  # above it is the progress
+    assert re.match(f"jaxact: error: .*{message}", last)
+
+
+def test_what_ended_before_it_was_trained_is_no_result(tmp_path: Path):
+    """A study that is mended runs into the same directory."""
+    broken = lambda f: plain(f, loss=lambda p, b: jnp.sum(p[0]) * jnp.nan)  # noqa: E731
+    comparison = Comparison(study=broken, activations=("relu",), seeds=1, directory=str(tmp_path / "r"))
+    with pytest.raises(ValueError, match="finite before training"):
         run(comparison)
-    assert "\n" not in str(caught.value)
+    assert run(dataclasses.replace(comparison, study=plain)).records
 
 
 def test_a_batch_that_the_devices_do_not_divide(tmp_path: Path):

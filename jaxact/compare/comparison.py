@@ -1,21 +1,22 @@
 """What to compare: one frozen dataclass that is the command line and the Python API alike."""
 
 import dataclasses
-import difflib
 import functools
 import inspect
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import optax
 
 from jaxact.compare import activations as written
 from jaxact.compare import exchange, studies
-from jaxact.compare.errors import invalid, running
+from jaxact.compare.errors import check_choice, check_integer, invalid, running
+from jaxact.compare.metrics import count, listed
 from jaxact.compare.processes import Processes
 from jaxact.compare.study import Study
 
@@ -29,7 +30,8 @@ class Network(NamedTuple):
     """What it is called in the report: the activation, and those options of which there are several."""
     activation: str
     options: dict[str, Any]
-    learning_rate: float
+    rates: tuple[float, ...]
+    """Learning rates, of which the best is chosen for the report."""
     study: Study
 
 
@@ -80,18 +82,19 @@ class Comparison:
 
     def check(self) -> None:
         """Raise a `ValueError` that says what is wrong, if anything is."""
-        if isinstance(self.activations, str) or not self.activations:
-            advice = 'for example activations=("relu", "gelu")'
-            raise invalid("a tuple of at least one activation", self.activations, advice)
-        for name in ("seeds", "log_every", "checkpoint_every"):
-            check_integer(name, getattr(self, name), least=1)
-        for name in ("batch_size", "steps"):
+        for name in ("activations", "learning_rate"):
+            if not isinstance(getattr(self, name), tuple | list):
+                raise invalid(
+                    f"a tuple of {name}", getattr(self, name), "put it into parentheses, with a comma after it"
+                )
+        if not self.activations:
+            raise invalid("at least one activation", "none", 'name some, such as "relu" and "gelu"')
+        for name in ("seeds", "log_every", "checkpoint_every", "batch_size", "steps", "seed"):
             if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), least=1)
-        check_integer("seed", self.seed, least=0)
+                check_integer(name, getattr(self, name), least=int(name != "seed"))
         if self.seed + self.seeds > 2**31:
             raise invalid("seed + seeds to be at most 2**31", self.seed + self.seeds, "choose a smaller seed")
-        for rate in _rates(self.learning_rate):
+        for rate in self.learning_rate:
             if isinstance(rate, bool) or not isinstance(rate, int | float) or not (0 < rate < math.inf):
                 raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
         if self.optimizer is not None:
@@ -127,45 +130,55 @@ class Comparison:
         return cls(**fields, directory=directory, resume=directory)
 
     def networks(self) -> list[Network]:
-        """Make what is trained, in order: every activation with every option, at every learning rate."""
-        makers = self._makers()
-        _check_once("activations", [name for name, _ in makers])
-        several = {k: v if isinstance(v, tuple) else (v,) for k, v in self.options.items()}
-        for name, values in several.items():
-            _check_once(name, values)
-        made = []
-        for (activation, make), *values in itertools.product(makers, *several.values()):
-            chosen = dict(zip(several, values, strict=True))
-            name = " ".join([activation, *(str(v) for k, v in chosen.items() if len(several[k]) > 1)])
-            study = self._study(activation, make, chosen)
-            rates = _rates(self.learning_rate or study.learning_rate)
-            if len(rates) > 1:
-                study = study.with_validation()
-            study.check()
-            made += [Network(name, activation, chosen, rate, study) for rate in rates]
-        return made
-
-    def _makers(self) -> list[tuple[str, Callable[..., Any]]]:
-        """What makes the study with each activation, given the options."""
+        """Make what is trained, in order: every activation with every option."""
         make = studies.find(self.study)
         for name in self.options:
             check_choice("an option of the study", name, options(make))
         if isinstance(make, Study):
-            return exchange.makers(make, self.activations)
-        resolved = [written.resolve(given) for given in self.activations]
-        return [(each.name, functools.partial(make, each.function)) for each in resolved]
+            makers = exchange.makers(make, self.activations)
+        else:
+            resolved = [written.resolve(given) for given in self.activations]
+            makers = [(each.name, functools.partial(make, each.function)) for each in resolved]
+        several = {k: v if isinstance(v, tuple) else (v,) for k, v in self.options.items()}
+        for field, values in {"activations": [name for name, _ in makers], **several}.items():
+            if twice := [str(value) for value in values if values.count(value) > 1]:
+                raise invalid(f"each of {field} once", f"{twice[0]} more than once", "drop the repeated one")
+        made = []
+        for (activation, make), *values in itertools.product(makers, *several.values()):
+            chosen = dict(zip(several, values, strict=True))
+            name = " ".join([activation, *(str(v) for k, v in chosen.items() if len(several[k]) > 1)])
+            study = self._study(activation, functools.partial(make, **chosen))
+            rates = tuple(self.learning_rate or np.atleast_1d(study.learning_rate).tolist())
+            study = study.with_validation() if len(rates) > 1 else study
+            made.append(Network(name, activation, chosen, rates, study))
+        return made
 
-    def _study(self, activation: str, make: Callable[..., Any], chosen: dict[str, Any]) -> Study:
-        with running(f"{written.place(self.study)}({activation})"):
-            study = make(**chosen)
+    def setting(self, networks: list[Network]) -> str:
+        """Say what is trained."""
+        study, rates = networks[0].study, networks[0].rates
+        what = study.setting if study.setting and len({n.study.setting for n in networks}) == 1 else study.name
+        several = {k: v for k, v in self.options.items() if isinstance(v, tuple) and len(v) > 1}
+        what += "".join(f", {name} {listed(map(str, values))}" for name, values in several.items())
+        optimizer = (
+            self.optimizer or getattr(study.optimizer, "__name__", "<").partition("<")[0] or "the study's optimizer"
+        )
+        chosen = " (the best on validation data for each)" if len(rates) > 1 else ""
+        batches = "" if callable(study.batches) else f" of {study.batch_size} {study.nouns.get('examples', 'examples')}"
+        return (
+            f"{what}; {optimizer} at {listed(f'{rate:g}' for rate in rates)}{chosen}, "
+            f"{count(study.steps, 'step')}{batches}, {count(self.seeds, 'seed')}"
+        )
+
+    def _study(self, activation: str, make: Callable[[], Study]) -> Study:
+        """Make a study with what is given here in place of its own."""
+        who = written.place(self.study)
+        with running(f"{who}({activation})"):
+            study = make()
         if not isinstance(study, Study):
-            advice = "return one"
-            raise invalid(f"{written.place(self.study)} to return a jaxact.compare.Study", type(study).__name__, advice)
-        given = {"batch_size": self.batch_size, "steps": self.steps}
-        study = dataclasses.replace(study, **{k: v for k, v in given.items() if v is not None})
-        if self.optimizer is not None:
-            study = dataclasses.replace(study, optimizer=optimizers()[self.optimizer])
-        return study
+            raise invalid(f"{who} to return a jaxact.compare.Study", type(study).__name__, "return one")
+        optimizer = optimizers()[self.optimizer] if self.optimizer else None
+        given = {"batch_size": self.batch_size, "steps": self.steps, "optimizer": optimizer}
+        return dataclasses.replace(study, **{k: v for k, v in given.items() if v is not None})
 
 
 def options(make: Any) -> dict[str, inspect.Parameter]:
@@ -173,47 +186,13 @@ def options(make: Any) -> dict[str, inspect.Parameter]:
     return {} if isinstance(make, Study) else dict(list(inspect.signature(make).parameters.items())[1:])
 
 
-def make_optimizer(network: Network) -> optax.GradientTransformationExtraArgs:
-    """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
-    with running(f"the optimizer of {network.study.name!r}"):
-        return optax.with_extra_args_support(network.study.optimizer(network.learning_rate))
-
-
 def optimizers() -> dict[str, Callable[..., optax.GradientTransformation]]:
     """List Optax's named optimizers: its public functions of a learning rate with defaults for all the rest."""
     found = {}
     for name, value in vars(optax).items():
-        if not inspect.isfunction(value) or name.startswith(("_", "scale_by_")):
-            continue
-        parameters = list(inspect.signature(value).parameters.values())
-        takes_a_rate = parameters and parameters[0].name in ("learning_rate", "max_learning_rate")
-        if takes_a_rate and all(p.default is not p.empty for p in parameters[1:]):
-            found[name] = value
+        if inspect.isfunction(value) and not name.startswith(("_", "scale_by_")):
+            parameters = [*inspect.signature(value).parameters.values()]
+            takes_a_rate = parameters and parameters[0].name in ("learning_rate", "max_learning_rate")
+            if takes_a_rate and all(p.default is not p.empty for p in parameters[1:]):
+                found[name] = value
     return found
-
-
-def _rates(rates: Any) -> tuple[float, ...]:
-    return tuple(rates) if isinstance(rates, tuple | list) else (rates,)
-
-
-def _check_once(field: str, values: Iterable[object]) -> None:
-    values = list(values)
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
-    if twice:
-        raise invalid(f"each of {field} once", f"{', '.join(twice)} more than once", "drop the repeated one")
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """Raise a `ValueError` unless a value is an integer, and at least that."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise invalid(f"{name} to be an integer of at least {least}", value, f"choose another {name}")
-
-
-def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
-    """Raise a `ValueError` unless a value is one of the choices, with the nearest of them."""
-    choices = sorted(choices)
-    if value in choices:
-        return
-    near = difflib.get_close_matches(str(value), choices, n=3)
-    advice = f"did you mean {' or '.join(near)}?" if near else "choose one of them"
-    raise invalid(f"{name} to be one of {', '.join(choices) or 'none'}", repr(value), advice)

@@ -1,8 +1,9 @@
 """The errors of a run."""
 
 import contextlib
+import difflib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class Invalid(ValueError):
@@ -13,6 +14,21 @@ def invalid(expected: str, got: object, advice: str) -> Invalid:
     """Make the one error that is raised for bad input: what was expected, what came, and what to do."""
     got = got if isinstance(got, str) else repr(got)
     return Invalid(f"jaxact.compare: expected {expected}, got {got}; {advice}")
+
+
+def check_integer(name: str, value: object, least: int) -> None:
+    """Raise unless a value is an integer, and at least that."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise invalid(f"{name} to be an integer of at least {least}", value, "choose another")
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise unless a value is one of the choices, with the nearest of them."""
+    choices = sorted(choices)
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=3)
+        advice = f"did you mean {' or '.join(near)}?" if near else "choose one of them"
+        raise invalid(f"{name} to be one of {', '.join(choices) or 'none'}", repr(value), advice)
 
 
 class ProcessLost(RuntimeError):

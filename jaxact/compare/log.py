@@ -1,5 +1,6 @@
 """The log: a directory of records that any training loop can write, and of which the report is made."""
 
+import dataclasses
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxact.compare.errors import invalid
+from jaxact.core.files import writing
 from jaxact.flow import Flow
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ RECORDS = "records-*.jsonl"
 ARRAYS = {
     "gradient_norm": ("dy_rms", "dy_count"),
     "input_gradient_norm": ("dx_rms", "dx_count"),
-    "x_mean": "x_mean",
-    "x_std": "x_std",
-    "y_std": "y_std",
-    "zero_share": "y_zeros",
-    "flat_share": "flat",
+    "x_mean": ("x_mean",),
+    "x_std": ("x_std",),
+    "y_std": ("y_std",),
+    "zero_share": ("y_zeros",),
+    "flat_share": ("flat",),
 }
 """What a record has of each site, and what `Flow.to_records` calls it: a number, or the rms and count of a norm."""
 
@@ -76,18 +78,14 @@ class Log:
             "chance": dict(chance or {}),
             "nouns": dict(nouns or {}),
         }
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            # A new file each time it is opened, in whose name its place among the others is: none is ever changed.
-            file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
+        # A new file each time it is opened, in whose name its place among the others is: none is ever changed.
+        file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
+        with writing(False, file):
             self._file = file.open("x")
             if name or not (self.directory / ABOUT).exists():
-                part = self.directory / f"about-{os.getpid()}.unfinished"
+                part = file.with_suffix(".unfinished")  # this process's own
                 part.write_text(json.dumps(about, indent=2) + "\n")
                 os.replace(part, self.directory / ABOUT)
-        except OSError as error:
-            advice = "choose another directory"
-            raise invalid("a directory that can be written", f"{directory} ({error.strerror})", advice) from None
 
     def add(
         self,
@@ -138,7 +136,7 @@ class Log:
         from jaxact.compare.summary import Summary
 
         summary = Summary.of([self.directory])
-        write(summary, self.directory)
+        write(summary)
         return summary
 
     def to_wandb(self, run: Any) -> None:
@@ -241,17 +239,13 @@ def _seen(flow: Flow, held_out: Flow | None) -> Record:
     for place, site in zip(places, sites, strict=True):
         line: Record = {"place": place, "activation": site["name"]}
         broken = site["x_nonfinite"] or site["dy_nonfinite"]
-        for name, source in ARRAYS.items():
-            value = site[source] if isinstance(source, str) else site[source[0]] * math.sqrt(site[source[1]])
-            line[name] = None if broken else _finite(value)
+        for name, (source, *count) in ARRAYS.items():
+            line[name] = None if broken else _finite(site[source] * math.sqrt(site[count[0]] if count else 1))
         counted = units.get(place, site)
         line["units"] = _finite(counted["units"])
         line["dead_share"] = _finite(counted["dead"] / counted["units"] if counted["units"] else math.nan)
         lines.append(line)
-    found = [
-        {"rule": f.rule, "site": f.site, "source": f.source, "evidence": f.evidence, "advice": f.advice}
-        for f in flow.findings()
-    ]
+    found = [dataclasses.asdict(finding) for finding in flow.findings()]
     return {"gradient_slope": _finite(flow.gradient_slope()), "sites": lines, "findings": found}
 
 

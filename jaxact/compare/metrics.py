@@ -54,21 +54,29 @@ class Metric:
         """Whether it is a share of 1, which is shown in percent."""
         return self.text is percent
 
+    @property
+    def heading(self) -> str:
+        """The title, as a sentence begins."""
+        return self.title[:1].upper() + self.title[1:]
+
     def value(self, records: Sequence[Record]) -> Value | None:
-        """Average over the records of one network that did not diverge."""
+        """Average over the records of one network at the steps that count."""
         if self.at != "always":
             step = (min if self.at == "start" else max)((r["step"] for r in records), default=0)
             records = [r for r in records if r["step"] == step]
-        numbers = [(r["seed"], self.of(r)) for r in records if not r["diverged"]]
-        found = [(seed, number) for seed, number in numbers if number is not None]
-        if not found:
-            return None
-        values = [number for _, number in found]
+        return self.average(records)
+
+    def average(self, records: Sequence[Record]) -> Value | None:
+        """Average over records of one network that did not diverge."""
+        found = [(r["seed"], v) for r in records if not r["diverged"] and (v := self.of(r)) is not None]
+        values, spread = [value for _, value in found], None
         if self.over == "median":
-            quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else None
-            spread = (quartiles[2] - quartiles[0]) / 2 if quartiles else None
-            return Value(statistics.median(values), spread, {})
-        return Value(self.mean(values), statistics.stdev(values) if len(values) > 1 else None, dict(found))
+            if len(values) > 1:
+                first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+                spread = (third - first) / 2
+            return Value(statistics.median(values), spread, {}) if values else None
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        return Value(self.mean(values), spread, dict(found)) if values else None
 
     def mean(self, values: Sequence[float]) -> float:
         """The mean; the geometric one of what has a logarithmic axis, where a 0 counts as the least number there is."""
@@ -181,15 +189,8 @@ SITES = (
 )
 """What is drawn by depth."""
 
-_RESERVED = (
-    "network",
-    "seed",
-    "step",
-    "learning_rate",
-    "seconds_per_step",
-    "parameter_gradient_norm",
-    "gradient_slope",
-)
+TITLES = {"loss": "held-out loss", "train_loss": "training loss", "validation_loss": "validation loss"}
+_RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope")
 
 
 def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
@@ -200,23 +201,20 @@ def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
     made = []
     for name in names:
         higher = name in about["higher_is_better"]
-        title = {"loss": "held-out loss", "train_loss": "training loss", "validation_loss": "validation loss"}.get(
-            name, f"held-out {name.replace('_', ' ')}"
+        title = TITLES.get(name, f"held-out {name.replace('_', ' ')}")
+        row = Metric(
+            name=name,
+            title=title,
+            of=scalar(name),
+            text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
+            spread=True,
+            better="higher" if higher else "lower" if name == "loss" else None,
+            column=name not in ("train_loss", "validation_loss"),
+            drawn=name != "validation_loss",
         )
-        said = f"{title[:1].upper()}{title[1:]}{f' ({noun})' if noun and name == 'loss' else ''}"
-        made.append(
-            Metric(
-                name=name,
-                title=title,
-                of=scalar(name),
-                text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
-                spread=True,
-                better="higher" if higher else "lower" if name == "loss" else None,
-                column=name not in ("train_loss", "validation_loss"),
-                drawn=name != "validation_loss",
-                explanation=f"{said} while training: mean over seeds, with a band of one standard deviation.",
-            )
-        )
+        said = f"{row.heading}{f' ({noun})' if noun and name == 'loss' else ''}"
+        explanation = f"{said} while training: mean over seeds, with a band of one standard deviation."
+        made.append(dataclasses.replace(row, explanation=explanation))
     return [*made, *(m for m in FIXED if any(m.of(r) is not None for r in records))]
 
 

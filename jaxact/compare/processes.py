@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxact.compare.errors import Invalid, ProcessLost, invalid
+from jaxact.compare.errors import Invalid, ProcessLost, check_integer, invalid
 
 T = TypeVar("T")
 
@@ -48,23 +48,19 @@ class Processes:
         missing = [f"processes.{name}" for name, value in given.items() if value is None]
         if self.find and len(missing) < len(given):
             raise invalid("processes.find or the processes' coordinator, count and id", "both", "choose one of them")
-        if len(missing) == len(given):
-            return
         if self.coordinator is None or self.count is None or self.id is None:
-            raise invalid(
-                "processes.coordinator, processes.count and processes.id together",
-                f"no {' and no '.join(missing)}",
-                "give all three, or processes.find alone",
-            )
+            if len(missing) < len(given):
+                advice = "give all three, or processes.find alone"
+                together = "processes.coordinator, processes.count and processes.id together"
+                raise invalid(together, f"no {' and no '.join(missing)}", advice)
+            return
         host, _, port = self.coordinator.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
             raise invalid("processes.coordinator to be host:port", repr(self.coordinator), "try 10.0.0.1:1234")
-        if self.count < 1:
-            raise invalid("processes.count to be at least 1", self.count, "choose another count")
+        check_integer("processes.count", self.count, least=1)
         if not 0 <= self.id < self.count:
-            raise invalid(
-                f"processes.id from 0 to {self.count - 1}, for {self.count} processes", self.id, "choose another id"
-            )
+            most = f"processes.id from 0 to {self.count - 1}, for {self.count} processes"
+            raise invalid(most, self.id, "choose another id")
 
     def join(self) -> None:
         """Meet the other processes, if there are any and they have not met before.
@@ -90,11 +86,8 @@ class Processes:
                 shutdown_timeout_seconds=HEARTBEAT,
             )
         except ValueError as error:
-            raise invalid(
-                "a cluster that JAX finds",
-                f"none ({error})",
-                "give processes.coordinator, processes.count, processes.id",
-            ) from None
+            advice = "give processes.coordinator, processes.count, processes.id"
+            raise invalid("a cluster that JAX finds", f"none ({error})", advice) from None
         except RuntimeError as error:
             raise invalid("a Python that has not used JAX's devices yet", f"another ({error})", "start anew") from None
         print(
@@ -118,11 +111,8 @@ class Processes:
                     advice = "choose another port, the same in every process"
                     raise invalid(f"port {port} to be free for the coordinator", str(error), advice) from None
                 if time.monotonic() > end:
-                    raise invalid(
-                        f"process 0 to answer at {self.coordinator} within {PATIENCE:g} s",
-                        str(error),
-                        "start it, or correct processes.coordinator",
-                    ) from None
+                    who = f"process 0 to answer at {self.coordinator} within {PATIENCE:g} s"
+                    raise invalid(who, str(error), "start it, or correct processes.coordinator") from None
                 time.sleep(0.2)
 
 
@@ -140,28 +130,41 @@ def make_mesh(platform: str | None = None) -> Mesh:
     try:
         return Mesh(np.array(jax.devices(platform)), ("batch",))
     except RuntimeError:
-        raise invalid(
-            f"a platform that JAX has here ({jax.default_backend()})",
-            repr(platform),
-            f"install JAX for {platform}, or leave platform out",
-        ) from None
+        advice = f"install JAX for {platform}, or leave platform out"
+        raise invalid(f"a platform that JAX has here ({jax.default_backend()})", repr(platform), advice) from None
 
 
 def spread(tree: Any, sharding: NamedSharding) -> Any:
     """Make arrays over all processes of what each of them holds in whole: each fills its own devices."""
 
     def one(x: Any) -> jax.Array:
-        if is_key(x):
-            return jax.random.wrap_key_data(one(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         x = np.asarray(x)
         split = sharding if x.ndim >= len(sharding.spec) else sharding.update(spec=PartitionSpec())
         return jax.make_array_from_callback(x.shape, split, lambda index: x[index])
 
-    return jax.tree.map(one, tree)
+    return with_keys(tree, jax.tree.leaves(jax.tree.map(one, without_keys(tree))))
 
 
-def is_key(leaf: Any) -> bool:
-    """Whether it is an array of PRNG keys, which no NumPy array can hold."""
+def stack(trees: list[Any]) -> Any:
+    """Stack the leaves of equal trees; the structure is the first one's, since others may hold other closures."""
+    leaves = zip(*(jax.tree.leaves(without_keys(tree)) for tree in trees), strict=True)
+    return with_keys(trees[0], [np.stack(list(map(np.asarray, each))) for each in leaves])
+
+
+def without_keys(tree: Any) -> Any:
+    """Give PRNG keys as their bits, since no NumPy array holds keys."""
+    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
+
+
+def with_keys(like: Any, leaves: list[Any]) -> Any:
+    """Make a tree like another of leaves that were had `without_keys`."""
+    kinds, structure = jax.tree.flatten(like)
+    wrap = jax.random.wrap_key_data
+    made = [wrap(x, impl=jax.random.key_impl(k)) if _is_key(k) else x for k, x in zip(kinds, leaves, strict=True)]
+    return jax.tree.unflatten(structure, made)
+
+
+def _is_key(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 

@@ -5,7 +5,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,19 +14,10 @@ import optax
 
 from jaxact.compare import adapters
 from jaxact.compare.adapters import Stateful
-from jaxact.compare.errors import invalid, running
+from jaxact.compare.errors import check_integer, invalid, running
 
 VALIDATION = 10
 """One training example in as many is for validation, where a rate is to be chosen and the study has no such part."""
-
-
-class Evaluated(NamedTuple):
-    """What a loss gives, whatever it returned."""
-
-    metrics: dict[str, Any]
-    """Further scalars, means over the batch."""
-    state: Any
-    """The mutable state after it, None where there is none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,8 +55,8 @@ class Study:
     """A pytree of arrays that share their first axis, of which batches are drawn, for each seed in its own order; or a
     function that takes a seed and returns an iterator over batches, all of one shape, which does not end."""
     held_out: Any
-    """A pytree of arrays like it, never trained on; or a function that returns an iterator over batches. It is taken
-    in batches of `held_out_batch`, so that it need not fit into memory."""
+    """A pytree of arrays like it, never trained on, which is taken in batches of `held_out_batch`; or a function that
+    returns an iterator over batches. It need not fit into memory."""
     validation: Any = None
     """As `held_out`: where a learning rate is chosen. By default a tenth of the arrays of `batches`, left out there."""
     batch_size: int = 128
@@ -90,16 +81,22 @@ class Study:
     """What theory says before training: "gradient", a list of norms by layer over the last one's, and other metrics."""
 
     def __post_init__(self) -> None:
+        who = f"of the study {self.name!r}"
         for name in ("init", "loss", "optimizer"):
             if not callable(getattr(self, name)):
-                raise invalid(f"{name} of the study {self.name!r} to be a function", getattr(self, name), "give one")
-        for name in ("batches", "held_out", *(["validation"] if self.validation is not None else [])):
-            if not callable(getattr(self, name)):
-                _length(self, name)
+                raise invalid(f"{name} {who} to be a function", getattr(self, name), "give one")
         for name in ("batch_size", "held_out_batch", "steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise invalid(f"{name} of the study {self.name!r} to be an integer of at least 1", value, "choose one")
+            check_integer(f"{name} {who}", getattr(self, name), least=1)
+        parts = {name: getattr(self, name) for name in ("batches", "held_out", "validation")}
+        for name, arrays in parts.items():
+            if not callable(arrays) and not (name == "validation" and arrays is None):
+                shapes = [np.shape(leaf) for leaf in jax.tree.leaves(arrays)]
+                if len({shape[:1] for shape in shapes}) != 1 or shapes[0][:1] in ((), (0,)):
+                    like = f"{name} {who} to be arrays that share their first axis, or a function"
+                    raise invalid(like, f"shapes {shapes}", "give every array an entry an example")
+        if not callable(self.batches) and self.batch_size > (examples := _length(self.batches)):
+            most = f"batch_size {who} to be at most {examples}, the number of training examples"
+            raise invalid(most, self.batch_size, "choose a smaller batch_size")
 
     @classmethod
     def nnx(cls, model: Callable[..., Any], loss: Callable[..., Any], **fields: Any) -> "Study":
@@ -123,9 +120,8 @@ class Study:
             pair of it and metrics: lambda apply, batch, train: xent(apply(batch[0], train=train), batch[1]).
           **fields: the other fields.
         """
-        batches, size = fields["batches"], fields.get("batch_size", cls.batch_size)
-        first = functools.partial(_first, batches, size)
-        init, wrapped = adapters.linen(module, loss, first)
+        draw = _drawing(fields["batches"], fields.get("batch_size", cls.batch_size))
+        init, wrapped = adapters.linen(module, loss, lambda: next(iter(draw(0))))
         return cls(init=init, loss=wrapped, **fields)
 
     @classmethod
@@ -141,13 +137,13 @@ class Study:
         init, wrapped = adapters.equinox(model, loss)
         return cls(init=init, loss=wrapped, **fields)
 
-    def evaluate(self, variables: Any, batch: Any, key: Any) -> tuple[Any, Evaluated]:
-        """Call the loss, and return it and all else in one form.
+    def evaluate(self, variables: Any, batch: Any, key: Any) -> tuple[Any, tuple[dict[str, Any], Any]]:
+        """Call the loss, and return in one form: the scalar, and a pair of metrics and state, None if there is none.
 
         Raises:
           ValueError: it returns something else.
         """
-        given = (variables, batch, key) if _takes_key(self.loss) else (variables, batch)
+        given = (variables, batch, key) if _takes(self.loss, 3) else (variables, batch)
         returned: Any = self.loss(*given)
         values: tuple[Any, ...] = returned if isinstance(returned, tuple) else (returned,)
         stateful = isinstance(variables, Stateful)
@@ -157,15 +153,11 @@ class Study:
         rest: tuple[Any, ...] = ({}, None)
         loss, metrics, state = (*values, *rest[len(values) - 1 :])
         for name, value in {"loss": loss, **metrics}.items():
-            if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.number):
-                raise invalid(
-                    f"{name} of {self.name!r} to be a real scalar",
-                    f"{jnp.result_type(value)} of shape {jnp.shape(value)}",
-                    "take the mean over the batch",
-                )
-        if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
-            raise invalid(f"the loss of {self.name!r} to be of floats", str(jnp.result_type(loss)), "return a float")
-        return loss, Evaluated(dict(metrics), state)
+            kind = jnp.floating if name == "loss" else jnp.number
+            if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), kind):
+                got = f"{jnp.result_type(value)} of shape {jnp.shape(value)}"
+                raise invalid(f"{name} of {self.name!r} to be a real scalar", got, "take the mean over the batch")
+        return loss, (dict(metrics), state)
 
     def with_validation(self) -> "Study":
         """Return the study with a validation part: its own, or examples that are then not trained on."""
@@ -174,91 +166,74 @@ class Study:
         if callable(self.batches):
             advice = "give the study a validation part, or a single learning rate"
             raise invalid("a validation part, to choose a learning rate", "an iterator of batches and none", advice)
-        kept = np.arange(_length(self, "batches")) % VALIDATION > 0
+        kept = np.arange(_length(self.batches)) % VALIDATION > 0
         train, validation = (jax.tree.map(lambda x, rows=rows: x[rows], self.batches) for rows in (kept, ~kept))
         return dataclasses.replace(self, batches=train, validation=validation)
-
-    def check(self) -> None:
-        """Raise a `ValueError` if a batch can't be drawn."""
-        if not callable(self.batches) and self.batch_size > (examples := _length(self, "batches")):
-            most = f"batch_size of at most {examples}, the number of training examples"
-            raise invalid(most, self.batch_size, "choose a smaller batch_size")
 
     def feed(self, seeds: range, start: int) -> Iterator[Any]:
         """Yield the batches from step `start` on, as numpy arrays with a first axis of seeds.
 
-        A pure function of seed and step, so that a resumed run sees the batches that it would have seen.
+        What is drawn depends on seed and step alone, so that a resumed run sees the batches that it would have seen.
         """
-        if not callable(self.batches):
-            examples = _length(self, "batches")
-            for step in itertools.count(start):
-                rows = batch_indices(examples, self.batch_size, seeds, step)
-                yield jax.tree.map(lambda x, rows=rows: np.asarray(x[rows]), self.batches)
+        shapes = None
         with running(f"batches of {self.name!r}"):
-            draw: Any = self.batches
+            draw = _drawing(self.batches, self.batch_size)
             iterators = [iter(draw(seed)) for seed in seeds]
-        shapes: Any = None
-        for step in itertools.count():
-            with running(f"batches of {self.name!r}"):
+            for step in itertools.count():
                 drawn = [next(iterator, None) for iterator in iterators]
-            if any(batch is None for batch in drawn):
-                raise invalid(f"batches of {self.name!r} without an end", f"{step} of them", "let it begin again")
-            if step < start:
-                continue
-            found = [jax.tree.map(np.shape, batch) for batch in drawn]
-            shapes = shapes or found[0]
-            if any(each != shapes for each in found):
-                raise invalid(f"batches of {self.name!r} all of one shape", f"{shapes} and {found}", "drop the others")
-            yield jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
+                if any(batch is None for batch in drawn):
+                    raise invalid(f"batches of {self.name!r} without an end", f"{step} of them", "let it begin again")
+                found = [jax.tree.map(np.shape, batch) for batch in drawn]
+                shapes = shapes or found[0]
+                if any(each != shapes for each in found):
+                    who = f"batches of {self.name!r} all of one shape"
+                    raise invalid(who, f"{shapes} and {found}", "drop the others")
+                if step >= start:
+                    yield jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
 
     def parts(self, name: str) -> Iterator[Any]:
         """Yield `held_out` or `validation` in batches that are evaluated at once."""
         value: Any = getattr(self, name)
-        if callable(value):
-            with running(f"{name} of {self.name!r}"):
-                parts: Any = value()
-                yield from parts
-            return
-        for begin in range(0, _length(self, name), self.held_out_batch):
-            rows = slice(begin, begin + self.held_out_batch)
-            yield jax.tree.map(lambda x, rows=rows: np.asarray(x[rows]), value)
+        with running(f"{name} of {self.name!r}"):
+            parts: Any = value() if callable(value) else _sliced(value, self.held_out_batch)
+            part = None
+            for part in parts:
+                yield part
+            if part is None:
+                raise invalid(f"{name} of {self.name!r} to hold examples", "none", "give it some")
 
 
-def batch_indices(examples: int, batch_size: int, seeds: range, step: int) -> np.ndarray:
-    """Choose the examples of a step: every seed goes through its own new permutation in every epoch.
-
-    Returns:
-      (seeds, batch_size) integers.
-    """
-    epoch, batch = divmod(step, examples // batch_size)
-    here = slice(batch * batch_size, (batch + 1) * batch_size)
-    return np.stack([np.random.default_rng((seed, epoch)).permutation(examples)[here] for seed in seeds])
+def _drawing(batches: Any, size: int) -> Callable[[int], Any]:
+    """What takes a seed and returns an iterator of batches."""
+    return batches if callable(batches) else functools.partial(epochs, batches, size)
 
 
-def _first(batches: Any, size: int) -> Any:
-    if callable(batches):
-        drawn: Any = batches(0)
-        return next(iter(drawn))
-    return jax.tree.map(lambda x: np.asarray(x[:size]), batches)
+def epochs(arrays: Any, size: int, seed: int) -> Iterator[Any]:
+    """Yield batches of arrays without an end: every epoch goes through a new permutation of the examples."""
+    examples = _length(arrays)
+    for epoch in itertools.count():
+        order = np.random.default_rng((seed, epoch)).permutation(examples)
+        for begin in range(0, examples - size + 1, size):
+            yield _rows(arrays, order[begin : begin + size])
 
 
-def _length(study: Study, name: str) -> int:
-    """How many examples arrays hold."""
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(getattr(study, name))]
-    lengths = {shape[0] if shape else 0 for shape in shapes}
-    if len(lengths) != 1 or 0 in lengths:
-        raise invalid(
-            f"{name} of the study {study.name!r} to be arrays that share their first axis, or a function",
-            f"shapes {shapes}",
-            "give every array an entry an example",
-        )
-    return lengths.pop()
+def _sliced(arrays: Any, size: int) -> Iterator[Any]:
+    for begin in range(0, _length(arrays), size):
+        yield _rows(arrays, slice(begin, begin + size))
 
 
-def _takes_key(loss: Callable[..., Any]) -> bool:
+def _rows(arrays: Any, rows: Any) -> Any:
+    return jax.tree.map(lambda x: np.asarray(x[rows]), arrays)
+
+
+def _length(arrays: Any) -> int:
+    return len(jax.tree.leaves(arrays)[0])
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether it may be called with so many arguments."""
     try:
-        parameters = inspect.signature(loss).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(places) > 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True

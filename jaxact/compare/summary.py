@@ -5,7 +5,7 @@ import dataclasses
 import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxact.compare import log
 from jaxact.compare.errors import invalid
 from jaxact.compare.metrics import Metric, Record, Value, count, listed, percent, power, rows, times
+from jaxact.flow.finding import Finding
 
 LEAST_DEAD = 0.01
 """Share of dead units from which on they are worth a sentence."""
@@ -39,15 +40,11 @@ class Sentence(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A finding of flow's in one network: when, in how many seeds, and the first evidence."""
+    """A rule of flow's that holds in one network: when, in how many seeds, and the first finding."""
 
     rule: str
     when: str
-    steps: list[int]
-    seeds: int
-    site: str
-    evidence: str
-    advice: str
+    first: Finding
 
     @property
     def chart(self) -> str:
@@ -55,7 +52,7 @@ class Found(NamedTuple):
         return SHOWN.get(self.rule, "gradient_norm")
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.when}: {self.site}: {self.evidence}. {self.advice[:1].upper()}{self.advice[1:]}."
+        return str(self.first).replace(self.rule, f"{self.rule} {self.when}", 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +67,9 @@ class Compared:
     """How many seeds ended with a loss that is not finite."""
     seeds: int
     learning_rate: float | None
-    """The one that was chosen, None where there was no choice."""
+    """The one that was chosen, None where the log has none."""
     rates: tuple[float, ...]
+    """Those that were tried."""
     found: tuple[Found, ...]
     about: dict[str, Any]
 
@@ -121,6 +119,17 @@ class Summary:
         return next((m for m in self.metrics if m.better), None)
 
     @property
+    def chose_rates(self) -> bool:
+        """Whether learning rates were chosen from several."""
+        return any(len(network.rates) > 1 for network in self.networks)
+
+    def ranked(self, metric: Metric) -> list[tuple[Compared, Value]]:
+        """The networks that have a value of a metric, the best first."""
+        sign = -1 if metric.better == "higher" else 1
+        scored = [(network, value) for network in self.networks if (value := network.values[metric.name])]
+        return sorted(scored, key=lambda pair: sign * pair[1].centre)
+
+    @property
     def records(self) -> list[Record]:
         """All records, of the rates that were chosen."""
         return [record for network in self.networks for record in network.records]
@@ -130,7 +139,7 @@ class Summary:
         made = []
         for network in self.networks:
             row = {"activation": network.name}
-            if any(n.learning_rate is not None for n in self.networks):
+            if self.chose_rates:
                 row["learning rate"] = "-" if network.learning_rate is None else f"{network.learning_rate:g}"
             for metric in self.metrics:
                 if metric.column:
@@ -144,95 +153,92 @@ class Summary:
         """What theory predicts before training, beside what was measured; no rows where it predicts nothing."""
         made = []
         for network in self.networks:
-            predicted, start = network.about.get("predicted") or {}, [r for r in network.records if r["step"] == 0]
-            stds = [r["sites"][-1]["y_std"] for r in start if r.get("sites") and r["sites"][-1]["y_std"]]
-            if not predicted or not stds:
+            predicted = network.about.get("predicted") or {}
+            ends = [r["sites"][-1]["y_std"] for r in network.records if r["step"] == 0 and r.get("sites")]
+            if not predicted.get("gradient") or not ends or not all(ends):
                 continue
             measured = network.values.get("gradient_start")
-            factor, variance = math.exp(-slope(predicted["gradient"])), statistics.geometric_mean(stds) ** 2
-            made.append(
-                {
-                    "activation": network.name,
-                    "gradient a layer, theory": times(factor),
-                    "gradient a layer, measured": times(measured.centre) if measured else "-",
-                    "variance, theory": power(predicted["activation_variance"]),
-                    "variance, measured": power(variance),
-                    "chi_1, theory": power(predicted["chi_1"]),
-                }
-            )
+            told = {
+                "gradient a layer, theory": times(math.exp(-slope(predicted["gradient"]))),
+                "gradient a layer, measured": times(measured.centre) if measured else "-",
+                "variance, theory": power(predicted.get("activation_variance", math.nan)),
+                "variance, measured": power(statistics.geometric_mean(ends) ** 2),
+                "chi_1, theory": power(predicted.get("chi_1", math.nan)),
+            }
+            made.append({"activation": network.name, **told})
         return made
 
     @property
     def verdict(self) -> list[Sentence]:
         """What is seen in this very run, the worst first."""
         said: list[Sentence] = []
+        curve = next((m.name for m in self.metrics if m.name in ("loss", "train_loss")), "")
         for network in self.networks:
             if network.diverged:
-                when = _when_diverged(network)
+                first = min(r["step"] for r in network.records if r["diverged"])
                 share = f"in {network.diverged} of {count(network.seeds, 'seed')}"
-                said.append(
-                    Sentence(f"{network.name} diverged {share}: its loss is not finite from {when} on.", self._curve)
-                )
+                when = f"from {f'step {first:,}' if first else 'the start'} on"
+                said.append(Sentence(f"{network.name} diverged {share}: its loss is not finite {when}.", curve))
         for network in self.networks:
             for found in network.found:
                 if found.rule in WORST_FIRST:
-                    text = f"{WORST_FIRST[found.rule].format(network.name)} {found.when}: {found.evidence}."
+                    text = f"{WORST_FIRST[found.rule].format(network.name)} {found.when}: {found.first.evidence}."
                     said.append(Sentence(text, found.chart))
         said += self._dead()
         if self.counts:
             said += [*self._chance(self.counts), *self._best(self.counts)]
         return said
 
-    @property
-    def _curve(self) -> str:
-        return next((m.name for m in self.metrics if m.name in ("loss", "train_loss")), "")
-
-    @property
-    def _examples(self) -> str:
-        return self.about["nouns"].get("examples", "examples")
+    def _at_end(self, say: Callable[[Compared], str]) -> Iterable[tuple[str, str]]:
+        """What is said of networks, and at which step they end; nothing of those of which "" is said."""
+        told: dict[str, list[str]] = {}
+        for network in self.networks:
+            if said := say(network):
+                told.setdefault(_at(network.last), []).append(said)
+        return ((when, listed(said)) for when, said in told.items())
 
     def _dead(self) -> Iterable[Sentence]:
-        for network in self.networks:
+        def say(network: Compared) -> str:
             value = network.values.get("dead_units")
-            if value and value.centre >= LEAST_DEAD:
-                text = (
-                    f"{percent(value.centre)} of the units of {network.name} are dead {_at(network.last)}: none of the "
-                )
-                yield Sentence(f"{text}{self._examples} comes through them.", "dead_share")
+            return f"{percent(value.centre)} in {network.name}" if value and value.centre >= LEAST_DEAD else ""
+
+        none = f"none of the {self.about['nouns'].get('examples', 'examples')} comes through them"
+        for when, said in self._at_end(say):
+            yield Sentence(f"Dead units {when}: {said}; {none}.", "dead_share")
 
     def _chance(self, metric: Metric) -> Iterable[Sentence]:
         chance = self.about["chance"].get(metric.name)
-        for network in self.networks:
+
+        def say(network: Compared) -> str:
             value = network.values[metric.name]
             if chance is None or value is None:
-                continue
-            better = value.centre - chance if metric.better == "higher" else chance - value.centre
-            whole = 1 - chance if metric.better == "higher" else abs(chance)
-            if better < CHANCE * whole:
-                how = "no better than guessing" if better < CHANCE / 2 * whole else "hardly better than guessing"
-                text = f"{network.name} is {how} {_at(network.last)}: {metric.title} {metric.cell(value)}, "
-                yield Sentence(f"{text}guessing gives {metric.text(chance)}.", metric.name)
+                return ""
+            better, whole = value.centre - chance, 1 - chance
+            if metric.better == "lower":
+                better, whole = -better, abs(chance)
+            return f"{network.name} with {metric.cell(value)}" if better < CHANCE * whole else ""
+
+        for when, said in self._at_end(say):
+            text = f"Hardly better than guessing in {metric.title} {when}, if at all: {said}"
+            yield Sentence(f"{text}; guessing gives {metric.text(chance)}.", metric.name)
 
     def _best(self, metric: Metric) -> Iterable[Sentence]:
-        scored = [(n, v) for n in self.networks if (v := n.values[metric.name]) is not None]
+        scored = self.ranked(metric)
         if len(scored) < 2:
             return
-        sign = 1 if metric.better == "higher" else -1
-        scored.sort(key=lambda pair: -sign * pair[1].centre)
-        (best, top), (worst, least) = scored[0], scored[-1]
+        (best, top), *_, (worst, least) = scored
         said = f"Best in {metric.title} {_at(best.last)} is {best.name} with {metric.cell(top)}, "
         said += f"last {worst.name} with {metric.cell(least)}."
-        intervals = {network.name: paired(top, value) for network, value in scored[1:]}
-        known = {name: interval for name, interval in intervals.items() if interval is not None}
-        sure = [name for name, (low, high) in known.items() if low > 0 or high < 0]
+        known = {n.name: (value, ends) for n, value in scored[1:] if (ends := paired(top, value))}
+        sure = [name for name, (_, (low, high)) in known.items() if low > 0 or high < 0]
         if not known:
             said += " With one seed nothing can be said of whether these differences are more than chance."
         if sure:
-            nearest = next(value for network, value in scored[1:] if network.name == sure[0])
             said += f" Its lead over {listed(sure)} is more than the spread over seeds explains (over {sure[0]}: "
-            said += f"{interval_text(metric, top, nearest)}, {CONFIDENCE:.0%} confidence of paired differences)."
-        if len(sure) < len(known):
-            rest = [name for name in known if name not in sure]
+            said += (
+                f"{interval_text(metric, top, known[sure[0]][0])}, {CONFIDENCE:.0%} confidence of paired differences)."
+            )
+        if rest := [name for name in known if name not in sure]:
             said += f" Its lead over {listed(rest)} may be chance with {count(len(top.by_seed), 'seed')}."
         yield Sentence(said, metric.name)
 
@@ -265,21 +271,20 @@ def interval_text(metric: Metric, one: Value, other: Value) -> str:
 
 
 def _compared(name: str, records: list[Record], facts: dict[str, Any], metrics: Sequence[Metric]) -> Compared:
-    rates = tuple(sorted({r["learning_rate"] for r in records if r.get("learning_rate") is not None}))
-    chosen = None
-    if len(rates) > 1:
-        chosen = min(rates, key=lambda rate: _validation([r for r in records if r["learning_rate"] == rate]))
-        records = [r for r in records if r["learning_rate"] == chosen]
+    by_rate: dict[float | None, list[Record]] = {}
+    for record in records:
+        by_rate.setdefault(record.get("learning_rate"), []).append(record)
+    chosen = min(by_rate, key=lambda rate: _validation(by_rate[rate]))
+    records = by_rate[chosen]
     last = max(r["step"] for r in records)
-    end = [r for r in records if r["step"] == last]
     return Compared(
         name=name,
         records=records,
         values={metric.name: metric.value(records) for metric in metrics},
-        diverged=sum(r["diverged"] for r in end),
+        diverged=sum(r["diverged"] for r in records if r["step"] == last),
         seeds=len({r["seed"] for r in records}),
         learning_rate=chosen,
-        rates=rates,
+        rates=tuple(rate for rate in by_rate if rate is not None),
         found=_findings(records),
         about=facts,
     )
@@ -293,24 +298,22 @@ def _validation(records: list[Record]) -> float:
 
 
 def _findings(records: list[Record]) -> tuple[Found, ...]:
-    """Say of each rule when it holds: at which steps, and in how many seeds, with the evidence of the first."""
-    seen: dict[str, list[tuple[Record, dict[str, Any]]]] = {}
+    """Say of each rule when it holds: at which steps, and in how many seeds, with the first finding."""
+    places: dict[str, list[tuple[Record, Finding]]] = {}
     for record in records:
-        for finding in {f["rule"]: f for f in reversed(record.get("findings", ()))}.values():
-            seen.setdefault(finding["rule"], []).append((record, finding))
+        for finding in {f["rule"]: Finding(**f) for f in reversed(record.get("findings", ()))}.values():
+            places.setdefault(finding.rule, []).append((record, finding))
     every = sorted({r["step"] for r in records})
-    total = len({r["seed"] for r in records})
+    seeds = count(len({r["seed"] for r in records}), "seed")
     found = []
-    for rule, places in seen.items():
-        steps, seeds = sorted({r["step"] for r, _ in places}), len({r["seed"] for r, _ in places})
-        first = places[0][1]
-        when = f"{_during(steps, every)}, in {seeds} of {count(total, 'seed')}"
-        site = first["site"].lstrip("/") + (
-            f" ({first['source']})" if first.get("source", "unknown") != "unknown" else ""
-        )
-        found.append(Found(rule, when, steps, seeds, site, first["evidence"], first["advice"]))
-    rank = {rule: place for place, rule in enumerate(WORST_FIRST)}
-    return tuple(sorted(found, key=lambda f: (rank.get(f.rule, len(rank)), f.steps[0])))
+    for rule, seen in sorted(places.items(), key=lambda item: _rank(item[0])):
+        when = _during(sorted({r["step"] for r, _ in seen}), every)
+        found.append(Found(rule, f"{when}, in {len({r['seed'] for r, _ in seen})} of {seeds}", seen[0][1]))
+    return tuple(found)
+
+
+def _rank(rule: str) -> int:
+    return [*WORST_FIRST, rule].index(rule)
 
 
 def _during(steps: Sequence[int], every: Sequence[int]) -> str:
@@ -325,8 +328,3 @@ def _during(steps: Sequence[int], every: Sequence[int]) -> str:
 
 def _at(step: int) -> str:
     return f"at step {step:,}" if step else "before training"
-
-
-def _when_diverged(network: Compared) -> str:
-    first = min(r["step"] for r in network.records if r["diverged"])
-    return f"step {first:,}" if first else "the start"

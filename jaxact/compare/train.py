@@ -26,13 +26,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jaxact import flow
 from jaxact.compare import processes
 from jaxact.compare.adapters import Stateful
-from jaxact.compare.comparison import Comparison, Network, make_optimizer
-from jaxact.compare.directory import open_directory, setting
+from jaxact.compare.comparison import Comparison, Network
+from jaxact.compare.directory import open_directory
 from jaxact.compare.errors import invalid, running
 from jaxact.compare.log import Log
 from jaxact.compare.report import write
 from jaxact.compare.study import Study
 from jaxact.compare.summary import Summary
+from jaxact.core.files import replace
 
 CHECKPOINTS = "checkpoints"
 
@@ -60,63 +61,73 @@ def train(comparison: Comparison) -> Summary:
     directory = open_directory(comparison)
     with processes.together():
         trainings = [
-            _Training(network, seeds, comparison, mesh, directory)
-            for network in networks
-            for seeds in _blocks(network, comparison, directory)
+            [
+                _Training(network, rate, seeds, programs, comparison, directory)
+                for seeds in _blocks(network, comparison, directory)
+                for rate in network.rates
+            ]
+            for network, programs in zip(networks, [Programs(n.study, mesh) for n in networks], strict=True)
         ]
-        _train(trainings, directory, setting(comparison, networks))
+        _train(trainings, directory, comparison.setting(networks))
         processes.gather("written")
         summary = Summary.of([directory])
         if processes.first():
-            write(summary, directory)
+            write(summary)
         processes.gather("shown")
     return summary
 
 
-def _train(trainings: list["_Training"], directory: Path, setting: str) -> None:
-    """Train all that is left to train."""
-    study = trainings[0].study
+def _train(trainings: list[list["_Training"]], directory: Path, setting: str) -> None:
+    """Train all that is left to train, the networks' trainings in turn."""
+    study, first = trainings[0][0].study, processes.first()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns += (TextColumn("{task.fields[status]}"),)
     with contextlib.ExitStack() as stack:
-        log = None
-        if processes.first():
-            about = {k: getattr(study, k) for k in ("name", "higher_is_better", "chance", "nouns")}
-            log = stack.enter_context(Log(directory, setting=setting, **about))
-            for training in trainings:
-                training.describe(log)
-        progress = stack.enter_context(_progress())
-        bars = [progress.add_task(t.label, start=False, total=t.study.steps, status="waiting") for t in trainings]
+        progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=not first))
+        left = [[training for training in of if not training.done] for of in trainings]
+        bars = {t: progress.add_task(t.label, start=False, total=t.study.steps, status="") for of in left for t in of}
 
-        def prepare(training: "_Training", bar: Any) -> None:
-            if training.is_done():
-                progress.update(bar, completed=training.study.steps, status="done before")
-                return
-            progress.update(bar, status="compiling")
-            training.prepare()
-            progress.update(bar, status="compiled")
+        def prepare(of: list["_Training"]) -> None:
+            for training in of:  # one after the other, since they share their programs
+                progress.update(bars[training], status="compiling")
+                training.prepare()
+                progress.update(bars[training], status="compiled")
 
         # All before the first is trained: side by side, and so that step times are of training alone.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(prepare, trainings, bars))
-        for training, bar in zip(trainings, bars, strict=True):
-            if not training.is_done():
-                progress.start_task(bar)
-                training.run(log, functools.partial(progress.update, bar))
+            list(pool.map(prepare, left))
+        log = None
+        if first:
+            about = {k: getattr(study, k) for k in ("name", "higher_is_better", "chance", "nouns")}
+            log = stack.enter_context(Log(directory, setting=setting, **about))
+            for network in (of[0].network for of in trainings):
+                facts = {"activation": network.activation, "options": network.options}
+                log.describe(network.name, **facts, predicted=dict(network.study.predicted))
+        for training, bar in bars.items():
+            progress.start_task(bar)
+            training.run(log, functools.partial(progress.update, bar))
 
 
-def make_step(study: Study, optimizer: optax.GradientTransformationExtraArgs) -> Callable[[State, Any, Any], State]:
-    """Make one training step of one seed: `step(state, key, batch)`."""
+def make_step(study: Study) -> Callable[[State, Any, Any, Any], State]:
+    """Make one training step of one seed: `step(state, key, batch, learning_rate)`."""
 
-    def step(state: State, key: Any, batch: Any) -> State:
+    def step(state: State, key: Any, batch: Any, rate: Any) -> State:
         def loss_of(parameters: Any) -> Any:
             return study.evaluate(state._replace(parameters=parameters).variables, batch, key)
 
-        (loss, seen), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
-        updates, optimizer_state = optimizer.update(
+        (loss, (_, model)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
+        updates, optimizer = make_optimizer(study, rate).update(
             gradient, state.optimizer, state.parameters, value=loss, grad=gradient, value_fn=lambda p: loss_of(p)[0]
         )
-        return State(optax.apply_updates(state.parameters, updates), seen.state, optimizer_state)
+        return State(optax.apply_updates(state.parameters, updates), model, optimizer)
 
     return step
+
+
+def make_optimizer(study: Study, rate: Any) -> optax.GradientTransformationExtraArgs:
+    """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
+    with running(f"the optimizer of {study.name!r}"):
+        return optax.with_extra_args_support(study.optimizer(rate))
 
 
 def measure(study: Study, state: State, key: Any, batch: Any) -> tuple[dict[str, Any], flow.Flow]:
@@ -132,11 +143,10 @@ def measure(study: Study, state: State, key: Any, batch: Any) -> tuple[dict[str,
 def evaluate(study: Study, state: State, part: Any) -> tuple[dict[str, Any], flow.Flow]:
     """Take the loss and the metrics of held-out examples, and which units they come through."""
 
-    def loss_of(
-        zero: Any,
-    ) -> Any:  # nothing of the model is differentiated: of the hidden layers only the forward pass is asked
-        loss, seen = study.evaluate(state.variables, part, None)
-        return loss + zero, seen.metrics
+    # Nothing of the model is differentiated: of the hidden layers only the forward pass is asked.
+    def loss_of(zero: Any) -> Any:
+        loss, (metrics, _) = study.evaluate(state.variables, part, None)
+        return loss + zero, metrics
 
     ((loss, metrics), _), seen = _observe(loss_of)(jnp.zeros(()))
     return {"loss": loss, **metrics}, seen
@@ -147,144 +157,132 @@ def _observe(loss_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return flow.observe(loss_of, has_aux=True, select=lambda site: site.kind != "axis")
 
 
-class _Program:
-    """A function over all seeds, compiled for each shape of its last argument before it is timed."""
+class Programs:
+    """What is compiled for a study, all seeds at once: whatever the learning rate, and whichever the seeds."""
 
-    def __init__(self, function: Callable[..., Any], in_axes: Any, sharding: NamedSharding):
-        self._function = jax.jit(jax.vmap(function, in_axes), out_shardings=sharding)
-        self._compiled: dict[Any, Any] = {}
+    def __init__(self, study: Study, mesh: Mesh):
+        self.mesh = mesh
+        self.replicated = NamedSharding(mesh, P())
 
-    def prepare(self, *arguments: Any) -> Any:
-        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments[-1]))
-        if shapes not in self._compiled:
-            self._compiled[shapes] = self._function.lower(*arguments).compile()
-        return self._compiled[shapes]
+        def keyed(function: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda state, seed, step, *rest: function(
+                state, jax.random.fold_in(jax.random.key(seed), step), *rest
+            )
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self.prepare(*arguments)(*arguments)
+        def compiled(function: Callable[..., Any], in_axes: Any) -> Any:
+            return jax.jit(jax.vmap(function, in_axes), out_shardings=self.replicated)
 
-
-def _keyed(function: Callable[[State, Any, Any], Any]) -> Callable[[State, Any, Any, Any], Any]:
-    """Make a function of a state, a key and a batch one of a state, a seed, a step and a batch."""
-    return lambda state, seed, step, batch: function(state, jax.random.fold_in(jax.random.key(seed), step), batch)
+        self.start = compiled(lambda parameters, rate: make_optimizer(study, rate).init(parameters), (0, None))
+        self.step = compiled(keyed(make_step(study)), (0, 0, None, 0, None))
+        self.measure = compiled(keyed(functools.partial(measure, study)), (0, 0, None, 0))
+        self.evaluate = compiled(functools.partial(evaluate, study), (0, None))
 
 
 class _Training:
-    """The training of some seeds of a network: its state, its programs, its place."""
+    """The training of some seeds of a network at one learning rate: its state and its place."""
 
-    def __init__(self, network: Network, seeds: range, comparison: Comparison, mesh: Mesh, directory: Path):
-        self.network, self.study, self.seeds, self.comparison, self.mesh = (
-            network,
-            network.study,
-            seeds,
-            comparison,
-            mesh,
-        )
-        self.validates = self.study.validation is not None
-        self.label = network.name + (f" at {network.learning_rate:g}" if self.validates else "")
-        self.file = directory / CHECKPOINTS / f"{_slug(network)}-{seeds.start}-{seeds.stop}"
+    def __init__(
+        self, network: Network, rate: float, seeds: range, programs: Programs, comparison: Comparison, directory: Path
+    ):
+        self.network, self.study, self.rate, self.seeds = network, network.study, rate, seeds
+        self.programs, self.comparison = programs, comparison
+        self.label = network.name + (f" at {rate:g}" if len(network.rates) > 1 else "")
+        self.file = directory / CHECKPOINTS / f"{_slug(network)}-{rate}-{seeds.start}-{seeds.stop}"
         self.saved: Any = {"step": 0}
         if self.file.exists():
             self.saved = flax.serialization.msgpack_restore(self.file.read_bytes())
-        self.replicated = NamedSharding(mesh, P())
-        self.numbers = processes.spread(np.array(seeds, np.int32), self.replicated)
+        self.place: int = self.saved["step"]
+        self.numbers = self._spread(np.array(seeds, np.int32))
 
-    def is_done(self) -> bool:
-        """Whether an earlier run has trained it to the end."""
-        return self.saved["step"] >= self.study.steps
+    @property
+    def done(self) -> bool:
+        """Whether it is trained to the end."""
+        return self.place >= self.study.steps
 
-    def describe(self, log: Log) -> None:
-        """Write what the report says of the network before it is trained."""
-        facts = {"activation": self.network.activation, "options": self.network.options}
-        log.describe(self.network.name, **facts, predicted=dict(self.study.predicted))
+    def _spread(self, tree: Any, spec: P | None = None) -> Any:
+        return processes.spread(tree, NamedSharding(self.programs.mesh, spec or P()))
 
     def prepare(self) -> None:
         """Draw the initial state, or take the saved one, and compile all programs."""
-        study, spread, optimizer = self.study, processes.spread, make_optimizer(self.network)
+        study, programs = self.study, self.programs
         with running(f"the study {study.name!r} with {self.network.name}"):
             variables = [study.init(jax.random.key(seed)) for seed in self.seeds]
             stateful = isinstance(variables[0], Stateful)
-            parameters, model = stack(variables) if stateful else (stack(variables), None)
-            parameters = spread(_checked(study, parameters), self.replicated)
-            initial = jax.jit(jax.vmap(optimizer.init), out_shardings=self.replicated)(parameters)
-            self.state = State(parameters, spread(model, self.replicated), initial)
-            if self.saved["step"]:
-                self.state = spread(_restored(self.state, self.saved["leaves"]), self.replicated)
-            self.feed = study.feed(self.seeds, self.saved["step"])
+            parameters, model = processes.stack(variables) if stateful else (processes.stack(variables), None)
+            kinds = {leaf.dtype for leaf in jax.tree.leaves(parameters)}
+            if not kinds or not all(jnp.issubdtype(kind, jnp.floating) for kind in kinds):
+                advice = "keep what is not trained out, or in a Stateful"
+                got = ", ".join(map(str, kinds)) or "none"
+                raise invalid(f"init of {study.name!r} to return arrays of floats", got, advice)
+            parameters, model = self._spread((parameters, model))
+            self.state = State(parameters, model, programs.start(parameters, self.rate))
+            if self.place:
+                self.state = self._spread(processes.with_keys(self.state, list(self.saved["leaves"].values())))
+            self.feed = study.feed(self.seeds, self.place)
             self.batch = self._next()
-            self.take_step = _Program(_keyed(make_step(study, optimizer)), (0, 0, None, 0), self.replicated)
-            self.take_measure = _Program(_keyed(functools.partial(measure, study)), (0, 0, None, 0), self.replicated)
-            self.take_evaluate = _Program(functools.partial(evaluate, study), (0, None), self.replicated)
-            for program in (self.take_step, self.take_measure):
-                program.prepare(*self._arguments(0))
-            part = next(study.parts("held_out"), None)
-            if part is None:
-                raise invalid(f"held_out of {study.name!r} to hold examples", "none", "give it some")
-            self.take_evaluate.prepare(self.state, spread(part, self.replicated))
+            programs.step.lower(*self._arguments(0), self.rate).compile()
+            programs.measure.lower(*self._arguments(0)).compile()
+            programs.evaluate.lower(self.state, self._spread(next(study.parts("held_out")))).compile()
 
     def _next(self) -> Any:
         """The next batch for every seed, spread over the devices."""
-        batch = next(self.feed)
+        batch, devices = next(self.feed), self.programs.mesh.size
         for leaf in jax.tree.leaves(batch):
-            if leaf.ndim > 1 and leaf.shape[1] % self.mesh.size:
-                raise invalid(
-                    f"batch_size to be a multiple of {self.mesh.size}, the number of devices that share it",
-                    leaf.shape[1],
-                    f"try {-(-leaf.shape[1] // self.mesh.size) * self.mesh.size}",
-                )
-        return processes.spread(batch, NamedSharding(self.mesh, P(None, "batch")))
+            if leaf.ndim > 1 and (size := leaf.shape[1]) % devices:
+                who = f"batch_size to be a multiple of {devices}, the number of devices that share it"
+                raise invalid(who, size, f"try {-(-size // devices) * devices}")
+        return self._spread(batch, P(None, "batch"))
 
     def _arguments(self, step: int) -> tuple[Any, ...]:
         return self.state, self.numbers, np.int32(step), self.batch
 
     def run(self, log: Log | None, show: Callable[..., None]) -> None:
         """Train to the end, measuring and saving on the way."""
-        place, steps, comparison = self.saved["step"], self.study.steps, self.comparison
-        if not place:
-            self.log(0, log, show)
-        while place < steps:
-            end = min((place // comparison.log_every + 1) * comparison.log_every, steps)
+        steps, comparison = self.study.steps, self.comparison
+        if not self.place:
+            self.log(log, show)
+        while not self.done:
+            before, end = self.place, min((self.place // comparison.log_every + 1) * comparison.log_every, steps)
             clock = time.perf_counter()
-            for step in range(place, end):
-                self.state = self.take_step(*self._arguments(step))
+            for step in range(before, end):
+                self.state = self.programs.step(*self._arguments(step), self.rate)
                 self.batch = self._next()
             jax.block_until_ready(self.state)
-            self.log(end, log, show, seconds_per_step=(time.perf_counter() - clock) / (end - place))
-            if end == steps or end // comparison.checkpoint_every > place // comparison.checkpoint_every:
-                self.save(end)
-            place = end
+            seconds, self.place = time.perf_counter() - clock, end
+            self.log(log, show, seconds_per_step=seconds / (end - before))
+            if self.done or end // comparison.checkpoint_every > before // comparison.checkpoint_every:
+                self.save()
 
-    def log(self, step: int, log: Log | None, show: Callable[..., None], **more: Any) -> None:
+    def log(self, log: Log | None, show: Callable[..., None], **more: Any) -> None:
         """Measure, write a record a seed, and show how it goes."""
-        measured, seen = jax.device_get(self.take_measure(*self._arguments(step)))
+        measured, seen = jax.device_get(self.programs.measure(*self._arguments(self.place)))
         metrics, held_out = self._over("held_out")
-        if step == self.study.steps and self.validates:
+        if self.done and self.study.validation is not None:
             more["validation_loss"] = self._over("validation")[0]["loss"]
         finite = np.isfinite(measured["train_loss"]) & np.isfinite(metrics["loss"])
-        if not step and not finite.any():
+        if not self.place and not finite.any():
             self._refuse(seen)
+        numbers = {k: np.broadcast_to(v, len(self.seeds)) for k, v in (measured | metrics | more).items()}
         for i, seed in enumerate(self.seeds):
-            of_seed = functools.partial(jax.tree.map, operator.itemgetter(i))
-            numbers = of_seed(measured | metrics | {k: np.broadcast_to(v, len(self.seeds)) for k, v in more.items()})
-            place = {"seed": seed, "step": step, "learning_rate": self.network.learning_rate}
+            mine, flow, held_out_flow = jax.tree.map(operator.itemgetter(i), (numbers, seen, held_out))
             if log is not None:
-                log.add(self.network.name, **place, flow=of_seed(seen), held_out_flow=of_seed(held_out), **numbers)
+                place = {"seed": seed, "step": self.place, "learning_rate": self.rate}
+                log.add(self.network.name, **place, flow=flow, held_out_flow=held_out_flow, **mine)
         learned = ", ".join(f"{name} {value.mean():.3g}" for name, value in metrics.items())
         lost = len(finite) - finite.sum()
-        show(completed=step, status=f"{lost} of {len(finite)} diverged" if lost else f"held out: {learned}")
+        show(completed=self.place, status=f"{lost} of {len(finite)} diverged" if lost else f"held out: {learned}")
 
     def _over(self, name: str) -> tuple[dict[str, Any], flow.Flow]:
         """Means over the examples of a part, and the sum of what was seen of them."""
-        total, count, flows = None, 0, None
+        sizes, metrics, flows = [], [], []
         for part in self.study.parts(name):
-            size = len(jax.tree.leaves(part)[0])
-            metrics, seen = jax.device_get(self.take_evaluate(self.state, processes.spread(part, self.replicated)))
-            weighted = {k: size * np.asarray(v, np.float64) for k, v in metrics.items()}
-            total = weighted if total is None else {k: total[k] + v for k, v in weighted.items()}
-            count, flows = count + size, seen if flows is None else _both(flows, seen)
-        assert total is not None
-        assert flows is not None
-        return {k: v / count for k, v in total.items()}, flows
+            numbers, seen = jax.device_get(self.programs.evaluate(self.state, self._spread(part)))
+            sizes.append(len(jax.tree.leaves(part)[0]))
+            metrics.append(numbers)
+            flows.append(seen)
+        means = {k: np.average([each[k] for each in metrics], 0, sizes) for k in metrics[0]}
+        added = jax.tree.map(lambda *each: sum(each), *(seen.statistics for seen in flows))
+        return means, dataclasses.replace(flows[0], statistics=added)
 
     def _refuse(self, seen: flow.Flow) -> None:
         first = [f for f in jax.tree.map(operator.itemgetter(0), seen).findings() if "finite" in f.rule]
@@ -292,44 +290,20 @@ class _Training:
         advice = "look at the data, the initial weights and the loss"
         raise invalid(f"the loss of {self.network.name} to be finite before training", f"none{where}", advice)
 
-    def save(self, step: int) -> None:
-        """Write all that is needed to go on from a step, and never half of it."""
+    def save(self) -> None:
+        """Write all that is needed to go on from here."""
         if processes.first():
-            leaves = {str(i): np.asarray(_raw(leaf)) for i, leaf in enumerate(jax.tree.leaves(self.state))}
-            data = flax.serialization.msgpack_serialize({"step": step, "leaves": leaves})
+            leaves = map(np.asarray, jax.tree.leaves(processes.without_keys(self.state)))
+            saved = {"step": self.place, "leaves": {str(i): leaf for i, leaf in enumerate(leaves)}}
+            data = flax.serialization.msgpack_serialize(saved)
             self.file.parent.mkdir(exist_ok=True)
-            part = self.file.with_suffix(".unfinished")
-            part.write_bytes(data)
-            os.replace(part, self.file)
-
-
-def _both(one: flow.Flow, other: flow.Flow) -> flow.Flow:
-    """Add up two parts of one set, of which the last has fewer examples."""
-    return dataclasses.replace(one, statistics=jax.tree.map(np.add, one.statistics, other.statistics))
-
-
-def stack(trees: list[Any]) -> Any:
-    """Stack the leaves of equal trees; the structure is the first one's, since others may hold other closures."""
-    leaves = [jax.tree.leaves(tree) for tree in trees]
-    join = [
-        jnp.stack(each) if processes.is_key(each[0]) else np.stack(list(map(np.asarray, each)))
-        for each in zip(*leaves, strict=True)
-    ]
-    return jax.tree.unflatten(jax.tree.structure(trees[0]), join)
-
-
-def _checked(study: Study, parameters: Any) -> Any:
-    wrong = [leaf.dtype for leaf in jax.tree.leaves(parameters) if not jnp.issubdtype(leaf.dtype, jnp.floating)]
-    if wrong or not jax.tree.leaves(parameters):
-        got = f"one of {wrong[0]}" if wrong else "none"
-        raise invalid(f"init of {study.name!r} to return arrays of floats", got, "keep the rest out, or in a Stateful")
-    return parameters
+            replace(self.file, lambda part: part.write_bytes(data))
 
 
 def _blocks(network: Network, comparison: Comparison, directory: Path) -> list[range]:
     """Which seeds train together: those of earlier runs, and all that are new."""
     files = (directory / CHECKPOINTS).glob(f"{_slug(network)}-*") if comparison.resume else ()
-    ends = sorted([int(end) for end in file.name.split("-")[-2:]] for file in files if file.suffix != ".unfinished")
+    ends = sorted({tuple(map(int, f.name.split("-")[-2:])) for f in files if f.suffix != ".unfinished"})
     blocks = [range(*pair) for pair in ends]
     new = range(blocks[-1].stop if blocks else comparison.seed, comparison.seed + comparison.seeds)
     return [*blocks, new] if new else blocks
@@ -337,31 +311,5 @@ def _blocks(network: Network, comparison: Comparison, directory: Path) -> list[r
 
 def _slug(network: Network) -> str:
     """A file's name for a network, which no other one has."""
-    text = f"{network.name} {network.learning_rate}"
-    return f"{re.sub(r'[^a-z0-9]+', '_', text.lower())[:40]}_{hashlib.sha1(text.encode()).hexdigest()[:8]}"
-
-
-def _raw(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if processes.is_key(leaf) else leaf
-
-
-def _restored(like: State, leaves: dict[str, Any]) -> State:
-    found = []
-    for i, leaf in enumerate(jax.tree.leaves(like)):
-        saved = leaves[str(i)]
-        found.append(
-            jax.random.wrap_key_data(saved, impl=jax.random.key_impl(leaf)) if processes.is_key(leaf) else saved
-        )
-    return jax.tree.unflatten(jax.tree.structure(like), found)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[status]}"),
-        console=Console(stderr=True),
-        disable=not processes.first(),
-    )
+    short = re.sub(r"[^a-z0-9]+", "_", network.name.lower())[:40]
+    return f"{short}_{hashlib.sha1(network.name.encode()).hexdigest()[:8]}"

@@ -3,7 +3,6 @@
 import functools
 import json
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -12,7 +11,7 @@ import vl_convert
 from jaxact.compare.report import style
 from jaxact.compare.report.charts import TEMPLATES, Chart, charts, steps
 from jaxact.compare.summary import Summary
-from jaxact.core.files import replace
+from jaxact.core.files import replace, writing
 
 
 @functools.cache
@@ -21,12 +20,13 @@ def bundle() -> str:
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
-def write(summary: Summary, directory: Path) -> None:
-    """Write report.html and the charts as PNG."""
-    made = charts(summary)
-    for chart in made:
-        replace(directory / f"{chart.name}.png", lambda part, chart=chart: part.write_bytes(_picture(chart)))
-    replace(directory / "report.html", lambda part: part.write_text(page(summary, made), encoding="utf-8"))
+def write(summary: Summary) -> None:
+    """Write report.html and the charts as PNG into the summary's directory."""
+    made, file = charts(summary), summary.directory / "report.html"
+    with writing(True, file):
+        for chart in made:
+            replace(file.with_name(f"{chart.name}.png"), lambda part, chart=chart: part.write_bytes(_picture(chart)))
+        replace(file, lambda part: part.write_text(page(summary, made), encoding="utf-8"))
 
 
 def page(summary: Summary, made: list[Chart]) -> str:

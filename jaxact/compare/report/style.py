@@ -14,27 +14,6 @@ PAPER = {"--text": "#222222", "--soft": "#555555", "--grid": "#dddddd"} | {
     f"--colour-{i}": colour for i, colour in enumerate(LIGHT)
 }
 """What the page's variables are in a picture."""
-CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "system-ui, sans-serif",
-    "view": {"stroke": "var(--grid)"},
-    "axis": {
-        "labelColor": "var(--soft)",
-        "titleColor": "var(--soft)",
-        "gridColor": "var(--grid)",
-        "domainColor": "var(--grid)",
-        "tickColor": "var(--grid)",
-        "labelFontSize": 12,
-        "titleFontSize": 13,
-        "titleFontWeight": "normal",
-    },
-    "legend": {
-        "labelColor": "var(--soft)",
-        "titleColor": "var(--soft)",
-        "labelFontSize": 12,
-        "titleFontWeight": "normal",
-    },
-}
 
 
 def styles(summary: Summary) -> dict[str, tuple[int, int]]:

@@ -117,9 +117,9 @@ def elementwise(activation: Any) -> Any:
     """Return it if it acts unit by unit; the identity, which is no site of its own, with a tap."""
     try:
         config = jaxact.config(activation)
-    except (ValueError, TypeError):  # none of jaxact's functions
+        row = jaxact.info(config["name"])
+    except (ValueError, TypeError):  # no row of the catalog
         return activation
-    row = jaxact.info(config["name"])
     if row.kind != "pointwise":
         raise invalid("elementwise activations", repr(row.name), "leave it out: it does not act unit by unit")
     missing = [k for k, v in row.parameters.items() if v is inspect.Parameter.empty and k not in config]
