@@ -217,7 +217,8 @@ class _Training:
             parameters, model = self._spread((parameters, model))
             self.state = State(parameters, model, programs.start(parameters, self.rate))
             if self.place:
-                self.state = self._spread(processes.with_keys(self.state, list(self.saved["leaves"].values())))
+                leaves = [self.saved["leaves"][str(i)] for i in range(len(self.saved["leaves"]))]
+                self.state = self._spread(processes.with_keys(self.state, leaves))
             self.feed = study.feed(self.seeds, self.place)
             self.batch = self._next()
             programs.step.lower(*self._arguments(0), self.rate).compile()

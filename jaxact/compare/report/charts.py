@@ -262,7 +262,7 @@ def _numbers(metric: Metric, lines: Lines, *along: str) -> list[str]:
         for line in [mine[0], mine[-1]][: len(mine)]:
             place = ", ".join(f"step {line[key]:,}" if key == "step" else str(line[key]) for key in along)
             told.append(metric.text(line["value"]) + (f" ({place})" if place else ""))
-        numbers.append(f"{name}: {' to '.join(told)}")
+        numbers.append(f"{name}: {', '.join(told)}")
     return numbers
 
 
