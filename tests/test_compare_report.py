@@ -301,10 +301,15 @@ def test_divergence_comes_first_and_says_when(tmp_path: Path):
 
 def test_who_is_at_chance_and_whose_units_are_dead(result: Summary):
     said = [sentence.text for sentence in result.verdict]
-    assert "Hardly better than guessing in held-out accuracy at step 12, if at all: sigmoid with 11.0% ± 1.4%;" in " ".join(said)
+    assert (
+        "Hardly better than guessing in held-out accuracy at step 12, if at all: sigmoid with 11.0% ± 1.4%;"
+        in " ".join(said)
+    )
     assert "guessing gives 10.0%." in " ".join(said)
     assert said[0].startswith("The gradient of sigmoid vanishes from before training to the end, in 2 of 2 seeds: ")
-    assert said[-1].startswith("Best in held-out accuracy at step 12 is tanh with 93.0% ± 1.4%, last sigmoid with 11.0%")
+    assert said[-1].startswith(
+        "Best in held-out accuracy at step 12 is tanh with 93.0% ± 1.4%, last sigmoid with 11.0%"
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_the_convolutional_network(tmp_path: Path):
     )
     [network] = result.networks
     assert network.records[-1]["loss"] < network.records[0]["loss"]
-    assert [site["activation"] for site in network.records[0]["sites"]] == ["leaky_relu"] * 3
+    assert [site["activation"] for site in network.records[0]["sites"]] == ["prelu"] * 3
     variables = digits_cnn.make(jaxact.nnx.PReLU(), **options).init(KEY)
     slopes = [leaf for leaf in jax.tree.leaves(variables.parameters) if leaf.shape == ()]
     assert len(slopes) == 3

@@ -158,10 +158,10 @@ def test_modules_with_state_are_trained_and_evaluated_differently(make: Callable
     variables = study.init(jax.random.key(0))
     batch = (jnp.asarray(X[:8]), jnp.asarray(Y[:8]))
     evaluate = jax.jit(study.evaluate)
-    loss, seen = evaluate(variables, batch, jax.random.key(1))
-    assert seen.state is not None
+    loss, (_, state) = evaluate(variables, batch, jax.random.key(1))
+    assert state is not None
     assert loss != evaluate(variables, batch, jax.random.key(2))[0]
-    after = variables._replace(state=seen.state)
+    after = variables._replace(state=state)
     first, again = (jax.jit(lambda v: study.evaluate(v, batch, None))(v)[0] for v in (after, after))
     assert first == again
     assert first != jax.jit(lambda v: study.evaluate(v, batch, None))(variables)[0]
@@ -171,7 +171,7 @@ def test_modules_with_state_are_trained_and_evaluated_differently(make: Callable
         bias = np.asarray(next(leaf for leaf in leaves if leaf.shape == (8,)))
     weights = np.asarray(kernel) if kernel.shape == (4, 8) else np.asarray(kernel).T
     mean = (X[:8] @ weights + bias).mean(0)
-    averages = [np.asarray(leaf) for leaf in jax.tree.leaves(seen.state) if np.shape(leaf) == (8,)]
+    averages = [np.asarray(leaf) for leaf in jax.tree.leaves(state) if np.shape(leaf) == (8,)]
     wanted = [0.5 * mean, mean]  # Equinox's first average is the batch's own
     assert any(np.allclose(average, w, atol=1e-5) for average in averages for w in wanted)
 
@@ -240,16 +240,18 @@ def test_another_learning_rate_compiles_nothing(tmp_path: Path):
     """The loss is traced as often for three rates as for one."""
     counts = []
     for rates in ((0.1,), (0.1, 0.2, 0.3)):
-        traced = []
+        traced = itertools.count()
 
-        def loss(parameters: Any, batch: Any, traced: list[Any] = traced) -> Any:
-            traced.append(batch)
-            return cross_entropy(batch[0] @ parameters[0] @ parameters[1], batch)
+        def make(activation: Any, traced: Iterator[int] = traced) -> Study:
+            def loss(parameters: Any, batch: Any) -> Any:
+                next(traced)
+                return cross_entropy(activation(batch[0] @ parameters[0]) @ parameters[1], batch)
 
-        make = lambda f, loss=loss: plain(f, loss=loss, validation=(X[:11], Y[:11]))  # noqa: E731
+            return plain(activation, loss=loss, validation=(X[:11], Y[:11]))
+
         directory = str(tmp_path / str(len(rates)))
         run(Comparison(study=make, activations=("relu",), learning_rate=rates, directory=directory))
-        counts.append(len(traced))
+        counts.append(next(traced))
     assert counts[0] == counts[1]
 
 
