@@ -68,7 +68,7 @@ class Study:
     learning_rate: float | tuple[float, ...] = 1e-3
     """The learning rate, or several to choose from, where the command line does not say."""
     optimizer: Callable[[float], optax.GradientTransformation] = optax.adam
-    """Takes the learning rate, traced as jax.jit does, and returns an optimizer, where the command line does not say."""
+    """Takes the learning rate, which jax.jit traces, and returns an optimizer, where the command line does not say."""
     higher_is_better: tuple[str, ...] = ()
     """The metrics of which more is better, the one that counts first. By default the held-out loss counts."""
     chance: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from jaxact.compare.report import style
 from jaxact.compare.summary import Summary, interval_text
 
 Lines = list[dict[str, Any]]
-TEMPLATES = Path(__file__).parent / "templates"
 SMALLEST = 1e-12
 """What has a logarithmic axis is drawn as at least this; a zero has no logarithm."""
 STEPS = 25
@@ -226,8 +224,8 @@ def _drawn(template: str, summary: Summary, metric: Metric, lines: Lines, number
             return [fill(value) for value in node]
         return given.get(node[1:], node) if isinstance(node, str) and node.startswith("$") else node
 
-    drawn, config = (json.loads((TEMPLATES / f"{name}.json").read_text()) for name in (template, "config"))
-    return {**fill(drawn), "description": "; ".join(numbers), "datasets": {"lines": lines}, "config": config}
+    drawn = fill(json.loads((style.TEMPLATES / f"{template}.json").read_text()))
+    return {**drawn, "description": "; ".join(numbers), "datasets": {"lines": lines}, "config": style.CONFIG}
 
 
 def domain(metric: Metric, values: Sequence[float]) -> list[float]:

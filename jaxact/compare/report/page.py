@@ -9,7 +9,7 @@ import jinja2
 import vl_convert
 
 from jaxact.compare.report import style
-from jaxact.compare.report.charts import TEMPLATES, Chart, charts, steps
+from jaxact.compare.report.charts import Chart, charts, steps
 from jaxact.compare.summary import Summary
 from jaxact.core.files import replace, writing
 
@@ -32,7 +32,7 @@ def write(summary: Summary) -> None:
 def page(summary: Summary, made: list[Chart]) -> str:
     """Fill the page's template."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(style.TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     specifications = {f"{c.name}-{i}": drawn for c in made for i, (_, drawn) in enumerate(c.drawings)}
     return environment.get_template("page.html").render(

@@ -1,5 +1,7 @@
 """How networks look, in the charts and on the page: one colour for an activation, dash and marker for the rest."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from jaxact.compare.summary import Summary
@@ -14,6 +16,10 @@ PAPER = {"--text": "#222222", "--soft": "#555555", "--grid": "#dddddd"} | {
     f"--colour-{i}": colour for i, colour in enumerate(LIGHT)
 }
 """What the page's variables are in a picture."""
+
+TEMPLATES = Path(__file__).parent / "templates"
+CONFIG: dict[str, Any] = json.loads((TEMPLATES / "config.json").read_text())
+"""Vega-Lite's, with the page's variables."""
 
 
 def styles(summary: Summary) -> dict[str, tuple[int, int]]:
