@@ -4,8 +4,10 @@
     python examples/initialisation.py --quick    8 layers, one seed, ReLU only, fewer steps
 
 ReLU, tanh, sigmoid and SELU, each with weights from N(0, 0.05^2), LeCun's, He's, and those that match the activation,
-which keep the signal's size through it: for ReLU they are He's, for SELU LeCun's. It is a run of the study
-"digits-mlp", as `jaxact compare --activations relu tanh sigmoid selu --init naive lecun he matched` is one.
+which keep the signal's size through it: for ReLU they are He's but for the first layer, for SELU LeCun's.
+It is a run of the study "digits-mlp", as this is one:
+
+    jaxact compare --activations relu tanh sigmoid selu --init naive lecun he matched
 """
 
 import dataclasses

@@ -72,9 +72,9 @@ def check_class_imbalance(printed: str) -> None:
 
 
 def check_initialisation(printed: str) -> None:
-    """ReLU learns from He's weights, which are those that match it, and not from small ones."""
+    """ReLU learns from He's weights, which match it in all layers but the first, and not from small ones."""
     naive, he, matched = (row[0] for row in rows(printed, "relu naive", "relu he", "relu matched"))
-    assert matched == he > naive + 30
+    assert min(he, matched) > naive + 30
     assert "The gradient of relu naive vanishes" in printed
     assert "report.html" in printed
 

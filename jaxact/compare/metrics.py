@@ -91,7 +91,8 @@ class Metric:
         shown = self.text(value.centre)
         if not self.spread or value.spread is None:
             return shown
-        spread, unit = self.text(value.spread), re.sub(r"^[^ ]*", "", shown)
+        relevant = value.spread if value.spread > 1e-3 * abs(value.centre) else 0.0
+        spread, unit = self.text(relevant), re.sub(r"^[^ ]*", "", shown)
         return f"{shown.removesuffix(unit)} ± {spread}" if unit and spread.endswith(unit) else f"{shown} ± {spread}"
 
 

@@ -75,6 +75,8 @@ def _picture(chart: Chart) -> bytes:
         "config": {**config, "background": "white"},
     }
     text = json.dumps(whole)
+    if '"label"' not in json.dumps(datasets):  # no labels at the lines, and no list of networks above the charts
+        text = text.replace('"legend": null', '"legend": {"title": null, "symbolDash": [1, 0], "labelLimit": 240}')
     for variable, colour in style.PAPER.items():
         text = text.replace(f"var({variable})", colour)
     return vl_convert.vegalite_to_png(text, scale=2)
