@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import textwrap
 from typing import Any
 
@@ -76,7 +77,8 @@ def _picture(chart: Chart) -> bytes:
     }
     text = json.dumps(whole)
     if '"label"' not in json.dumps(datasets):  # no labels at the lines, and no list of networks above the charts
-        text = text.replace('"legend": null', '"legend": {"title": null, "symbolDash": [1, 0], "labelLimit": 240}')
+        channel = r'("(?:color|shape)": \{"field": "network", "legend": )null'
+        text = re.sub(channel, r'\1{"title": null, "labelLimit": 240}', text)
     for variable, colour in style.PAPER.items():
         text = text.replace(f"var({variable})", colour)
     return vl_convert.vegalite_to_png(text, scale=2)
