@@ -28,8 +28,8 @@ from jaxact.verify.unit import BOUNDS, smallest, units
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 NOT_DIFFERENTIATED = {"axis", "axis_name", "where", "key", "hard", "approximate", "eps", "keepdims", "return_sign"}
-SHARES = ("softmax", "softmin", "gumbel_softmax", "SoftmaxSink")
-"""Those whose value DESIGN holds to 12 units."""
+SHARES = ("softmax", "softmin", "ssmax", "gumbel_softmax", "SSMax", "SoftmaxSink")
+"""Those whose value DESIGN holds to 12 units. So is ssmax's derivative, made of it: log(n) x is rounded once more."""
 KEY = jax.random.key(3)
 
 SCALARS = [[x] for x in (-20, -5.3, -2.2, -1.1, -0.6, -0.35, -0.01, 0, 0.01, 0.4, 0.8, 1.7, 3.3, 7.3, 20)]
@@ -189,6 +189,7 @@ LEARNED: Mapping[str, tuple[tuple, dict[str, Any]]] = {
     "Derf": ((1,), {"alpha": 0.5, "shift": 0.1, "gamma": [1.5], "beta": [0.25]}),
     "Rational": ((), {"numerator": [0.1, 0.5, 0.4, 0.1, 0.01, 0.003], "denominator": [0.3, 0.2, 0.1, 0.05]}),
     "PolyNorm": ((), {"weight": [0.5, -0.25, 0.3], "bias": 0.1}),
+    "SSMax": ((), {"scale": 0.43}),
     "SoftmaxSink": ((), {"sink": 0.3}),
 }
 """Modules with learned parameters: their arguments, and values of what they learn."""
@@ -203,7 +204,7 @@ def _module(name: str) -> Tried:
         nnx.replace_by_pure_dict(placed, given)
         return nnx.merge(graph, placed)(jnp.stack(x))
 
-    of_row = name in ("PolyNorm", "SoftmaxSink")
+    of_row = name in ("PolyNorm", "SSMax", "SoftmaxSink")
     definition = textbook.LEARNED[name]
     formula = definition if of_row else lambda m, x, **p: definition(m, x[0], **p)
     entries = ROWS if of_row else [x for x in SCALARS if x[0]]  # where some have a kink
@@ -229,10 +230,10 @@ def _derivatives(tried: Tried, points, masks):
 
 
 def _hold(tried: Tried, dtype: str) -> None:
-    bounds = [
-        12 if tried.name.partition("(")[0] in SHARES and dtype == "float32" else BOUNDS[dtype][0],
-        *BOUNDS[dtype][1:],
-    ]
+    bounds, name = [*BOUNDS[dtype]], tried.name.partition("(")[0]
+    if name in SHARES and dtype == "float32":
+        bounds[0] = 12
+        bounds[1] = 12 if name == "ssmax" else bounds[1]
     points, expected = tried.points.astype(dtype), tried.expected
     with jax.enable_x64(dtype == "float64"):
         *results, (third,) = jax.tree.map(np.asarray, _derivatives(tried, points, tried.masks))

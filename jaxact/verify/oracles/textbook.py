@@ -55,6 +55,10 @@ def softmax(m: Any, x: Row, temperature: Number = 1, sink: Number = None) -> Row
     return [each / total for each in e]
 
 
+def ssmax(m: Any, x: Row, scale: Number = 1) -> Row:
+    return softmax(m, [scale * m.log(len(x)) * each for each in x])
+
+
 def logsumexp(m: Any, x: Row, b: Row | None = None) -> Row:
     return [m.log(sum(w * m.exp(each) for w, each in zip(b or [1] * len(x), x, strict=True)))]
 
@@ -106,6 +110,7 @@ ROWS: Mapping[str, Callable[..., Row]] = {
     "softmax": softmax,
     "softmin": lambda m, x: softmax(m, [-each for each in x]),
     "log_softmax": lambda m, x, temperature=1, sink=None: [m.log(y) for y in softmax(m, x, temperature, sink)],
+    "ssmax": ssmax,
     "logsumexp": logsumexp,
     "sparsemax": lambda m, x: entmax(m, x, m.mpf(2)),
     "entmax15": lambda m, x: entmax(m, x, m.mpf(3) / 2),
@@ -143,6 +148,7 @@ LEARNED: Mapping[str, Callable[..., Any]] = {
     "Derf": lambda m, x, alpha, shift, gamma, beta: gamma[0] * m.erf(alpha * x + shift) + beta[0],
     "Rational": rational,
     "PolyNorm": poly_norm,
+    "SSMax": ssmax,
     "SoftmaxSink": lambda m, x, sink: softmax(m, x, 1, sink),
 }
-"""Modules of one channel by what they learn, at defaults elsewhere; the last two of a row, the others of a number."""
+"""Modules of one channel by what they learn, at defaults elsewhere; the last three of a row, the others of a number."""
