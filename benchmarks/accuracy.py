@@ -3,14 +3,18 @@
     python -m benchmarks.accuracy                      samples of float32 and float64, every bfloat16 and float16
     python -m benchmarks.accuracy --exhaustive relu    every one of the 2^32 float32 inputs, as well
 
-Writes benchmarks/results/accuracy.json, into which each run merges what it measured, and accuracy.md, which is made
-from it. What is judged, and how, is in jaxact/verify. An exhaustive run that was ended goes on.
+Prints a table, and writes benchmarks/results/accuracy.json, into which each run merges what it measured, and
+accuracy.md, which is made from it. A run of some functions with other versions or on another processor than the rest is
+printed alone: figures under one heading are of one machine. What is judged, and how, is in jaxact/verify. An exhaustive
+run that was ended goes on.
 """
 
 import argparse
 import importlib.util
+import json
 import pathlib
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -23,6 +27,7 @@ from jaxact.verify.exhaustive import exhaustive
 from jaxact.verify.facts import Facts
 from jaxact.verify.programs import derivatives, peer, run
 from jaxact.verify.results import ORDERS
+from jaxact.verify.unit import BOUNDS
 
 PROVIDERS = ("jaxact", "jax.nn", "torch")
 
@@ -99,6 +104,11 @@ def write(results: dict[str, Any]) -> None:
         if key in results:
             which = "float32, all" if "exhaustive" in key else "The rest"
             text.append(f"{which}: " + ", ".join(f"{k} {v}" for k, v in results[key].items()) + ".\n")
+    (RESULTS / "accuracy.md").write_text("\n".join([*text, *tables(results)]))
+
+
+def tables(results: dict[str, Any]) -> Iterator[str]:
+    """A table a type."""
     measured = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 3}
     for dtype in dict.fromkeys(k[0] for k in measured):
         peers = [p for p in PROVIDERS if any(k[0] == dtype and k[3] == p for k in measured)]
@@ -109,8 +119,7 @@ def write(results: dict[str, Any]) -> None:
             for name in names
         ]
         inputs = max(v["inputs"] for k, v in measured.items() if k[0] == dtype)
-        text.append(f"## {dtype}, {inputs:,} inputs\n\n{table(header, rows)}")
-    (RESULTS / "accuracy.md").write_text("\n".join(text))
+        yield f"## {dtype}, {inputs:,} inputs\n\n{table(header, rows)}"
 
 
 def _cell(dtype: str, found: dict[str, Any] | None) -> str:
@@ -126,18 +135,38 @@ def _cell(dtype: str, found: dict[str, Any] | None) -> str:
     )
 
 
+def keep(where: str, results: dict[str, Any], everything: bool) -> None:
+    """Print results; merge them and write, unless what is there was measured elsewhere and would stay beside them."""
+    print("\n".join(tables(results)))
+    path = RESULTS / "accuracy.json"
+    before = json.loads(path.read_text()).get(where) if path.exists() else None
+    if everything and path.exists():  # of what was measured before, only what is of every float32 stays
+        kept = {
+            k: v for k, v in json.loads(path.read_text()).items() if k.startswith(("float32, all/", "environment, "))
+        }
+        path.write_text(json.dumps(kept))
+    if everything or before in (None, results[where]):
+        write(merge("accuracy", results))
+        return
+    print(f"Not merged into {path.name}, whose figures are of {before}; run it for all functions to replace them.")
+
+
 def main() -> None:
-    """Measure, merge, write."""
+    """Measure, print, merge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="*", help="names from the catalog; default all")
-    parser.add_argument("--dtypes", nargs="+", default=["bfloat16", "float16", "float32", "float64"])
+    parser.add_argument("--dtypes", nargs="+", choices=BOUNDS, default=list(BOUNDS))
     parser.add_argument("--exhaustive", action="store_true", help="every float32 input of the named functions")
     arguments = parser.parse_args()
     cases = [c for c in POINTWISE if not arguments.functions or {c.name, c.row.name} & {*arguments.functions}]
     where = "environment, exhaustive" if arguments.exhaustive else "environment"
     results: dict[str, Any] = {where: environment("torch")}
     if not arguments.exhaustive:
-        write(merge("accuracy", results | measure(cases, arguments.dtypes)))
+        keep(
+            where,
+            results | measure(cases, arguments.dtypes),
+            everything=not arguments.functions and len(arguments.dtypes) == len(BOUNDS),
+        )
         return
     kept = pathlib.Path(tempfile.gettempdir()) / "jaxact-accuracy"
     kept.mkdir(exist_ok=True)
@@ -145,7 +174,7 @@ def main() -> None:
         progress = lambda name, done, every: print(f"\r{name}: {done / every:6.1%}", end=" ", flush=True)  # noqa: E731
         for found in exhaustive(case, 2, jax.devices()[0], kept, progress):
             results[f"float32, all/{case.name}/{ORDERS[found.order]}/jaxact"] = figures(found.facts)
-        write(merge("accuracy", results))
+        keep(where, results, everything=False)
 
 
 if __name__ == "__main__":

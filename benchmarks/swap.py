@@ -96,7 +96,7 @@ def steps(model: str, dtype: str, form: str, checkpointed: bool) -> tuple[Callab
     return step(loss), step(flow.swap(loss)), (weights, jax.ShapeDtypeStruct(batch, dtype))
 
 
-def seconds(programs: list[Any], shapes: Any, repetitions: int = 5) -> list[float]:
+def seconds(programs: list[Any], shapes: Any, repetitions: int = 3) -> list[float]:
     """Median processor time of each program, run in turns."""
     rng = np.random.default_rng(0)
     arguments = jax.tree.map(lambda s: jnp.asarray(rng.normal(size=s.shape) / np.sqrt(s.shape[-2]), s.dtype), shapes)
@@ -110,10 +110,10 @@ def seconds(programs: list[Any], shapes: Any, repetitions: int = 5) -> list[floa
     return [float(np.median(taken)) for taken in times]
 
 
-def measure(platform: str, models: list[str], timed: bool) -> Iterator[dict[str, Any]]:
+def measure(platform: str, models: list[str], forms: list[str], timed: bool) -> Iterator[dict[str, Any]]:
     """Rows of one platform, by model, type, form and checkpoint, one at a time."""
     target = device(platform)
-    for form in LAYERS:  # first what is compiled in seconds
+    for form in forms:
         for model in models:
             for dtype in ("float32", "bfloat16"):
                 for checkpointed in (False, True):
@@ -161,6 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--platform", choices=["cpu", "h100", "v5e"], default="cpu")
     parser.add_argument("--models", choices=MODELS, nargs="+", default=list(MODELS))
+    parser.add_argument("--forms", choices=LAYERS, nargs="+", default=list(LAYERS))
     parser.add_argument("--time", action="store_true", help="run the steps too; on the CPU alone")
     arguments = parser.parse_args()
     if arguments.time and arguments.platform != "cpu":
@@ -172,7 +173,7 @@ def main() -> None:
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
     setting = environment("libtpu", "jax-cuda13-plugin") | {"device": device(arguments.platform).device_kind}
     write(merge("swap", {f"environment, {arguments.platform}": setting}))
-    for row in measure(arguments.platform, arguments.models, arguments.time):
+    for row in measure(arguments.platform, arguments.models, arguments.forms, arguments.time):
         write(merge("swap", row))
 
 

@@ -43,3 +43,14 @@ def test_accuracy(tmp_path, monkeypatch):
     assert whole["bfloat16/silu/value/jaxact"]["not correctly rounded"] == 0
     assert whole["bfloat16/silu/value/jax.nn"]["not correctly rounded"] > 1000
     assert "| silu | 0.50 (0) |" in (tmp_path / "accuracy.md").read_text()
+
+
+def test_accuracy_of_some_functions_elsewhere_is_printed_and_not_merged(tmp_path, monkeypatch, capsys):
+    before = '{"environment": {"jax": "0.1"}}'
+    (tmp_path / "accuracy.json").write_text(before)
+    monkeypatch.setattr(sys, "argv", ["accuracy", "relu", "--dtypes", "bfloat16"])
+    accuracy.main()
+    said = capsys.readouterr().out
+    assert "| relu | 0.00 (0) |" in said
+    assert "Not merged into accuracy.json, whose figures are of {'jax': '0.1'}" in said
+    assert (tmp_path / "accuracy.json").read_text() == before
