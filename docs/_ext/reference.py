@@ -25,6 +25,7 @@ MODULES = (
     "jaxact.compare",
     "jaxact.verify",
     "jaxact.huggingface",
+    "jaxact.pallas",
 )
 ACTIVATIONS = {name for row in rows() for name in (row.name, *row.aliases)}
 """What has a page of its own."""
