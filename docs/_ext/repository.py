@@ -1,6 +1,7 @@
 """Pages of what there is beside docs/: the examples, each with its lesson, picture and source; names elsewhere."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,20 @@ def generate(app: Any) -> None:
             lesson = next((text for title, text in lessons.items() if name in title.split(", ")), "")
             write(source / f"examples/{pages[-1]}.md", _example(name, lesson))
     listed = "\n".join(pages)
-    write(source / "examples/index.md", f"{_linked(head)}\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
+    cards = "\n".join(_cards(head, source / "examples"))
+    about = head.partition("\n|")[0]
+    grid = f"::::{{grid}} 1 2 2 3\n:gutter: 3\n\n{cards}\n::::"
+    write(source / "examples/index.md", f"{about}\n{grid}\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
+
+
+def _cards(head: str, pictures: Path) -> Iterator[str]:
+    """A card an example of the table: its picture, if it has one, and what it is about."""
+    for line in head.splitlines():
+        for _, name in _LINK.findall(line):
+            stem = Path(name).stem
+            picture = f":img-top: {stem}.svg\n" if (pictures / f"{stem}.svg").exists() else ""
+            about = line.rpartition(" | ")[2].removesuffix(" |")
+            yield f":::{{grid-item-card}} {name}\n:link: {stem}\n:link-type: doc\n{picture}\n{about}\n:::\n"
 
 
 def _example(name: str, text: str) -> str:
