@@ -141,7 +141,7 @@ def test_rows(name, dtype, axis):
     for ways in results(x, masks, t):
         for i in range(len(x)):
             wanted = rows.expected(name, x[i].astype(float), masks[i], t[i].astype(float), 1.0)
-            bounds = rows.bounds(name, dtype)
+            bounds = rows.bounds(name, dtype, 100)
             for got, w, bound in zip(ways, wanted, (bounds[0], bounds[1], bounds[1]), strict=True):
                 within(bound, got[i], w.reference, w.sensitivity, f"row {i}")
 
