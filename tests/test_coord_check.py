@@ -1,5 +1,6 @@
 """The coordinate check: an MLP's slopes are theory's in each parametrisation, and a planted fault is named."""
 
+import re
 import types
 
 import jax
@@ -9,11 +10,12 @@ import optax
 import pytest
 
 from jaxact import flow, propagation
+from jaxact.flow import slopes
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 X = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-Y = np.sin(X.sum(1, keepdims=True))
+Y = 4 * np.sin(X.sum(1, keepdims=True))  # well over what the models start with: errors are of one size at all widths
 ROLES = {"first": "input", "middle": "hidden", "last": "output", "bias": "vector"}
 WIDTHS = (64, 512, 2048)
 NARROW = (32, 64, 128, 256)
@@ -58,9 +60,11 @@ def mlp(width, theory, optimizer, fault=None, rate=None):
 @pytest.mark.parametrize("theory", ["standard", "mup", "ntk"])
 def test_an_mlps_slopes_are_theorys(theory, optimizer):
     check = flow.coord_check(
-        lambda width: mlp(width, theory, optimizer), WIDTHS, steps=2, seeds=2, expect=theory, optimizer=optimizer
+        lambda width: mlp(width, theory, optimizer), WIDTHS, steps=2, seeds=4, expect=theory, optimizer=optimizer
     )
     assert check.failures() == []
+    # Three widths make wide intervals; the slopes themselves are closer.
+    assert max(slopes.distance(r["slope"], r["expected"]) for r in check.slopes if r["verdict"] == "holds") < 0.1
     judged = {(r["kind"], r["path"]) for r in check.slopes if r["verdict"] == "holds"}
     assert judged >= {("update", name) for name in ROLES}
     assert len([r for r in check.slopes if r["kind"] == "site" and r["verdict"] == "holds"]) == 6
@@ -71,7 +75,19 @@ def test_a_planted_fault_is_named_by_its_path():
     assert [(r["kind"], r["path"], r["step"]) for r in check.failures()][:1] == [("update", "middle", 0)]
     assert {r["path"] for r in check.failures() if r["kind"] == "update" and r["step"] == 0} == {"middle"}
     assert not check.holds
-    assert "off      middle" in repr(check)
+    assert re.search(r"off +\S+  middle\n", repr(check))
+
+
+def test_a_line_through_the_largest():
+    """Powers of the width, exactly, of which the largest has another exponent; 0 has no slope."""
+    rows = [
+        {"step": 0, "kind": "site", "path": "a", "width": n, "rms": n**-0.5, "largest": 3.0 * n**0.25}
+        for n in (8, 32, 64)
+    ] + [{"step": 0, "kind": "update", "path": "b", "width": n, "rms": 0.0, "largest": 0.0} for n in (8, 32, 64)]
+    some, none = slopes.fits(rows)
+    assert [some["slope"], some["largest_slope"], some["largest_high"]] == pytest.approx([-0.5, 0.25, 0.25])
+    assert none["zero"]
+    assert np.isnan(none["largest_slope"])
 
 
 def test_the_standard_parametrisation_is_not_mup():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -44,13 +45,19 @@ def test_what_only_chooses_casts_nothing(case):
 def test_bool_and_int_become_the_default_float(case):
     """jax.nn keeps or refuses some of them; here every function does the same."""
     arrays = [np.array([0, 1]), np.array([False, True]), np.array([0, 1], np.uint8)]
-    with jax.disable_jit():  # operation by operation: nothing to compile for each function
-        *ours, floats = [case(x) for x in [*arrays, np.array([0, 1], np.float32)]]
-    for x, y in zip(arrays, ours, strict=True):
-        chex.assert_type(y, jnp.float32)
-        chex.assert_trees_all_equal(y, floats)
+    for x in arrays:
+        assert jax.eval_shape(case, x).dtype == jnp.float32
         with jax.enable_x64(True):
             assert jax.eval_shape(case, x).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
+def test_bool_and_int_are_the_same_numbers(case):
+    arrays = [np.array([0, 1]), np.array([False, True]), np.array([0, 1], np.uint8)]
+    with jax.disable_jit():  # operation by operation: nothing to compile for each function
+        *ours, floats = [case(x) for x in [*arrays, np.array([0, 1], np.float32)]]
+    for y in ours:
+        chex.assert_trees_all_equal(y, floats)
 
 
 @every
@@ -82,9 +89,9 @@ def test_a_drop_in_for_jax_nn(case):
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in ours[len(theirs) :])
 
 
-@pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [c for c in SHAPES if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)
 def test_parameters_per_channel(case):
-    """A parameter of shape (channels,), or (channels, 1, 1), is one value a channel, and is differentiated so."""
+    """A parameter of shape (channels,), or (channels, 1, 1), is one a channel, also where JAX lifts no ranks."""
     x = np.random.default_rng(0).normal(size=(5, 3, 2, 3)).astype(np.float32)
 
     @jax.jit
@@ -106,7 +113,9 @@ def test_parameters_per_channel(case):
         return list(results.values())
 
     parameters = {name: value * jnp.array([0.5, 1.0, 2.0]) for name, value in case.numbers.items()}
-    for values, gradients in both_ways(x, parameters):
+    with jax.numpy_rank_promotion("raise"):
+        results = both_ways(x, parameters)
+    for values, gradients in results:
         chex.assert_trees_all_close(*values, rtol=1e-6)
         chex.assert_trees_all_close(*gradients, rtol=1e-5, atol=1e-5)
 

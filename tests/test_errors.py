@@ -10,13 +10,22 @@ import pytest
 
 import jaxact
 from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 
-every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+shapes = pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
 
 _NOT_ARRAYS = ["1.0", None, [1.0, 2.0], {"x": 1.0}, decimal.Decimal(1), np.array([1.0, None]), np.array(["a"])]
 
 
-@every
+@pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+def test_every_error_names_its_function(case):
+    with pytest.raises(TypeError, match=rf"^jaxact\.{case.row.name}: expected (x|gate) to be a real number or array"):
+        case(None)
+    with pytest.raises(TypeError, match=rf"^jaxact\.{case.row.name}: expected (x|gate|logits) to be bfloat16"):
+        case(jnp.ones(4, jnp.float8_e4m3fn))
+
+
+@shapes
 @pytest.mark.parametrize("bad", _NOT_ARRAYS, ids=lambda bad: type(bad).__name__)
 def test_not_an_array(case, bad):
     message = rf"^jaxact\.{case.row.name}: expected (x|gate) to be a real number or array, got .*; convert it"
@@ -24,7 +33,7 @@ def test_not_an_array(case, bad):
         case(bad)
 
 
-@every
+@shapes
 def test_not_real(case):
     """Float8, whose every operation would round, and complex where jax.nn has no such function; eagerly and in jit."""
     for x in (np.ones(4, np.complex64), jnp.ones(4, jnp.float8_e4m3fn)):
@@ -50,7 +59,7 @@ def test_complex_input_is_jax_nns(case):
         np.testing.assert_array_equal(ours(x), peer(x))
 
 
-@every
+@shapes
 def test_parameters_that_are_no_numbers(case):
     if case.row.kind != "pointwise":
         return
@@ -60,7 +69,7 @@ def test_parameters_that_are_no_numbers(case):
                 case(np.ones(3), **{name: bad})
 
 
-@pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [c for c in SHAPES if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)
 def test_parameters_that_do_not_broadcast(case):
     message = (
         rf"^jaxact\.{case.row.name}: expected parameters that broadcast against x, got .*\(3,\).*; for one value a"

@@ -1,6 +1,7 @@
 """Modules with learned parameters: the three frameworks alike, finite, differentiable, saved and restored."""
 
 import copy
+import functools
 import io
 import pickle
 
@@ -191,31 +192,43 @@ def test_prelu_takes_flaxs_own_parameters():
     np.testing.assert_array_equal(jaxact.linen.PReLU().apply(variables, X), linen.PReLU().apply(variables, X))
 
 
+def with_parameters(framework, module, parameters):
+    """The module itself with these parameters; Linen's are apart."""
+    if framework == "nnx":
+        for name, value in parameters.items():
+            getattr(module, name)[...] = value
+    if framework == "equinox":
+        where = lambda m: [getattr(m, name) for name in parameters]  # noqa: E731
+        return equinox.tree_at(where, module, list(parameters.values()))
+    return module
+
+
 @each
 def test_saved_and_restored(framework, tmp_path):
-    """Through orbax, msgpack or Equinox's own format, and pickle, into a module that starts elsewhere."""
-    for name in NAMES:
-        module = make(framework, name)
-        apply, start = parts(framework, module)
-        trained = moved(start)
-        wanted = apply(trained, X)
-        assert not np.array_equal(apply(start, X), wanted), name
-        if framework == "equinox":
-            names = list(trained)
-            where = lambda m: [getattr(m, n) for n in names]  # noqa: B023, E731
-            file = io.BytesIO()
-            equinox.tree_serialise_leaves(file, equinox.tree_at(where, module, [trained[n] for n in names]))
-            file.seek(0)
-            np.testing.assert_array_equal(equinox.tree_deserialise_leaves(file, module)(X), wanted)
-        np.testing.assert_array_equal(
-            apply(serialization.from_bytes(start, serialization.to_bytes(trained)), X), wanted
-        )
+    """Through orbax, msgpack, pickle and Equinox's own format, into modules that start elsewhere."""
+    modules = {name: make(framework, name) for name in NAMES}
+    applied, starts = zip(*(parts(framework, module) for module in modules.values()), strict=True)
+    trained = {name: moved(start) for name, start in zip(NAMES, starts, strict=True)}
+    fresh = dict(zip(NAMES, starts, strict=True))
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "all", trained)
+    with ocp.StandardCheckpointer() as checkpointer:
+        loaded = checkpointer.restore(tmp_path / "all", fresh)
+    unpacked = serialization.from_bytes(fresh, serialization.to_bytes(trained))
+    for name, apply in zip(NAMES, applied, strict=True):
+        wanted = apply(trained[name], X)
+        assert not np.array_equal(apply(fresh[name], X), wanted), name
+        for restored in (loaded, unpacked):
+            np.testing.assert_array_equal(apply(restored[name], X), wanted)
+        module = with_parameters(framework, modules[name], trained[name])
         twin = pickle.loads(pickle.dumps(module))
-        np.testing.assert_array_equal(parts(framework, twin)[0](trained, X), wanted)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(tmp_path / "last", trained)
-    with ocp.StandardCheckpointer() as checkpointer:
-        np.testing.assert_array_equal(apply(checkpointer.restore(tmp_path / "last", start), X), wanted)
+        got = parts(framework, twin)[0](trained[name], X) if framework == "linen" else twin(X)
+        np.testing.assert_array_equal(got, wanted)
+        if framework == "equinox":
+            file = io.BytesIO()
+            equinox.tree_serialise_leaves(file, module)
+            file.seek(0)
+            np.testing.assert_array_equal(equinox.tree_deserialise_leaves(file, make(framework, name))(X), wanted)
 
 
 def test_stacked_and_scanned():
@@ -262,6 +275,42 @@ def test_prelu_trains_under_nnx_optimizer():
     losses = [step(model, optimizer) for _ in range(5)]
     assert losses[-1] < losses[0]
     assert not np.array_equal(prelu.negative_slope[...], np.full(4, 0.25, np.float32))
+
+
+def test_equal_stacks_compile_once():
+    """Two stacks of layers of one configuration are one to nnx.vmap and nnx.scan, nn.scan, and filter_vmap."""
+    x, slopes, traces = jnp.linspace(-2.0, 2.0, 5), jnp.array([0.5, 0.25]), []
+
+    class Layer(linen.Module):
+        @linen.compact
+        def __call__(self, x, _):
+            return jaxact.linen.PReLU()(x), None
+
+    stack = linen.scan(Layer, variable_axes={"params": 0}, split_rngs={"params": True}, length=2)
+
+    def nnx_stack():
+        return nnx.vmap(lambda slope: jaxact.nnx.PReLU(negative_slope_init=0.5))(slopes)
+
+    @nnx.jit
+    def of_nnx(layers, x):
+        traces.append("nnx")
+        return nnx.scan(lambda x, layer: layer(x), in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)(x, layers)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def of_linen(model, x):
+        traces.append("linen")
+        return model.init_with_output(jax.random.key(0), x, None)[0][0]
+
+    @equinox.filter_jit
+    def of_equinox(layers, x):
+        traces.append("equinox")
+        return equinox.filter_vmap(lambda layer: layer(x))(layers)
+
+    for _ in range(2):
+        of_nnx(nnx_stack(), x)
+        of_linen(stack(), x)
+        of_equinox(equinox.filter_vmap(lambda slope: jaxact.equinox.PReLU(1, 0.5))(slopes), x)
+    assert traces == ["nnx", "linen", "equinox"]
 
 
 @each

@@ -1,4 +1,4 @@
-"""Every function under every transformation of JAX, and under its strict modes."""
+"""Functions of every shape under every transformation of JAX; and every one under its strict modes."""
 
 import contextlib
 import subprocess
@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxact.verify.cases import CASES, DEFAULTS
+from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 _X = jax.ShapeDtypeStruct((3, 4), jnp.float32)
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+shapes = pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
 
 
 def _x(seed=0):
@@ -27,7 +29,7 @@ def _loss(case):
     return lambda x: jnp.sum(jnp.sin(case(x)))
 
 
-@every
+@shapes
 def test_jit_and_vmap_change_nothing(case):
     ways = [lambda f: f, jax.vmap]
     functions = case.__call__, jax.value_and_grad(_loss(case))
@@ -45,7 +47,9 @@ def _strictly():
         yield
 
 
-@every
+@pytest.mark.parametrize(
+    "case", [c for c in DEFAULTS if c in SHAPES or c.row.kind == "axis"], ids=lambda case: case.name
+)
 def test_modes_agree(case):
     """Forward and reverse gradients, the four ways to a Hessian, and a Hessian's symmetry; strictly."""
     modes = (jax.jacfwd, jax.jacrev)
@@ -67,7 +71,7 @@ def test_modes_agree(case):
     chex.assert_trees_all_close(*hessians, hessians[0].T, rtol=1e-4, atol=1e-5)
 
 
-@every
+@shapes
 def test_scan_and_remat(case):
     """Two applications in a scan, with and without remat, are two calls: values and gradients."""
 
@@ -96,32 +100,33 @@ def test_scan_and_remat(case):
 
 @every
 def test_strict_modes_trace(case):
-    """In 16 bits, and with a weakly typed input, nothing is promoted on the way. (`test_modes_agree` runs float32.)"""
+    """In 16 and 32 bits, and with a weakly typed input, nothing is promoted on the way."""
 
     def total(x):
         return case(x).sum()
 
     with _strictly():
-        jax.eval_shape(lambda x: (total(x), jax.grad(total)(x), jax.hessian(total)(x)), jnp.zeros(4, jnp.bfloat16))
+        for dtype in (jnp.bfloat16, jnp.float32):
+            jax.eval_shape(lambda x: (total(x), jax.grad(total)(x), jax.hessian(total)(x)), jnp.zeros(4, dtype))
         if case.row.kind == "pointwise":
             jax.eval_shape(jax.grad(case.__call__), 1.0)
 
 
 _LEAKS = """
 import gc, jax, jax.numpy as jnp
-from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 x = jax.random.normal(jax.random.key(0), (3, 4))
 with jax.checking_leaks():
-    for case in DEFAULTS:
+    for case in SHAPES:
         gc.freeze()
         jax.jit(jax.grad(lambda x: jnp.sum(case(x)))).trace(x)
-print(len(DEFAULTS))
+print(len(SHAPES))
 """
 
 
 def test_no_tracer_leaks():
     """In a process of its own, frozen: the check collects garbage at every trace, among all that came before it."""
-    assert _run(_LEAKS) == [str(len(DEFAULTS))]
+    assert _run(_LEAKS) == [str(len(SHAPES))]
 
 
 @pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind != "pointwise"], ids=lambda case: case.name)
@@ -138,7 +143,7 @@ def test_float64(case):
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in CASES if c.row.kind == "pointwise" and c.numbers], ids=lambda case: case.name
+    "case", [c for c in SHAPES if c.row.kind == "pointwise" and c.numbers], ids=lambda case: case.name
 )
 def test_a_new_parameter_compiles_nothing(case, caplog):
     """Eagerly and under jit, values and gradients. (The defaults are a program of their own, of x alone.)"""
@@ -154,7 +159,7 @@ def test_a_new_parameter_compiles_nothing(case, caplog):
     assert not [r.getMessage() for r in caplog.records if "Compiling" in r.getMessage()]
 
 
-@every
+@shapes
 def test_one_trace_serves_every_call(case):
     chex.clear_trace_counter()
     function = jax.jit(chex.assert_max_traces(case.__call__, n=1))
@@ -164,13 +169,12 @@ def test_one_trace_serves_every_call(case):
 
 _EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.config.update('jax_num_cpu_devices', 8)\n"
 _SHARDED = """
-import sys, jax, jax.numpy as jnp, numpy as np
+import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
-cases = DEFAULTS[int(sys.argv[1]) :: 2]
-for case in cases:
+for case in SHAPES:
     parameters = {n: jnp.float32(v) for n, v in case.numbers.items()} if case.row.kind == "pointwise" else {}
     loss = lambda p, x: jnp.sum(jnp.sin(case(x, **p)))
     one = lambda x: (case(x), jax.jvp(case, (x,), (x,))[1])
@@ -181,14 +185,13 @@ for case in cases:
     expected = jax.jit(lambda p, x: (one(x), jax.grad(loss, (0, 1))(p, x)))(parameters, x)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=case.name)
-print(len(jax.devices()), len(cases))
+print(len(jax.devices()), len(SHAPES))
 """
 
 
-@pytest.mark.parametrize("half", range(2))
-def test_shard_map_over_eight_devices(half):
+def test_shard_map_over_eight_devices():
     """Each function, its tangent, its gradient, and the gradients of a parameter that every device shares."""
-    assert _run(_EIGHT_DEVICES + _SHARDED, str(half)) == ["8", str(len(DEFAULTS[half::2]))]
+    assert _run(_EIGHT_DEVICES + _SHARDED) == ["8", str(len(SHAPES))]
 
 
 _SPLIT_ROW = """
@@ -226,8 +229,8 @@ def test_a_row_split_over_eight_devices():
     assert _run(_EIGHT_DEVICES + _SPLIT_ROW) == ["8"]
 
 
-def _run(code, *arguments):
+def _run(code):
     """What a program prints, in words."""
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.split()

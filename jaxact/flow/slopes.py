@@ -33,22 +33,30 @@ _UPDATES: dict[tuple[str, str], dict[str, float]] = {
 
 
 def fits(sizes: list[Record]) -> Iterator[Record]:
-    """Lay a straight line through the means over seeds of log size by log width, for each step and thing."""
+    """For each step and thing, lay a straight line through log rms by log width, and one through log largest."""
+    things: dict[tuple[int, str, str], list[Record]] = defaultdict(list)
+    for r in sizes:
+        things[r["step"], r["kind"], r["path"]].append(r)
+    for (step, kind, path), rows in things.items():
+        fit = {"step": step, "kind": kind, "path": path, "zero": not any(r["rms"] > 0 for r in rows)}
+        fit |= zip(("slope", "low", "high"), _line(rows, "rms"), strict=True)
+        fit |= zip(("largest_slope", "largest_low", "largest_high"), _line(rows, "largest"), strict=True)
+        yield fit
+
+
+def _line(rows: list[Record], size: str) -> tuple[float, float, float]:
+    """The slope through the means over seeds, with its 95 % interval; NaN unless three widths have sizes above 0."""
     from scipy import stats
 
-    points: dict[tuple[int, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for r in sizes:
-        points[r["step"], r["kind"], r["path"]][r["width"]].append(r["rms"])
-    for (step, kind, path), by_width in points.items():
-        fit = {"step": step, "kind": kind, "path": path, "slope": math.nan, "low": math.nan, "high": math.nan}
-        fit["zero"] = not any(size > 0 for each in by_width.values() for size in each)
-        kept = {width: [s for s in each if s > 0] for width, each in by_width.items()}
-        kept = {width: np.mean(np.log(each)) for width, each in kept.items() if each}
-        if len(kept) >= 3:
-            line: Any = stats.linregress(np.log(list(kept)), list(kept.values()))
-            half = float(stats.t.ppf(0.975, len(kept) - 2) * line.stderr)
-            fit |= {"slope": float(line.slope), "low": float(line.slope) - half, "high": float(line.slope) + half}
-        yield fit
+    logs: dict[int, list[float]] = defaultdict(list)
+    for r in rows:
+        if r[size] > 0:
+            logs[r["width"]].append(math.log(r[size]))
+    if len(logs) < 3:
+        return math.nan, math.nan, math.nan
+    line: Any = stats.linregress(np.log(list(logs)), [np.mean(each) for each in logs.values()])
+    half = float(stats.t.ppf(0.975, len(logs) - 2) * line.stderr)
+    return float(line.slope), float(line.slope) - half, float(line.slope) + half
 
 
 def roles_of(shapes: Mapping[int, Mapping[str, tuple[int, ...]]], role: Callable[..., Role] | None) -> dict[str, Role]:

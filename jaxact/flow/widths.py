@@ -72,7 +72,9 @@ class CoordCheck:
     softmax or its like, "parameter", "update"), "path", "rms", and "largest", which `observe` does
     not count at sites: NaN there."""
     slopes: list[Record]
-    """One a step and thing: "slope" of log rms by log width, "low" and "high" (95 %), "expected" and "verdict"."""
+    """One a step and thing: "slope" of log rms by log width, "low" and "high" (95 %), "expected" and "verdict"; and of
+    the largest "largest_slope", "largest_low" and "largest_high", which are not judged: the largest of more random
+    numbers is a little larger."""
     diverged: list[Record]
     """Width, seed and step of each run that was not finite any more; it counts no further."""
 
@@ -114,12 +116,14 @@ class CoordCheck:
         )
 
     def __repr__(self) -> str:
-        lines = [f"{'step':>4}  {'kind':9}  {'slope':>6}  {'95 %':>15}  {'expected':>12}  verdict  path"]
+        lines = [
+            f"{'step':>4}  {'kind':9}  {'slope':>6}  {'95 %':>15}  {'expected':>12}  verdict  {'largest':>7}  path"
+        ]
         for r in self.slopes:
             interval = f"{r['low']:.2f} to {r['high']:.2f}"
             lines.append(
                 f"{r['step']:>4}  {r['kind']:9}  {r['slope']:>6.2f}  {interval:>15}  {said(r['expected']):>12}  "
-                f"{r['verdict']:7}  {r['path']}"
+                f"{r['verdict']:7}  {r['largest_slope']:>7.2f}  {r['path']}"
             )
         lines += [f"diverged: width {r['width']}, seed {r['seed']}, step {r['step']}" for r in self.diverged]
         return "\n".join(lines)
