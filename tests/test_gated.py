@@ -120,7 +120,8 @@ _TWO_ARRAYS = [
 # One more than DESIGN's, for the product with the value.
 _BOUNDS = {"float32": (6, 9, 33), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
 # A product of three functions, each of them within 5; where its slope changes sign, two such products are subtracted.
-_OF_SITU = {"float32": (8, 24, 48), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
+# Worst of 800,000 random points: 6.9, 28.5 (at a gate of -1.29, the sign change) and 33.0.
+_OF_SITU = {"float32": (7, 29, 34), "bfloat16": (1, 1, 2), "float16": (1, 1, 2)}
 
 
 def _function(key):
