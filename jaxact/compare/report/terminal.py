@@ -1,5 +1,7 @@
 """The summary in a terminal."""
 
+import textwrap
+
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -28,29 +30,31 @@ def show(summary: Summary, console: Console | None = None) -> None:
 def _fitting(rows: list[dict[str, str]], width: int) -> list[list[str]]:
     """Share the columns out to tables that fit, each with the names first."""
     name, *others = rows[0]
-    tables, left = [[name]], width - _width(rows) - 2
+    space = width - min(NAME, _width(rows, name)) - 2
+    tables, left = [[name]], space
     for column in others:
-        wide = 2 + max(*(cell_len(row[column]) for row in rows), *(cell_len(word) for word in column.split()))
+        wide = 2 + _width(rows, column)
         if wide > left and len(tables[-1]) > 1:
             tables.append([name])
-            left = width - _width(rows) - 2
+            left = space
         tables[-1].append(column)
         left -= wide
     return tables
 
 
-def _width(rows: list[dict[str, str]]) -> int:
-    """Of the column of names."""
-    return min(NAME, max(cell_len(row[next(iter(row))]) for row in rows))
+def _width(rows: list[dict[str, str]], column: str) -> int:
+    """The longest cell of a column, and the longest word of its title."""
+    return max(*(cell_len(row[column]) for row in rows), *(cell_len(word) for word in column.split()))
 
 
 def _table(rows: list[dict[str, str]], title: str) -> Table:
     form = {"box": box.SIMPLE, "show_edge": False, "padding": (0, 0, 0, 1), "pad_edge": False}
     made = Table(title=title, title_justify="left", **form)
     name, *others = rows[0]
-    made.add_column(name, min_width=_width(rows), max_width=NAME, overflow="fold")
+    made.add_column(name, min_width=min(NAME, _width(rows, name)), max_width=NAME, overflow="fold")
     for column in others:
-        made.add_column(column.replace(" ", "\n"), no_wrap=True, justify="right")
+        title = "\n".join(textwrap.wrap(column, _width(rows, column)))
+        made.add_column(title, no_wrap=True, justify="right")
     for row in rows:
         made.add_row(*row.values())
     return made
