@@ -109,6 +109,13 @@ def check_glu_transformer(printed: str) -> None:
     assert "report: " in printed
 
 
+def check_width(printed: str) -> None:
+    """In the standard parametrisation the first update of every kernel is too large in a wide model; in muP nothing."""
+    kernels = {f"{name}_{i}/kernel" for name in ("qkv", "out", "up", "down") for i in (0, 1)} | {"readout/kernel"}
+    assert set(re.findall(r"step 0, update +(\S+)", printed)) == kernels
+    assert "muP: 0 of " in printed
+
+
 def check_swap_your_model(printed: str) -> None:
     """Every activation is exchanged, gradients stay, and the scanned transformer takes less memory."""
     apart = [float(number) for number in re.findall(r"gradients differ by (\S+) of", printed)]
