@@ -1,5 +1,6 @@
 """Functions along an axis: what the rule is for them, sums and largest entries of a row, the check of arguments."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,9 @@ class Axes(NamedTuple):
 
     def max(self, x: Array) -> Array:
         """Return the row's maximum, keeping its axes with size 1. It serves as a shift: no derivative."""
-        largest = jnp.max(lax.stop_gradient(x), self.numbers, keepdims=True, initial=-jnp.inf)
+        # Of a row of no entries -inf; where it is not needed jax2onnx does not know `initial`.
+        initial = None if math.prod(x.shape[i] for i in self.numbers) else -jnp.inf
+        largest = jnp.max(lax.stop_gradient(x), self.numbers, keepdims=True, initial=initial)
         return lax.pmax(largest, self.names) if self.names else largest
 
 
