@@ -23,7 +23,7 @@ DEVICES = {
     "tpu": (jax.sharding.AbstractDevice("TPU v5e", 1, "tpu"), tpu.CompilerParams),
     "cuda": (jax.sharding.AbstractDevice("NVIDIA H100", None, "gpu"), triton.CompilerParams),
 }
-VALUE_ALONE = {"swiglu_oai", "situ_glu"}
+VALUE_ALONE = ("swiglu_oai", "situ_glu")
 """For TPU their derivatives do not lower: they are made of functions of a traced parameter, silu and soft_cap, which
 ask JAX by symbolic zeros what is differentiated, and Mosaic refuses those. jax.nn has neither function."""
 
