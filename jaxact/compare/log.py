@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxact.compare.errors import invalid
 from jaxact.core.files import writing
-from jaxact.flow import Flow
+from jaxact.flow import Flow, findings
 
 if TYPE_CHECKING:
     from jaxact.compare.summary import Summary
@@ -245,8 +245,8 @@ def _seen(flow: Flow, held_out: Flow | None) -> Record:
         line["units"] = _finite(counted["units"])
         line["dead_share"] = _finite(counted["dead"] / counted["units"] if counted["units"] else math.nan)
         lines.append(line)
-    found = [dataclasses.asdict(finding) for finding in flow.findings()]
-    return {"gradient_slope": _finite(flow.gradient_slope()), "sites": lines, "findings": found}
+    found = [dataclasses.asdict(finding) for finding in (*flow.warnings, *findings.find(sites))]
+    return {"gradient_slope": _finite(findings.gradient_slope(sites)[0]), "sites": lines, "findings": found}
 
 
 def _places(sites: list[Record]) -> list[str]:
