@@ -138,30 +138,42 @@ def test_linen_scan_and_remat_over_layers():
     assert [r["iteration"] for r in flow.to_records()] == [(0,), (1,), (2,)]
 
 
-def test_nnx_in_training_with_batch_norm_and_dropout():
-    """What is not a parameter is split off, and comes back changed as auxiliary data."""
+class Trained(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(8, 8, rngs=rngs)
+        self.norm = nnx.BatchNorm(8, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
 
-    class Model(nnx.Module):
-        def __init__(self, rngs):
-            self.linear = nnx.Linear(8, 8, rngs=rngs)
-            self.norm = nnx.BatchNorm(8, rngs=rngs)
-            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+    def __call__(self, x):
+        return self.dropout(nnx.silu(self.norm(self.linear(x))))
 
-        def __call__(self, x):
-            return self.dropout(nnx.silu(self.norm(self.linear(x))))
 
-    model = Model(nnx.Rngs(0))
-    with pytest.raises(TypeError, match=r"split the parameters from the rest .*flax.nnx.split"):
+def test_nnx_keeps_what_a_module_changes():
+    """Statistics of BatchNorm and counts of Dropout's keys, as `nnx.value_and_grad` does."""
+
+    def loss(model, x, scale):
+        y = scale * model(x)
+        return jnp.mean(y**2), y
+
+    ours, theirs = Trained(nnx.Rngs(0)), Trained(nnx.Rngs(0))
+    observed = nnx.jit(jaxact.flow.nnx.observe(loss, has_aux=True))
+    plain = nnx.jit(nnx.value_and_grad(loss, has_aux=True))
+    for _ in range(2):
+        got, flow = observed(ours, X, scale=2.0)
+        chex.assert_trees_all_equal(got, plain(theirs, X, scale=2.0))
+        chex.assert_trees_all_equal(nnx.state(ours), nnx.state(theirs))
+    assert ours.dropout.rngs.count[...] == 2
+    assert [site.label for site in flow.sites] == ["Trained.__call__/silu"]
+
+
+def test_nnx_other_arguments_and_other_variables():
+    model, x = Trained(nnx.Rngs(0)), jnp.asarray(X)
+    loss = lambda x, model: jnp.mean(model(x) ** 2)  # noqa: E731
+    only_norm = nnx.DiffState(1, nnx.PathContains("norm"))
+    (_, (by_x, by_norm)), _ = nnx.jit(jaxact.flow.nnx.observe(loss, argnums=(0, only_norm)))(x, model)
+    want = nnx.jit(nnx.grad(loss, argnums=(0, only_norm)))(x, Trained(nnx.Rngs(0)))
+    chex.assert_trees_all_equal((by_x, by_norm), want)
+    with pytest.raises(TypeError, match=r"jaxact.flow.nnx.observe: expected a function that returns \(value, aux\)"):
+        jaxact.flow.nnx.observe(lambda m: jnp.sum(m(x)), has_aux=True)(model)
+    with pytest.raises(TypeError, match=r"split the parameters from the rest"):
         observe(lambda model, x: jnp.mean(model(x) ** 2))(model, X)
-
-    graph, params, rest = nnx.split(model, nnx.Param, ...)
-
-    def loss(params, rest, x):
-        model = nnx.merge(graph, params, rest, copy=True)
-        value = jnp.mean(model(x) ** 2)
-        return value, nnx.split(model, nnx.Param, ...)[2]
-
-    got, flow = jax.jit(observe(loss, has_aux=True))(params, rest, X)
-    want = jax.jit(jax.value_and_grad(loss, has_aux=True))(params, rest, X)
-    chex.assert_trees_all_equal(got, want)
-    assert [site.name for site in flow.sites] == ["silu"]

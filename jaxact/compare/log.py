@@ -230,7 +230,7 @@ def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, 
 def _seen(flow: Flow, held_out: Flow | None) -> Record:
     """What a record has of a Flow: a line of numbers a site, the gradient's slope, and findings."""
     sites = flow.to_records()
-    if any(site["step"] for site in sites):
+    if any(site["step"] or site["stack"] for site in sites):
         raise invalid("the Flow of one step and seed", "one that is stacked", "log each by itself: jax.tree.map")
     places = _places(sites)
     others = sites if held_out is None else held_out.to_records()

@@ -34,6 +34,7 @@ from jaxact.compare.report import write
 from jaxact.compare.study import Study
 from jaxact.compare.summary import Summary
 from jaxact.core.files import replace
+from jaxact.flow.statistics import both
 
 CHECKPOINTS = "checkpoints"
 
@@ -282,7 +283,7 @@ class _Training:
             metrics.append(numbers)
             flows.append(seen)
         means = {k: np.average([each[k] for each in metrics], 0, sizes) for k in metrics[0]}
-        added = jax.tree.map(lambda *each: sum(each), *(seen.statistics for seen in flows))
+        added = functools.reduce(both, (seen.statistics for seen in flows))
         return means, dataclasses.replace(flows[0], statistics=added)
 
     def _refuse(self, seen: flow.Flow) -> None:

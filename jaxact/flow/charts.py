@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-HEADINGS = ("depth", "site", "source", "x mean", "x std", "y rms", "dy rms", "gain", "flat", "dead")
+HEADINGS = ("depth", "site", "source", "x mean", "x std", "max |x|", "y rms", "dy rms", "gain", "flat", "dead")
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
@@ -21,9 +21,9 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
     return [
         (
             "".join(f"{i}:" for i in r["step"]) + str(r["depth"]),
-            r["site"] + "".join(f"[{i}]" for i in r["iteration"]),
+            r["label"],
             source_of(r["file"], r["line"]),
-            *(_number(r[key]) for key in ("x_mean", "x_std", "y_rms", "dy_rms", "gain")),
+            *(_number(r[key]) for key in ("x_mean", "x_std", "x_largest", "y_rms", "dy_rms", "gain")),
             "" if math.isnan(r["flat"]) else f"{r['flat']:.0%}",
             "" if math.isnan(r["dead"]) else f"{r['dead']:.0f}/{r['units']:.0f}",
         )
@@ -61,7 +61,7 @@ def html(records: Sequence[Record]) -> str:
 
 
 def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
-    """Gradient norm by depth; over several steps a heat map of it too."""
+    """Gradient norm by depth, a line for each step and seed; over several steps a heat map of it too."""
     try:
         import altair as alt
     except ImportError as error:
@@ -70,7 +70,8 @@ def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
     values = [
         {
             "depth": r["depth"],
-            "site": rows([r])[0][1],
+            "site": r["label"],
+            "member": ", ".join(f"{role} {i}" for role, i in r["stack"].items()),
             "activation": r["name"],
             "step": "/".join(map(str, r["step"])) or "0",
             "norm": r["dx_rms"] * math.sqrt(r["dx_count"]),
@@ -81,13 +82,19 @@ def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
     shown = ["depth:Q", "site:N", "activation:N", "step:N", "norm:Q"]
     base = alt.Chart(alt.Data(values=values))
     steps = sorted({value["step"] for value in values}, key=lambda s: [int(i) for i in s.split("/")])
+    members = list(dict.fromkeys(value["member"] for value in values))
+    if len(steps) > 1:
+        over = alt.Color("step:N", sort=steps)
+    else:
+        over = alt.Color("member:N", sort=members, title=None, legend=None if len(members) < 2 else alt.Undefined)
     norm = "norm of the gradient at the activation's input"
     lines = (
         base.mark_line(point=True)
         .encode(
             x=alt.X("depth:Q", title="depth"),
             y=alt.Y("norm:Q", scale=alt.Scale(type="log"), title=norm),
-            color=alt.Color("step:N", sort=steps, legend=None if len(steps) < 2 else alt.Undefined),
+            color=over,
+            detail="member:N",
             tooltip=shown,
         )
         .properties(width=480, height=260)
@@ -104,6 +111,8 @@ def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
         )
         .properties(width=480, height=260)
     )
+    if len(members) > 1:
+        heat = heat.facet(row=alt.Row("member:N", title=None, sort=members))
     return alt.vconcat(lines, heat).resolve_scale(color="independent")
 
 

@@ -27,12 +27,15 @@ SATURATED = 0.5
 
 
 def find(records: Sequence[Record]) -> list[Finding]:
-    """Look at the last step's records for what is wrong.
+    """Look at the last step's records for what is wrong, in each member of a stack by itself.
 
     Args:
       records: as `Flow.to_records` gives them.
     """
-    current = last_step(records)
+    return [finding for current in last_steps(records) for finding in _found(current)]
+
+
+def _found(current: Sequence[Record]) -> list[Finding]:
     found = _nonfinite(current)
     # What is left of an array with entries that are not finite says nothing; nor does a gradient that came through one.
     sound = [r for r in current if not r["x_nonfinite"] and not r["y_nonfinite"]]
@@ -43,10 +46,12 @@ def find(records: Sequence[Record]) -> list[Finding]:
     return found
 
 
-def last_step(records: Sequence[Record]) -> list[Record]:
-    """The records of the last step alone."""
-    last = max((record["step"] for record in records), default=())
-    return [record for record in records if record["step"] == last]
+def last_steps(records: Sequence[Record]) -> list[list[Record]]:
+    """The records of the last step alone, for each member of a stack, as a seed."""
+    members: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        members.setdefault(tuple(record["stack"].items()), []).append(record)
+    return [[r for r in member if r["step"] == max(r["step"] for r in member)] for member in members.values()]
 
 
 def gradient_slope(records: Sequence[Record]) -> tuple[float, list[Record]]:
@@ -182,5 +187,4 @@ def _saturates(name: str) -> bool:
 
 
 def _finding(rule: str, record: Record, evidence: str, advice: str) -> Finding:
-    iteration = "".join(f"[{i}]" for i in record["iteration"])
-    return Finding(rule, record["site"] + iteration, record["file"], record["line"], evidence, advice, record["step"])
+    return Finding(rule, record["label"], record["file"], record["line"], evidence, advice, record["step"])

@@ -21,6 +21,7 @@ Literal = core.Literal
 _JAXPRS = (core.Jaxpr, core.ClosedJaxpr)  # pyright: ignore[reportPrivateImportUsage]
 _OWN = str(Path(__file__).parents[1]) + os.sep
 _JAX = str(Path(jax.__file__).parent) + os.sep
+_ARRANGING = frozenset({"convert_element_type", "reshape", "transpose", "squeeze", "copy", "slice"})
 Slots = Any
 Statistics = Any
 Ran = tuple[list[Any], Statistics]
@@ -152,7 +153,12 @@ def function_of(equations: Sequence[Any], inputs: Sequence[Any], outputs: Sequen
     """Equations as a Python function; their names and source lines stay with them."""
     debug = core.DebugInfo("observed", "observed", (), ())
     jaxpr = core.Jaxpr((), inputs, outputs, equations, core.no_effects, debug)
-    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))  # pyright: ignore[reportPrivateImportUsage]
+    return evaluated(core.ClosedJaxpr(jaxpr, ()))  # pyright: ignore[reportPrivateImportUsage]
+
+
+def evaluated(closed: Any) -> Callable[..., list[Array]]:
+    """A closed jaxpr as a Python function."""
+    return core.jaxpr_as_fun(closed)
 
 
 def in_place(function: Callable[..., Array], inputs: Sequence[Any], equation: Any) -> Array:
@@ -194,15 +200,7 @@ def arranged(jaxpr: Any, variables: Iterable[Any]) -> frozenset[Any]:
     """Variables, and those that are one of them cast or arranged otherwise."""
     found = set(variables)
     for equation in jaxpr.eqns:
-        arranges = equation.primitive.name in (
-            "convert_element_type",
-            "reshape",
-            "transpose",
-            "squeeze",
-            "copy",
-            "slice",
-        )
-        if arranges and among(equation.invars[0], found):
+        if equation.primitive.name in _ARRANGING and among(equation.invars[0], found):
             found.update(equation.outvars)
     return frozenset(found)
 
@@ -363,7 +361,7 @@ def _while(
 ) -> tuple[list[Any], list[Statistics]]:
     """JAX has no reverse mode through `while`: its slots are empty, and its statistics are summed over iterations."""
     tests, bodies = parameters["cond_nconsts"], parameters["body_nconsts"]
-    test = core.jaxpr_as_fun(parameters["cond_jaxpr"])
+    test = evaluated(parameters["cond_jaxpr"])
 
     def body(state: Any) -> Any:
         carry, total = state

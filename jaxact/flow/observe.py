@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax import Array
+from jax import Array, lax
 from jax import numpy as jnp
 
 from jaxact.flow import jaxprs, modules, programs, statistics
@@ -21,6 +21,8 @@ def observe(
     *,
     select: Callable[[Site], bool] | None = None,
     unit_axis: int | Callable[[Site], int] = -1,
+    magnitudes: bool = False,
+    when: bool | Array = True,
 ) -> Callable[..., Any]:
     """Make a function that returns what `jax.value_and_grad(fun)` returns, and the flow through its activations.
 
@@ -40,13 +42,18 @@ def observe(
       select: takes a `Site` and says whether to observe it. By default all are.
       unit_axis: which axis of an activation's output has the units, of which dead ones are counted: -1, or -3 for
         images with channels first; or a function of the `Site` that says so.
+      magnitudes: whether to count the entries of each x, y and their cotangents by powers of two, and what f16, bf16,
+        e4m3 and e5m2 would flush to 0 or overflow; see `Flow.to_records`.
+      when: whether to look at all: a traced boolean inside of a jitted step, `when=step % 100 == 0`. Where it is False
+        the step is a plain `jax.value_and_grad`, and the Flow is empty.
 
     Returns:
       A function of the same arguments that returns `((value, grads), flow)`, or with `has_aux` `(((value, aux), grads),
       flow)`. Wrap it in `jax.jit`, as a training step.
 
     Raises:
-      TypeError: `fun` returns no real scalar, or `argnums` names something that is not of floats.
+      TypeError: `fun` returns no real scalar, `argnums` names something that is not of floats, or `when` is not a
+        boolean.
       ValueError: `argnums` names an argument that there is not, or `unit_axis` an axis.
 
     >>> loss = lambda w, x: jnp.sum(jax.nn.relu(x @ w))
@@ -55,6 +62,9 @@ def observe(
     24.0 relu 2.0
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if jnp.shape(when) or not jnp.issubdtype(jnp.result_type(when), jnp.bool):
+        got = f"{jnp.result_type(when)}{list(jnp.shape(when))}"
+        raise TypeError(f"jaxact.flow.observe: expected when to be one boolean, got {got}")
 
     @functools.wraps(fun)
     def observed(*args: Any, **kwargs: Any) -> Any:
@@ -73,16 +83,25 @@ def observe(
         program = programs.program_of(
             jaxpr, lambda visit: select is None or select(visit.site), unit_axis=_unit_axis(unit_axis)
         )
+        slots = program.tree(functools.partial(statistics.slots, magnitudes=magnitudes))
+        zero = functools.partial(statistics.forward_zeros, magnitudes=magnitudes)
+        visit = functools.partial(statistics.visit, magnitudes=magnitudes)
 
         def tapped(leaves: list[Array], slots: Any) -> Any:
-            outputs, seen = programs.evaluate(
-                program, leaves, slots, statistics.visit, statistics.forward_zeros, statistics.COMBINE
-            )
+            outputs, seen = programs.evaluate(program, leaves, slots, visit, zero, statistics.COMBINE)
             return outputs[0], (outputs[1:], seen)
 
-        (value, (aux, seen)), (grads, cotangents) = jax.value_and_grad(tapped, argnums=(0, 1), has_aux=True)(
-            leaves, program.tree(statistics.slots)
-        )
+        def plain(leaves: list[Array], slots: Any) -> Any:
+            outputs = jaxprs.evaluated(jaxpr)(*leaves)
+            return outputs[0], (outputs[1:], program.tree(lambda site: zero(site, site.loops)))
+
+        def step(function: Callable[..., Any]) -> Callable[..., Any]:
+            return jax.value_and_grad(function, argnums=(0, 1), has_aux=True)
+
+        if when is True:
+            (value, (aux, seen)), (grads, cotangents) = step(tapped)(leaves, slots)
+        else:
+            (value, (aux, seen)), (grads, cotangents) = lax.cond(when, step(tapped), step(plain), leaves, slots)
         if has_aux:
             value = (value, jax.tree.unflatten(jax.tree.structure(shape[1]), aux))
         grads = jax.tree.unflatten(structure, grads)
@@ -132,7 +151,7 @@ def _check_floats(leaves: list[Any], argnums: Any) -> None:
             raise TypeError(
                 f"jaxact.flow.observe: expected argnums={argnums} to name arrays of floats, got "
                 f"{type(leaf).__name__ if kind is None else kind}; split the parameters from the rest and give "
-                "argnums of the parameters (equinox.partition, flax.nnx.split)"
+                "argnums of the parameters (equinox.partition), or use jaxact.flow.nnx.observe for a module of Flax NNX"
             )
 
 

@@ -3,23 +3,32 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax import Array
+from jax import numpy as jnp
 from jax.core import Tracer
 
 from jaxact.flow import charts, findings
 from jaxact.flow.finding import Finding
 from jaxact.flow.sites import LOOP, Site, Unseen
-from jaxact.flow.statistics import finish
+from jaxact.flow.statistics import both, finish
+from jaxact.flow.sums import FORMATS
 
 if TYPE_CHECKING:
     import altair
 
 Record = dict[str, Any]
+
+_LOGGED = (
+    "_mean", "_std", "_rms", "_largest", "_kurtosis", "gain", "flat", "dead", "largest_logit", "entropy",
+    *(f"_{lost}_{name}" for lost in ("flushed", "overflow") for name in FORMATS),
+)  # fmt: skip
+"""How those of a record's numbers end that are logged."""
 
 
 @jax.tree_util.register_dataclass
@@ -29,7 +38,8 @@ class Flow:
 
     A pytree: the statistics are its leaves and the rest is static, so that it goes through `jit`, `scan`, `vmap` and
     `jax.tree` functions. Two Flows of the same function add up, over microbatches or steps: `flow + flow` is the Flow
-    of both. A Flow that was stacked instead (by `scan` or `vmap`) has leading axes, which are read as steps.
+    of both. A Flow that was stacked instead (by `scan` or `vmap`) has leading axes, which are read as steps; `stack`
+    says what else they are.
     """
 
     statistics: tuple[dict[str, Array], ...]
@@ -40,6 +50,8 @@ class Flow:
     """What `lint` found in the same function."""
     unseen: tuple[Unseen, ...] = dataclasses.field(default=(), metadata={"static": True})
     """What was not looked into: Pallas kernels, functions with derivative rules of their own, derivative code."""
+    axes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+    """What the last of the leading axes are, as `stack` was told; those before are steps."""
 
     def __add__(self, other: "Flow") -> "Flow":
         if not isinstance(other, Flow):
@@ -50,7 +62,7 @@ class Flow:
                 f"and {len(other.sites)} sites that differ in name, place or shape; "
                 "add Flows of one function and one batch shape"
             )
-        return jax.tree.map(lambda a, b: a + b, self, other)
+        return dataclasses.replace(self, statistics=both(self.statistics, other.statistics))
 
     def __radd__(self, other: Any) -> "Flow":
         return self if isinstance(other, int) and other == 0 else NotImplemented
@@ -60,8 +72,9 @@ class Flow:
 
         Returns:
           Dicts in the order the sites run in, with "depth" (its number), "site" (label), "place", "name", "file",
-          "line", "iteration", "step" (index along leading axes), "repeated" (as in `Site`), and the numbers of
-          `jaxact.flow.statistics.finish`.
+          "line", "iteration", "step" (index along leading axes), "stack" (the index along others, {"seed": 1}),
+          "label" (all of this for people), "repeated" (as in `Site`), and the numbers of
+          `jaxact.flow.statistics.finish`. A step that was not observed has no record.
 
         Raises:
           TypeError: inside jit, where there are no numbers yet.
@@ -71,32 +84,47 @@ class Flow:
                 "jaxact.flow.Flow: expected arrays, got tracers; return the Flow from the "
                 "jitted function and read it outside"
             )
+        fetched = jax.device_get(self.statistics)
+        sizes, roles = self._leading()
         rows = []
-        for site, statistics in zip(self.sites, jax.device_get(self.statistics), strict=True):
-            leading = statistics["x"].shape[:-1]
-            steps = len(leading) - len(site.loops)
-            for index in itertools.product(*map(range, leading)):
-                numbers = {key: np.asarray(value[index], np.float64) for key, value in statistics.items()}
-                rows.append((index[:steps], _order(site.position, index[steps:]), site, index[steps:], finish(numbers)))
+        for index in itertools.product(*map(range, sizes)):
+            if not any(np.any(statistics["x"][index][..., 0]) for statistics in fetched):
+                continue
+            step = tuple(i for i, role in zip(index, roles, strict=True) if role == "step")
+            stack = {role: i for i, role in zip(index, roles, strict=True) if role != "step"}
+            for site, statistics in zip(self.sites, fetched, strict=True):
+                for iteration in itertools.product(*map(range, site.loops)):
+                    at = (*index, *iteration)
+                    numbers = finish({key: np.asarray(value[at], np.float64) for key, value in statistics.items()})
+                    rows.append((index, _order(site.position, iteration), site, iteration, step, stack, numbers))
         rows.sort(key=lambda row: row[:2])
         depths: dict[tuple[int, ...], int] = {}
         records = []
-        for step, order, site, iteration, numbers in rows:
+        for _, order, site, iteration, step, stack, numbers in rows:
             place = {
                 "site": site.label,
                 "place": site.place,
+                "label": _label(site, iteration, stack),
                 "name": site.name,
                 "file": site.file,
                 "line": site.line,
                 "iteration": iteration,
                 "step": step,
+                "stack": stack,
                 "repeated": site.repeated,
             }
             records.append({"depth": depths.setdefault(order, len(depths)), **place, **numbers})
         return records
 
+    def _leading(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Sizes of the leading axes, and what each is."""
+        if not self.sites:
+            return (), ()
+        shape = np.shape(self.statistics[0]["x"])[: -1 - len(self.sites[0].loops)]
+        return shape, (("step",) * len(shape) + self.axes)[len(self.axes) :] if shape else ()
+
     def findings(self) -> list[Finding]:
-        """Say what is wrong: what `lint` found in the function, and what the last step's numbers show.
+        """Say what is wrong: what `lint` found in the function, and what the last step's numbers show, of each seed.
 
         Returns:
           Findings with a rule, a site with file and line, evidence in numbers and advice; none for a healthy model.
@@ -107,8 +135,10 @@ class Flow:
         """Natural logarithm of the factor by which the gradient's norm changes per layer, from the input to the output.
 
         About 0 in a healthy network, positive where gradients vanish towards the input; NaN for fewer than two layers.
+        Of several seeds the mean.
         """
-        return findings.gradient_slope(findings.last_step(self.to_records()))[0]
+        slopes = [findings.gradient_slope(records)[0] for records in findings.last_steps(self.to_records())]
+        return float(np.mean(slopes)) if slopes else math.nan
 
     def chart(self) -> "altair.TopLevelMixin":
         """Draw the gradient's norm by depth, and, of a Flow that was stacked over steps, a heat map by step.
@@ -124,16 +154,41 @@ class Flow:
         Args:
           writer: a `tensorboardX.SummaryWriter` (the extra `tensorboard`), or anything with its `add_scalar` and
             `add_histogram`.
-          step: the training step.
+          step: the training step; of a Flow that is stacked over steps the first one's, and each is written at its own.
         """
-        for record in findings.last_step(self.to_records()):
-            tag = record["site"] + "".join(f"[{i}]" for i in record["iteration"]) + f" ({record['depth']})"
-            for key in ("x_mean", "x_std", "y_rms", "dx_rms", "dy_rms", "gain", "flat", "dead"):
-                if not math.isnan(record[key]):
-                    writer.add_scalar(f"{tag}/{key}", record[key], step)
-        for number, (site, statistics) in enumerate(zip(self.sites, self.statistics, strict=True)):
-            if "fired" in statistics:
-                writer.add_histogram(f"{site.label} ({number})/fired", np.asarray(statistics["fired"]).ravel(), step)
+        for at, scalars, fired in self._logged(step):
+            for tag, value in scalars.items():
+                writer.add_scalar(tag, value, at)
+            for tag, values in fired.items():
+                writer.add_histogram(tag, values, at)
+
+    def to_wandb(self, run: Any, step: int) -> None:
+        """Log the same to Weights & Biases, one `run.log` a step.
+
+        Args:
+          run: what `wandb.init` returned, or anything with its `log`; without W&B, no histogram is logged.
+          step: as for `to_tensorboard`.
+        """
+        histogram = getattr(sys.modules.get("wandb"), "Histogram", None)
+        for at, scalars, fired in self._logged(step):
+            run.log({**scalars, **({tag: histogram(f) for tag, f in fired.items()} if histogram else {})}, step=at)
+
+    def _logged(self, first: int) -> Iterator[tuple[int, dict[str, float], dict[str, np.ndarray]]]:
+        """For each step that was observed its number, scalars by tag, and how often units fired by tag."""
+        sizes, roles = self._leading()
+        steps = [size for size, role in zip(sizes, roles, strict=True) if role == "step"]
+        records = self.to_records()
+        for step in dict.fromkeys(r["step"] for r in records):
+            here = [r for r in records if r["step"] == step]
+            tags = [f"{r['label']} ({r['depth']})" for r in here]
+            scalars = {
+                f"{tag}/{key}": r[key]
+                for tag, r in zip(tags, here, strict=True)
+                for key in r
+                if key.endswith(_LOGGED) and not math.isnan(r[key])
+            }
+            fired = {f"{tag}/fired": r["fired"] for tag, r in zip(tags, here, strict=True) if r["fired"] is not None}
+            yield first + int(np.ravel_multi_index(step, steps) if step else 0), scalars, fired
 
     def __repr__(self) -> str:
         rest = f"{len(self.unseen)} not looked into (Flow.unseen)" if self.unseen else ""
@@ -149,6 +204,52 @@ class Flow:
 
     def _repr_html_(self) -> str:
         return charts.html(self.to_records())
+
+
+def stack(flows: Flow | Sequence[Flow], role: str) -> Flow:
+    """Stack Flows along a new axis that is no step, or say so of the outermost axis of one that `vmap` stacked.
+
+    Records, findings, charts and logs keep what lies along it apart.
+
+    Args:
+      flows: Flows of one function; or one Flow, whose outermost leading axis has no role yet.
+      role: what the axis is: "seed", or any other name; "step" for training steps.
+
+    Raises:
+      ValueError: the Flows are of different functions, the Flow has no such axis, or the role is taken.
+
+    >>> observed = jaxact.flow.observe(lambda w: jnp.sum(jax.nn.relu(w)))
+    >>> _, flow = jax.vmap(observed)(jnp.array([[-1.0, 2.0], [3.0, 4.0]]))
+    >>> [record["stack"] for record in jaxact.flow.stack(flow, "seed").to_records()]
+    [{'seed': 0}, {'seed': 1}]
+    """
+    if not role.isidentifier():
+        raise ValueError(f"jaxact.flow.stack: expected a role that is a word, as 'seed', got {role!r}")
+    if isinstance(flows, Flow):
+        flow, (sizes, _) = flows, flows._leading()
+        free = len(sizes) - len(flow.axes)
+        if free < 1 and flow.sites:
+            raise ValueError(
+                "jaxact.flow.stack: expected a Flow that vmap or scan has stacked, with an axis that has no role yet, "
+                f"got one with the leading axes {sizes} and the roles {flow.axes}"
+            )
+        steps = ("step",) * (free - 1)
+    elif not flows:
+        raise ValueError("jaxact.flow.stack: expected at least one Flow, got none")
+    else:
+        flow = flows[0]
+        if any(other.sites != flow.sites or other.axes != flow.axes for other in flows):
+            raise ValueError("jaxact.flow.stack: expected Flows of one function, got some that differ in their sites")
+        statistics = jax.tree.map(lambda *parts: jnp.stack(parts), *(other.statistics for other in flows))
+        steps = ("step",) * (len(flow._leading()[0]) - len(flow.axes))
+        flow = dataclasses.replace(flow, statistics=statistics)
+    if role != "step" and role in flow.axes:
+        raise ValueError(f"jaxact.flow.stack: expected another role than {role!r}, which the Flow has an axis of")
+    return dataclasses.replace(flow, axes=(role, *steps, *flow.axes))
+
+
+def _label(site: Site, iteration: Sequence[int], stack: dict[str, int]) -> str:
+    return "".join(f"{role} {i}/" for role, i in stack.items()) + site.label + "".join(f"[{i}]" for i in iteration)
 
 
 def _order(position: Sequence[int], iteration: Sequence[int]) -> tuple[int, ...]:

@@ -263,7 +263,7 @@ def _site_rows(flow: Flow) -> list[Record]:
         rows.append(
             {
                 "kind": kind,
-                "path": r["site"] + "".join(f"[{i}]" for i in r["iteration"]),
+                "path": r["label"],
                 "rms": r["x_rms"] if not r["x_nonfinite"] or kind == "logits" else math.inf,
                 "largest": math.nan,
             }

@@ -1,0 +1,139 @@
+"""Norms of parameters, of their gradients and of updates, by module path."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax import numpy as jnp
+from jax.core import Tracer
+
+from jaxact.flow.sums import COTANGENT_SCALE, wide
+
+Record = dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Norms:
+    """Sums of squares of each parameter, its gradient and its update. Made by `norms`; a pytree, as `Flow` is."""
+
+    squares: tuple[Array, ...]
+    """For each parameter: its own, its gradient's and its update's, the latter two scaled by 2^32."""
+    paths: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+    """Where each parameter is."""
+    sizes: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    """How many entries each parameter has."""
+    updated: bool = dataclasses.field(metadata={"static": True})
+    """Whether updates were given."""
+
+    def to_records(self, level: int | None = None) -> list[Record]:
+        """Finish the sums.
+
+        Args:
+          level: how many parts of a path make a module, whose parameters are taken together: 1 for "blocks", 2 for
+            "blocks[3]". By default each parameter is by itself.
+
+        Returns:
+          Dicts with "path", "size", "weight_norm", "gradient_norm", "update_norm" and "update_ratio", the last norm by
+          the first; "step", the index along leading axes of what `scan` or `vmap` has stacked. NaN for what was not
+          given, and for the ratio to a weight of 0.
+        """
+        sums: dict[str, Any] = {}
+        for path, squares, size in zip(self.paths, jax.device_get(self.squares), self.sizes, strict=True):
+            module = path if level is None else _shortened(path, level)
+            before = sums.get(module, (0, 0.0))
+            sums[module] = before[0] + size, before[1] + np.asarray(squares, np.float64)
+        records = []
+        for path, (size, squares) in sums.items():
+            for step in np.ndindex(*squares.shape[:-1]):
+                weight, gradient, update = np.sqrt(squares[step]) / np.array([1.0, COTANGENT_SCALE, COTANGENT_SCALE])
+                update = float(update) if self.updated else math.nan
+                records.append({
+                    "path": path,
+                    "step": step,
+                    "size": size,
+                    "weight_norm": float(weight),
+                    "gradient_norm": float(gradient),
+                    "update_norm": update,
+                    "update_ratio": update / float(weight) if weight else math.nan,
+                })  # fmt: skip
+        return sorted(records, key=lambda r: r["step"])
+
+    def __repr__(self) -> str:
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self.squares)):
+            return f"Norms({len(self.sizes)} parameters, traced)"
+        keys = ("weight_norm", "gradient_norm", "update_norm", "update_ratio")
+        rows: list[tuple[str, ...]] = [("parameter", "size", "weight", "gradient", "update", "ratio")]
+        for r in self.to_records():
+            path = "".join(f"{i}:" for i in r["step"]) + r["path"]
+            rows.append((path, str(r["size"]), *("" if math.isnan(r[k]) else f"{r[k]:.3g}" for k in keys)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (
+            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            for row in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def norms(params: Any, grads: Any, updates: Any = None) -> Norms:
+    """Take the norms of parameters, of their gradients and of the updates that an optimizer makes of these.
+
+    It goes into the jitted step, and adds one pass over the three. An update that is a thousandth of its weight is
+    usual; with far less the parameter stands still, with far more it is overwritten.
+
+    Args:
+      params: a pytree of arrays of floats; of Flax NNX an `nnx.State`, of Equinox what `eqx.filter` leaves.
+      grads: the gradients, a pytree with the same leaves.
+      updates: what is added to the parameters, as Optax returns it; leave it away if there is none.
+
+    Raises:
+      ValueError: the leaves of the trees differ in number or shape.
+
+    >>> params, grads = {"w": jnp.array([3.0, 4.0])}, {"w": jnp.array([0.0, 2.0])}
+    >>> jaxact.flow.norms(params, grads, {"w": jnp.array([0.0, -0.02])})
+    parameter  size  weight  gradient  update  ratio
+    w             2       5         2    0.02  0.004
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    shapes = [jnp.shape(leaf) for _, leaf in leaves]
+    others = [
+        _leaves(name, tree, shapes) for name, tree in (("grads", grads), ("updates", updates)) if tree is not None
+    ]
+    squares = []
+    for i, (_, leaf) in enumerate(leaves):
+        of_others = [_square(other[i], COTANGENT_SCALE) for other in others]
+        squares.append(jnp.stack([_square(leaf), *of_others, *[jnp.zeros(())] * (2 - len(others))]))
+    sizes = tuple(math.prod(shape) for shape in shapes)
+    return Norms(tuple(squares), tuple(_path(path) for path, _ in leaves), sizes, updates is not None)
+
+
+def _leaves(name: str, tree: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    leaves = jax.tree.leaves(tree)
+    got = [jnp.shape(leaf) for leaf in leaves]
+    if got != list(shapes):
+        raise ValueError(f"jaxact.flow.norms: expected {name} to have leaves of params' shapes {shapes}, got {got}")
+    return leaves
+
+
+def _square(x: Array, scale: float = 1.0) -> Array:
+    return jnp.sum(jnp.square(scale * jnp.asarray(x, wide(jnp.result_type(x))))).astype(jnp.float32)
+
+
+def _path(path: Sequence[Any]) -> str:
+    """The names that lead to a parameter: "blocks[3].up.kernel", and of dicts "params/Dense_0/kernel"."""
+    names = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", key))) for key in path]
+    variable = len(names) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")  # NNX's, which holds its array there
+    separators = ["/" if isinstance(key, jax.tree_util.DictKey) and not variable else "." for key in path]
+    said = ""
+    for name, separator in list(zip(names, separators, strict=True))[: len(names) - variable]:
+        said += f"[{name}]" if isinstance(name, int) else f"{separator if said else ''}{name}"
+    return said
+
+
+def _shortened(path: str, level: int) -> str:
+    parts = path.replace("/", "\0/").replace(".", "\0.").replace("[", "\0[").split("\0")
+    return "".join(parts[:level])
