@@ -59,7 +59,7 @@ def shape(x: Array, masked: bool = False) -> tuple[Array, Array, Array]:
     values, terms = _terms(x, 1.0, masked)
     square = jnp.square(values)
     signed = [jnp.where(_counted(x, masked), x, -jnp.inf)] if masked else []
-    sums, largest = _totals([*terms, values * square, jnp.square(square)], [jnp.abs(values), *signed])
+    sums, largest = _totals([*terms, values * square, jnp.square(square)], [jnp.abs(values), *signed], fold=256)
     return _stacked(x, sums[:-2]), jnp.stack(sums[-2:]).astype(x.dtype), jnp.stack(largest)
 
 
@@ -116,8 +116,8 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
     In one reduction, since XLA's CPU backend fuses that with what makes the arrays; of one that stands alone it stores
     the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5. And no further than that, since
     it adds one entry after the other: the sum of a million equal entries would be 1 % off in float32. It vectorises a
-    fold of 16, which takes half the time of one of 64; where the parts of 16 would be the peak of the memory, while
-    the forward pass keeps all for the backward one, it is 64. Booleans are counted in int32: float32 stops at 2^24.
+    fold of 16, which takes half the time of one of 64; where the parts would be the peak of the memory, while the
+    forward pass keeps all for the backward one, it is 256. Booleans are counted in int32: float32 stops at 2^24.
     """
     arrays = [a.astype(jnp.int32) if a.dtype == bool else a for a in map(jnp.atleast_2d, (*sums, *maxima))]
     shape = arrays[0].shape

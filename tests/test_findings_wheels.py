@@ -1,0 +1,122 @@
+"""Models and layers that wheels ship (Flax, Equinox, Haiku), unedited: seen whole, changed by nothing, no finding."""
+
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.test_findings_models import IMAGES, SEQUENCES, observed
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+MASK = np.tril(np.ones((16, 16), bool))
+
+
+def haiku(forward, x):
+    """A Haiku model, with its state if it has one."""
+
+    def make():
+        model = hk.transform_with_state(forward)
+        params, state = model.init(jax.random.key(0), x)
+        return lambda p: jnp.mean(model.apply(p, state, jax.random.key(1), x)[0] ** 2), params
+
+    return make
+
+
+def linen(model, *args):
+    def make():
+        params = model.init(jax.random.key(0), SEQUENCES, *args)
+        return lambda p: jnp.mean(model.apply(p, SEQUENCES, *args) ** 2), params
+
+    return make
+
+
+def of_nnx(module):
+    def make():
+        graph, params, rest = nnx.split(module(nnx.Rngs(0)), nnx.Param, ...)
+        return lambda p: jnp.mean(nnx.merge(graph, p, rest, copy=True)(SEQUENCES) ** 2), params
+
+    return make
+
+
+def equinox(module, call):
+    def make():
+        params, static = eqx.partition(module(jax.random.key(0)), eqx.is_inexact_array)
+        return lambda p: jnp.mean(jax.vmap(lambda x: call(eqx.combine(p, static), x))(SEQUENCES) ** 2), params
+
+    return make
+
+
+def recurrent(cell, x):
+    """As Equinox's documentation scans a cell."""
+    start = jnp.zeros(16)
+    state = (start, start) if isinstance(cell, eqx.nn.LSTMCell) else start
+    return jax.tree.leaves(jax.lax.scan(lambda state, x: (cell(x, state), None), state, x)[0])[0]
+
+
+def unrolled(cell):
+    return lambda x: hk.dynamic_unroll(cell, x.swapaxes(0, 1), cell.initial_state(len(x)))[0]
+
+
+SCALED = hk.initializers.VarianceScaling()
+RESNET = {
+    "blocks_per_group": (1, 1, 1, 1),
+    "channels_per_group": (8, 8, 16, 16),
+    "bottleneck": False,
+    "use_projection": (True, True, True, True),
+    "num_classes": 4,
+}
+SHIPPED = {
+    "haiku ResNet": (haiku(lambda x: hk.nets.ResNet(**RESNET)(x, is_training=True), IMAGES), {"relu": 9}),
+    "haiku ResNet v2": (
+        haiku(lambda x: hk.nets.ResNet(resnet_v2=True, **RESNET)(x, is_training=True), IMAGES),
+        {"relu": 9},
+    ),
+    "haiku MobileNet": (
+        haiku(lambda x: hk.nets.MobileNetV1((1, 2), (8, 16), 4)(x, is_training=True), IMAGES),
+        {"relu": 5},
+    ),
+    "haiku MLP": (haiku(lambda x: hk.nets.MLP([16, 16, 4])(x), SEQUENCES), {"relu": 2}),
+    "haiku LSTM": (haiku(lambda x: unrolled(hk.LSTM(16))(x), SEQUENCES), {"sigmoid": 3, "tanh": 2}),
+    "haiku attention": (
+        haiku(
+            lambda x: hk.MultiHeadAttention(2, 8, w_init=hk.initializers.VarianceScaling())(x, x, x, MASK), SEQUENCES
+        ),
+        {"softmax": 1},
+    ),
+    "linen attention": (linen(nn.MultiHeadDotProductAttention(2), None, None), {"softmax": 1}),
+    "linen LSTM": (linen(nn.RNN(nn.OptimizedLSTMCell(16))), {"sigmoid": 3, "tanh": 2}),
+    "linen bidirectional": (
+        linen(nn.Bidirectional(nn.RNN(nn.GRUCell(16)), nn.RNN(nn.GRUCell(16)))),
+        {"sigmoid": 4, "tanh": 2},
+    ),
+    "nnx attention": (
+        of_nnx(lambda rngs: nnx.MultiHeadAttention(2, 8, qkv_features=16, decode=False, rngs=rngs)),
+        {"softmax": 1},
+    ),
+    "nnx LSTM": (of_nnx(lambda rngs: nnx.RNN(nnx.LSTMCell(8, 16, rngs=rngs))), {"sigmoid": 3, "tanh": 2}),
+    "equinox MLP": (
+        equinox(lambda key: eqx.nn.MLP(8, 4, 16, 2, jax.nn.gelu, key=key), lambda model, x: jax.vmap(model)(x)),
+        {"gelu": 2},
+    ),
+    "equinox attention": (
+        equinox(lambda key: eqx.nn.MultiheadAttention(2, 8, key=key), lambda model, x: model(x, x, x, MASK)),
+        {"softmax": 1},
+    ),
+    "equinox LSTM": (equinox(lambda key: eqx.nn.LSTMCell(8, 16, key=key), recurrent), {"sigmoid": 3, "tanh": 2}),
+    "equinox GRU": (equinox(lambda key: eqx.nn.GRUCell(8, 16, key=key), recurrent), {"sigmoid": 2, "tanh": 1}),
+}
+
+
+@pytest.mark.parametrize("which", SHIPPED)
+def test_no_finding(which):
+    make, wanted = SHIPPED[which]
+    flow = observed(make)
+    names = [site.name for site in flow.sites]
+    assert {name: names.count(name) for name in sorted(set(names))} == wanted
+    assert flow.findings() == []
+    assert flow.unseen == ()
