@@ -3,10 +3,11 @@
     python -m benchmarks.observe            an MLP of 4 layers, width 1,024, batch 1,024
     python -m benchmarks.observe --quick    with a tenth of the repetitions
 
-Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`; explicit perturbations
-(a zero before and after each activation, and the same statistics of the activations and of the gradients by the zeros);
-and Flax Linen's `capture_intermediates` with `perturb`, which returns the arrays themselves. Steps are timed in turns,
-so that a busy machine slows all of them alike. Memory is the compiler's own count of temporary bytes. Writes
+Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`, also with magnitudes, and
+in a step at which it is told not to look; explicit perturbations (a zero before and after each activation, and the same
+statistics of the activations and of the gradients by the zeros); and Flax Linen's `capture_intermediates` with
+`perturb`, which returns the arrays themselves. Steps are timed in turns, so that a busy machine slows all of them alike;
+CPU time is that of the process alone. Memory is the compiler's own count of temporary bytes. Writes
 benchmarks/results/observe.json, into which each run merges what it measured, and observe.md.
 """
 
@@ -81,6 +82,8 @@ def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     return {
         "jax.value_and_grad": (jax.value_and_grad(loss), (params, x)),
         "jaxact.flow.observe": (observe(loss), (params, x)),
+        "observe, magnitudes=True": (observe(loss, magnitudes=True), (params, x)),
+        "observe, when=False": (lambda when, *args: observe(loss, when=when)(*args), (jnp.array(False), params, x)),
         "explicit perturbations": (explicit, (params, x, zeros)),
         "Flax capture and perturb": (
             jax.value_and_grad(flax_loss, argnums=(0, 1), has_aux=True),
@@ -92,21 +95,22 @@ def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
 def measure(repetitions: int) -> dict[str, dict[str, float]]:
     """Median time of a step, and its compiled memory, for each variant."""
     compiled = {name: (jax.jit(f).lower(*args).compile(), args) for name, (f, args) in variants().items()}
-    times: dict[str, list[float]] = {name: [] for name in compiled}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in compiled}
     for repetition in range(repetitions + 1):
         for name, (step, args) in compiled.items():
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             jax.block_until_ready(step(*args))
             if repetition:
-                times[name].append(time.perf_counter() - start)
+                times[name].append((time.perf_counter() - start, time.process_time() - used))
     results = {}
     for name, (step, _) in compiled.items():
         memory, text = step.memory_analysis(), step.as_text()
         # A step's slowdown is the median of its ratios to the plain step of the same turn.
         ratios = np.asarray(times[name]) / np.asarray(times["jax.value_and_grad"])
         results[name] = {
-            "milliseconds": round(float(np.median(times[name]) * 1e3), 1),
-            "time, %": round(float(np.median(ratios) - 1) * 100, 1),
+            "milliseconds": round(float(np.median(times[name], 0)[0] * 1e3), 1),
+            "time, %": round(float(np.median(ratios, 0)[0] - 1) * 100, 1),
+            "CPU time, %": round(float(np.median(ratios, 0)[1] - 1) * 100, 1),
             "temporary MiB": round(memory.temp_size_in_bytes / 2**20, 1),
             "output MiB": round(memory.output_size_in_bytes / 2**20, 1),
             "host transfers": sum(text.count(word) for word in ("callback", "outfeed", "infeed")),
@@ -127,7 +131,7 @@ def main() -> None:
     report = f"# What observing costs\n\n{network}; value and gradient.\n"
     for version, result in merge("observe", {key: results}).items():
         rows = result["variants"]
-        columns = ("milliseconds", "time, %", "temporary MiB", "output MiB", "host transfers")
+        columns = ("milliseconds", "time, %", "CPU time, %", "temporary MiB", "output MiB", "host transfers")
         where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
         report += f"\n## {version}\n\n{where}; median of {result['repetitions']} steps.\n\n"
         report += table(["", *columns], ([name, *(row[c] for c in columns)] for name, row in rows.items()))
