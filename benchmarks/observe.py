@@ -3,11 +3,11 @@
     python -m benchmarks.observe            an MLP of 4 layers, width 1,024, batch 1,024
     python -m benchmarks.observe --quick    with a tenth of the repetitions
 
-Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`, also with magnitudes, and
-in a step at which it is told not to look; explicit perturbations (a zero before and after each activation, and the same
-statistics of the activations and of the gradients by the zeros); and Flax Linen's `capture_intermediates` with
-`perturb`, which returns the arrays themselves. Steps are timed in turns, so that a busy machine slows all of them alike;
-CPU time is that of the process alone. Memory is the compiler's own count of temporary bytes. Writes
+Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`, also with magnitudes
+and in a step at which it is told not to look; explicit perturbations (a zero before and after each activation, and the
+same statistics of the activations and of the gradients by the zeros); and Flax Linen's `capture_intermediates` with
+`perturb`, which returns the arrays themselves. Steps are timed in turns, so that a busy machine slows all alike; CPU
+time is that of the process alone. Memory is the compiler's own count of temporary bytes. Writes
 benchmarks/results/observe.json, into which each run merges what it measured, and observe.md.
 """
 

@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import lax, nn
 
 import jaxact
+import jaxact.equinox
+import jaxact.nnx
 from jaxact import flow as jf
 from jaxact.verify.cases import CASES
 
@@ -75,6 +78,22 @@ def test_every_function_of_jaxact(case):
         return
     key = {"key": jax.random.key(0)} if "key" in case.row.parameters else {}
     assert names(lambda x: case(x, **key)) == [case.row.name]
+
+
+MODULES = ("rational", "derf", "dyt", "poly_norm", "prelu", "rrelu")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_learned_and_random_modules(name):
+    kind = {"dyt": "DyT", "poly_norm": "PolyNorm", "prelu": "PReLU", "rrelu": "RReLU"}.get(name, name.title())
+    module = getattr(jaxact.nnx, kind)
+    sized = (6,) if name in ("derf", "dyt") else ()
+    model = module(*sized, **({"rngs": nnx.Rngs(0)} if name == "rrelu" else {}))
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    assert names(lambda x: nnx.merge(graph, params, rest, copy=True)(x)) == [name]
+    key = {"key": jax.random.key(0)} if name == "rrelu" else {}
+    model = getattr(jaxact.equinox, kind)(*sized)
+    assert names(lambda x: model(x, **key)) == [name]
 
 
 BY_HAND = {

@@ -73,14 +73,14 @@ def matches(jaxpr: Any, constants: Sequence[Any], joined: bool = False) -> dict[
             continue
         if not jaxprs.is_float(equation.outvars[0].aval):
             continue
-        match = _named(equation, number) or _written(graph, number, read_by, taken, joined)
+        match = _named(equation, number, jaxpr) or _written(graph, number, read_by, taken, joined)
         if match is not None:
             found[number] = match
             taken.update(match.equations)
     return found
 
 
-def _named(equation: Any, number: int) -> Match | None:
+def _named(equation: Any, number: int, jaxpr: Any) -> Match | None:
     """A tap, a function that the user marked, or one of the catalog's own."""
     if equation.primitive.name == "name":
         name = equation.params["name"]
@@ -99,6 +99,8 @@ def _named(equation: Any, number: int) -> Match | None:
         return Match(name.removeprefix(SITE), "pointwise" if same else "axis", (number,), floats[0])
     if kind_of(name) is None or not owns(name, file):
         return None
+    if name == "prelu" and any(_drawn(v, jaxpr) for v in floats[1:]):
+        name = "rrelu"
     row = catalog.find(name)
     name = row.name if row else name
     parameters: dict[str, Parameter] = {}
@@ -110,6 +112,17 @@ def _named(equation: Any, number: int) -> Match | None:
                 p: Parameter(None if v is None else float(str(v))) for p, v in zip(traced, values, strict=True)
             }
     return Match(name, kind_of(name), (number,), floats[0], parameters, _flavour(equation, name, floats[0].aval.dtype))
+
+
+def _drawn(atom: Any, jaxpr: Any) -> bool:
+    """Whether a value is made of random numbers, as the slopes of rrelu are."""
+    makes = set() if isinstance(atom, jaxprs.Literal) else {atom}
+    for equation in reversed(jaxpr.eqns):
+        if makes & set(equation.outvars):
+            if equation.primitive.name == "random_bits" or (jaxprs.called(equation) or ("",))[0] == "_uniform":
+                return True
+            makes |= {v for v in equation.invars if not isinstance(v, jaxprs.Literal)}
+    return False
 
 
 def _flavour(equation: Any, name: str, dtype: Any) -> tuple[tuple[str, Any], ...]:
