@@ -160,7 +160,9 @@ def visit(step: Visit, inputs: Sequence[Any], slot: Any, magnitudes: bool = Fals
     Returns:
       Its output and the statistics of the forward pass.
     """
-    function, x = step.of_x(inputs), inputs[step.argument]
+    function = step.of_x(inputs)
+    x: Any = inputs[step.argument]
+    y: Any
     if slot is None:
         y = function(x)
     else:
