@@ -115,6 +115,7 @@ def test_sizes_are_numpys():
     x = X[np.random.default_rng(0).choice(64, 32, replace=False)]
     entering = x @ np.asarray(made[8]["first"])
     assert rows[8, "site", "loss/relu"]["rms"] == pytest.approx(np.sqrt(np.mean(np.square(entering))), rel=1e-5)
+    assert rows[8, "site", "loss/relu"]["largest"] == pytest.approx(np.abs(entering).max(), rel=1e-6)
     assert all(r["verdict"] in ("", "zero") for r in check.slopes)
 
 

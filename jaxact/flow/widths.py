@@ -68,9 +68,8 @@ class CoordCheck:
     """Sizes by width, and their slopes. Made by `coord_check`."""
 
     sizes: list[Record]
-    """One a width, seed, step and thing: "kind" ("site", "logits" for what enters a
-    softmax or its like, "parameter", "update"), "path", "rms", and "largest", which `observe` does
-    not count at sites: NaN there."""
+    """One a width, seed, step and thing: "kind" ("site", "logits" for what enters a softmax or its like, "parameter",
+    "update"), "path", "rms" and "largest", of what enters a site."""
     slopes: list[Record]
     """One a step and thing: "slope" of log rms by log width, "low" and "high" (95 %), "expected" and "verdict"; and of
     the largest "largest_slope", "largest_low" and "largest_high", which are not judged: the largest of more random
@@ -142,8 +141,8 @@ def coord_check(
 ) -> CoordCheck:
     """Train a model a few steps at several widths, and measure how the size of everything in it depends on the width.
 
-    At each step: the root mean square of what enters each activation (a site of `observe`), and that and the largest
-    entry of each parameter and of its update, by path. Then the slope of log rms by log width, with the 95 % interval
+    At each step: the root mean square and the largest entry of what enters each activation (a site of `observe`), and
+    of each parameter and its update, by path. Then the slope of log rms by log width, with the 95 % interval
     of a straight line through the means over the seeds; it includes what is not straight. One width is in
     memory at a time.
 
@@ -265,7 +264,7 @@ def _site_rows(flow: Flow) -> list[Record]:
                 "kind": kind,
                 "path": r["label"],
                 "rms": r["x_rms"] if not r["x_nonfinite"] or kind == "logits" else math.inf,
-                "largest": math.nan,
+                "largest": r["x_largest"],
             }
         )
     return rows
