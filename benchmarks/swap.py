@@ -7,8 +7,9 @@
 A step is value and gradient of the loss and plain gradient descent, jitted. Memory is the compiler's own count of
 temporary bytes. Each layer is run as it is and in a `jax.checkpoint` of its own, so that what a swap saves stands
 beside what a checkpoint saves. Time is that of the processor, in medians of runs before and after in turns, and after
-over before, so that what else runs on the machine changes little. Writes benchmarks/results/swap.json, into which each
-run merges, and swap.md.
+over before, so that what else runs on the machine changes little. A TPU does not count what it keeps beside
+its cores, where a good part of models as small as these has room. Writes
+benchmarks/results/swap.json, into which each run merges, and swap.md.
 """
 
 import argparse
