@@ -55,7 +55,7 @@ def page(row: Row, drawn: Curve) -> str:
     }
     about = {
         "Accuracy": "A unit is an ulp of max(|f|, |x f'| / 8); see [how accuracy is proven](../guides/accuracy.md). "
-        f"Measured with {measured.environment(measured.results('accuracy')['environment'])}.",
+        f"Measured with {measured.environment(measured.results('accuracy').get('environment', {}))}.",
         "Memory": "Arrays of the hidden size that the backward pass of a block keeps because of it, as compiled; see "
         "[what memory depends on](../guides/memory.md).",
         "Time": "Of one call on a CPU, jitted, and the ratio to the others'; see [the benchmarks](../benchmarks.md).",
