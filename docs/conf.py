@@ -42,7 +42,7 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 # Executed by `pytest examples` and, in an environment of its own, by .ci/run; the page has the pictures in the file.
 nb_execution_excludepatterns = ["examples/tour.ipynb", "examples/colab.ipynb"]
-nb_execution_timeout = 120
+nb_execution_timeout = 600
 nb_merge_streams = True
 
 autodoc_typehints = "signature"
