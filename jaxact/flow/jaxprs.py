@@ -260,16 +260,8 @@ def rerun(
     """Trace an equation again through JAX's public function, with taps inside.
 
     Slots go in and statistics come out as pytrees, so that scan stacks them, cond selects them and checkpoint carries
-    them without knowing what they are.
-
-    Args:
-      equation: one that `inside` knows.
-      inputs: its inputs.
-      slots: for each jaxpr inside.
-      inner: runs the i-th jaxpr inside.
-      zeros: for each jaxpr inside, the statistics where it did not run.
-      axes: for each jaxpr inside, the mesh axes that each slot's array varies over.
-      combine: how statistics of several iterations or devices become one.
+    them without knowing what they are. Of each jaxpr inside there are `slots`, `zeros`, the statistics where it did not
+    run, and `axes`, the mesh axes that each slot's array varies over; `inner` runs the i-th of them.
 
     Returns:
       The outputs, and the statistics for each jaxpr inside.
