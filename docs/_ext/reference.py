@@ -19,6 +19,7 @@ MODULES = (
     "jaxact.equinox",
     "jaxact.modules.learned",
     "jaxact.flow",
+    "jaxact.flow.nnx",
     "jaxact.propagation",
     "jaxact.propagation.nnx",
     "jaxact.propagation.linen",
