@@ -81,9 +81,12 @@ def check_initialisation(printed: str) -> None:
 
 def check_batch_norm(printed: str) -> None:
     """BatchNorm makes up for small weights."""
-    plain, normalised = (row[0] for row in rows(printed, "relu naive plain", "relu naive batch_norm"))
-    assert plain + 30 < normalised
-    assert "The gradient of relu naive plain vanishes" in printed
+    (small, little), (normalised, much) = rows(
+        printed, "relu      N(0, 0.05^2)  without", "relu      N(0, 0.05^2)  with "
+    )
+    assert small < 1e-3
+    assert 1 < normalised < 100
+    assert little + 30 < much
 
 
 def check_save_and_load(printed: str) -> None:
