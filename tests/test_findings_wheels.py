@@ -84,7 +84,8 @@ SHIPPED = {
     "haiku LSTM": (haiku(lambda x: unrolled(hk.LSTM(16))(x), SEQUENCES), {"sigmoid": 3, "tanh": 2}),
     "haiku attention": (
         haiku(
-            lambda x: hk.MultiHeadAttention(2, 8, w_init=hk.initializers.VarianceScaling())(x, x, x, MASK), SEQUENCES
+            lambda x: hk.MultiHeadAttention(2, 8, w_init=hk.initializers.VarianceScaling())(x, x, x, MASK[None, None]),
+            SEQUENCES,
         ),
         {"softmax": 1},
     ),
