@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from jaxact import functions
 from jaxact.core import catalog
 from jaxact.flow import jaxprs
 from jaxact.flow.programs import Visit
@@ -68,7 +69,8 @@ class Plan:
             return None, "not selected"
         if self._replace is None:
             if match.form is None:
-                return None, "jaxact's already" if catalog.find(site.name) else "a function of one's own"
+                known = catalog.find(site.name) or hasattr(functions, site.name)
+                return None, "jaxact's already" if known else "a function of one's own"
             if not match.form.same_slope:
                 return None, "written by hand, with another slope at its kink"
             return _same(site.name), ""
