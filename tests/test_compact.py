@@ -141,12 +141,12 @@ def test_observe_sees_one_site():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (jaxact.elu, "expected one of gelu, golu.* got elu, whose derivative needs x"),
+        (jaxact.elu, "expected one of gelu, golu.* got elu; its derivative needs x"),
         (jaxact.softmax, "got softmax"),
         (lambda x: x, "expected a function of the catalog"),
         (functools.partial(jaxact.silu, beta=0), "expected beta of silu to be finite and not 0, got 0"),
-        (functools.partial(jaxact.silu, beta=jnp.ones(3)), "its parameters numbers"),
-        (functools.partial(jaxact.silu, beta=[1.0]), r"its parameters numbers; beta is \[1\.0\]"),
+        (functools.partial(jaxact.silu, beta=jnp.ones(3)), "whose parameters are numbers"),
+        (functools.partial(jaxact.silu, beta=[1.0]), r"whose parameters are numbers; beta is \[1\.0\]"),
         ("gelu", "expected a function of the catalog"),
     ],
 )

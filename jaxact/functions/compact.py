@@ -1,4 +1,4 @@
-"""Less memory for a backward pass, at some cost in accuracy: the derivative from the output and one bit an entry."""
+"""Less memory for a backward pass, at some cost in accuracy: derivatives from the output and one bit per entry."""
 
 import dataclasses
 import functools
@@ -25,10 +25,10 @@ _Coefficients = tuple[tuple[float, ...], tuple[float, ...]]
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _unrounded(above: Array, ulp: float) -> Array:
-    """Guess what y - y* was before y was rounded, not 0.
+    """Guess what y - y* was before y was rounded. The guess is not 0.
 
-    It lies in y - y* +- ulp / 2, over which the slope beside the minimum, its root, changes by root(ulp), not by ulp:
-    the middle of its range is the guess that is least wrong.
+    The difference lies in y - y* +- ulp / 2. Over that range the slope beside the minimum, which is its root, changes
+    by root(ulp) and not by ulp, so the middle of the slope's range is the guess that is least wrong.
     """
     least = float(jnp.finfo(above.dtype).tiny)
     low, high = (jnp.sqrt(jnp.maximum(above + half, least)) for half in (-ulp / 2, ulp / 2))
@@ -44,8 +44,8 @@ def _unrounded_jvp(ulp: float, primals: tuple[Array], tangents: tuple[Array]) ->
 class _Minimum:
     """A function that falls to its one minimum and then rises to the identity, and its slope from the value.
 
-    With r = sqrt(-log(y / y*)) the slope is y r N(r) / M(r) on the left, to 1e-5 of itself, to where y leaves float32;
-    with s = sqrt(y - y*) it is s N(s) / M(s) on the right, to 2e-6. Computed by `python -m benchmarks.coefficients`.
+    On the left, with r = sqrt(-log(y / y*)), the slope is y r N(r) / M(r) to 1e-5 of itself, as far as float32 holds y.
+    On the right, with s = sqrt(y - y*), it is s N(s) / M(s) to 2e-6. `python -m benchmarks.coefficients` computes both.
     """
 
     x: float
@@ -54,11 +54,11 @@ class _Minimum:
     last: float
     """The s from which on the slope is 1."""
     centre: float
-    """Its polynomials on the right are in s less this, since in s their terms cancel."""
+    """The polynomials on the right are in s less this number, since in s their terms cancel."""
     right: _Coefficients
 
     def slope(self, y: Array, right: Array, ulp: float) -> Array:
-        """The slope at y, of which `ulp` is the last digit beside the minimum."""
+        """The slope at y; `ulp` is the last digit of y beside the minimum."""
         y_high = float(np.asarray(self.y, y.dtype))
         above = jnp.minimum(-((y_high - y) + (self.y - y_high)), self.last**2 + 1)
         root = jnp.sqrt(_unrounded(above, ulp))
@@ -180,11 +180,11 @@ _HIGHER_SLOPE = {
     **dict.fromkeys(("relu", "relu6", "leaky_relu", "hard_tanh", "hard_shrink", "soft_shrink", "threshold"), 1.0),
     "hard_sigmoid": 1 / 6,
 }
-"""Of functions with two slopes; the lower one is negative_slope, or 0."""
+"""The larger slope of functions with two slopes; the lower one is negative_slope, or 0."""
 
 
 def _pack(mask: Array) -> Array:
-    """Eight a byte, unless an explicit mesh has a byte's bits on two devices."""
+    """Pack eight bits into a byte, unless an explicit mesh has the bits of a byte on two devices."""
     mask = jnp.atleast_1d(mask)
     sharding = jax.typeof(mask).sharding
     names = sharding.spec[-1] or ()
@@ -195,7 +195,7 @@ def _pack(mask: Array) -> Array:
 def _unpack(bits: Array, like: Array) -> Array:
     if bits.dtype == bool:
         return bits
-    if like.size == 0:  # which jnp.unpackbits cannot
+    if like.size == 0:  # jnp.unpackbits fails for an empty array
         return jnp.zeros(like.shape, bool)
     count = like.shape[-1] if like.ndim else 1
     return jnp.unpackbits(bits, axis=-1, count=count).reshape(like.shape) == 1
@@ -207,9 +207,9 @@ class _Rule(NamedTuple):
     output: bool
     """Whether it keeps the output."""
     bit: Callable[[Array], Array] | None
-    """Of x, one bit an entry, if that is kept."""
+    """Gives one bit for each entry of x, if that is kept."""
     slope: Callable[..., Array]
-    """Of the output, the bits, and the spacing of the output's numbers around 1; bool if it is 0 or 1."""
+    """Takes the output, the bits, and the spacing of the output's numbers around 1; gives bools if it is 0 or 1."""
 
 
 def _by_minimum(minimum: _Minimum, scale: float) -> _Rule:
@@ -234,7 +234,7 @@ def _by_slopes(f: Function, low: float, high: float) -> _Rule:
 
 
 def _rule(f: Function, name: str, settings: Mapping[str, Any]) -> _Rule:
-    """The rule of a function of the catalog, which has this name and these parameters."""
+    """The rule of the catalog's function of this name, with these parameters."""
     if name == "gelu":
         return _by_minimum(_GELU if settings.get("approximate", True) else _GELU_EXACT, 1.0)
     if name in _MINIMA:
@@ -251,7 +251,7 @@ def _rule(f: Function, name: str, settings: Mapping[str, Any]) -> _Rule:
         return _by_slopes(f, float(low), _HIGHER_SLOPE[name])
     known = sorted(["gelu", *_MINIMA, *_FROM_OUTPUT, *_HIGHER_SLOPE])
     raise ValueError(
-        f"jaxact.compact: expected one of {', '.join(known)}, got {name}, whose derivative needs x; use it as it is"
+        f"jaxact.compact: expected one of {', '.join(known)}, got {name}; its derivative needs x, so use it as it is"
     )
 
 
@@ -278,23 +278,23 @@ class Compact:
 def compact(f: Function) -> Compact:
     """Make a function with f's values whose backward pass keeps less: the output, which the next layer keeps anyway.
 
-    For gelu (both forms), silu (with any number beta), quick_gelu, mish and golu one bit an entry is kept beside it:
-    which side of the minimum x is on. The derivative comes from both by inversion. For sigmoid and tanh the output
-    alone is kept, and the derivative is y (1 - y) and 1 - y^2. For functions with two slopes (relu, leaky_relu, relu6,
-    hard_tanh, hard_sigmoid, threshold, hard_shrink, soft_shrink) only a bit is kept, which pays where the next layer
-    does not keep the output; their derivative stays exact.
+    For gelu (both forms), silu (with any number beta), quick_gelu, mish and golu the backward pass keeps the output and
+    one bit per entry, which says on which side of the minimum x is; it computes the derivative from the two. For
+    sigmoid and tanh it keeps the output alone, and the derivative is y (1 - y) and 1 - y^2. For functions with two
+    slopes (relu, leaky_relu, relu6, hard_tanh, hard_sigmoid, threshold, hard_shrink, soft_shrink) it keeps only a bit
+    per entry, which saves memory where the next layer does not keep the output; their derivative stays exact.
 
-    What is lost is accuracy, since rounding y moves x: beside the minimum the derivative is off by up to 1.5e-4 (f32),
-    5e-3 (f16) or 0.015 (bf16), elsewhere by 1e-5, and so in f64; the second derivative is off by up to 1e-3 (f32).
-    sigmoid's and tanh's are off by the ulps of 1 that y is, also where they are much smaller than that. f's own
-    derivatives are right to a few ulp. f(-inf) and f(inf), and f' there, are f's.
+    The price is accuracy, since y is rounded. Beside the minimum the derivative is off by up to 1.5e-4 (f32), 5e-3
+    (f16) or 0.015 (bf16), and elsewhere by 1e-5, also in f64. The second derivative is off by up to 1e-3 (f32). The
+    derivatives of sigmoid and tanh have the absolute error of y, even where they are much smaller than y. The
+    derivatives of f itself are right to a few ulp. At -inf and inf, the value and the derivative are those of f.
 
     Args:
       f: a function of the catalog, or a `functools.partial` of one with numbers as parameters.
 
     Returns:
-      A jitted function of one array with f's values, dtypes, and name; for equal f the same one, so that `compact` may
-      stand in a model's call.
+      A jitted function of one array with f's values, dtypes, and name. Equal f give the same function, so that a model
+      may call `compact` each time.
 
     Raises:
       ValueError: f is not one of these, or a parameter is not a number.
@@ -311,7 +311,7 @@ def compact(f: Function) -> Compact:
                 raise TypeError(f"{parameter} is {value!r}")
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"jaxact.compact: expected a function of the catalog, its parameters numbers; {error}"
+            f"jaxact.compact: expected a function of the catalog whose parameters are numbers; {error}"
         ) from None
     kinds = tuple((parameter, type(value), value) for parameter, value in sorted(settings.items()))  # 0 == False
     return _compact(catalog.info(settings["name"]).function, kinds)
@@ -336,7 +336,7 @@ def _compact(f: Function, settings: tuple[tuple[str, type, Any], ...]) -> Compac
             None if bits is None else _unpack(bits, t),
             float(jnp.finfo(t.dtype).eps),
         )
-        # What is flat gives 0 for an infinite tangent too.
+        # Where f is flat, an infinite tangent gives 0 too.
         return (jnp.where(slope, wide, 0) if slope.dtype == bool else wide * slope).astype(t.dtype)
 
     kernel = derivative_rule(name, f, tangent, keep, live=1)

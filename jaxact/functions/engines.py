@@ -59,7 +59,7 @@ elsewhere(
         "relu2": ("relu2", {}),
         "silu": ("silu", {}),
         "xielu": ("xielu", {}),
-        "gelu_and_mul": ("geglu", {"approximate": True}),  # its GeluAndMul has the tanh form by default, vLLM's not
+        "gelu_and_mul": ("geglu", {"approximate": True}),  # SGLang's default is the tanh form, vLLM's the exact one
         "situ": ("situ_glu", _UNCAPPED),
         "situ_and_mul": ("situ_glu", _UNCAPPED),
     },

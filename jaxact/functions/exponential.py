@@ -198,7 +198,7 @@ def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0
     alpha_n, beta = jnp.asarray(alpha_n, x.dtype), jnp.asarray(beta, x.dtype)
     left = jnp.minimum(x, 0)
     difference = beta - alpha_n
-    # At the root on the left alpha_n exp(x) is small: what it cancels against is kept with its rest.
+    # At the root on the left alpha_n exp(x) is small, so the number that it cancels against is kept with its rest.
     high, low = product(jnp.maximum(left, -1e30), difference)
     rest = low + (-alpha_n - (difference - beta)) * left
     far = ((high - alpha_n) + alpha_n * numerics.exp(left)) + jnp.where(left > -1e6, rest, 0)
@@ -239,8 +239,8 @@ def xielu(x: ArrayLike, alpha_p: ArrayLike = 0.8, alpha_n: ArrayLike = 0.8, beta
     """Expanded integral of ELU: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
 
     f'(x) = 2 alpha_p x + beta for x > 0, else alpha_n (exp(x) - 1) + beta, and f'(0) = beta; f'' jumps at 0, where it
-    is alpha_n. f(inf) = inf; f(-inf) = inf for alpha_n > beta. Transformers' guard `min(x, -1e-6)` is not needed
-    here: exp(x) - 1 is right near 0.
+    is alpha_n. f(inf) = inf; f(-inf) = inf for alpha_n > beta. The guard `min(x, -1e-6)` that transformers has is not
+    needed here, since exp(x) - 1 is right near 0.
 
     Args:
       x: real array of any shape; bool and int become the default float.

@@ -1,4 +1,4 @@
-"""Gated units: one array times an activation of another."""
+"""Gated units: one array times an activation of another array."""
 
 import functools
 import inspect
@@ -34,18 +34,18 @@ def _gated(
     value: Formula | None = None,
     complex_form: Callable[..., Any] | None = None,
 ) -> Formula:
-    """Make an elementwise function of `formula(f, gate, value, ...)`, made of f, products and `jnp.where`.
+    """Make an elementwise function from `formula(f, gate, value, ...)`, which consists of f, products and `jnp.where`.
 
     The backward pass keeps the formula's arguments, where autodiff would keep f of the gate too, and 16-bit arrays are
     rounded once, at the end.
 
     Args:
       name: the public name.
-      formula: of f and the unit's arguments, whose derivatives autodiff gets from f's.
+      formula: a function of f and the unit's arguments. Autodiff gets its derivatives from those of f.
       f: the gate's activation.
-      fraction: f's numerator and denominator. The derivative in the value is f of the gate, of which a compiler sees
-        that it is in the unit too, and keeps it: unrolled, an array more. So the unit has it written otherwise.
-      value: the unit, if not `formula` of f or its fraction.
+      fraction: f's numerator and denominator. The derivative in the value is f of the gate. A compiler would see that
+        the unit computes it too, and would keep this array when unrolled. So the unit writes it in another form.
+      value: the unit, where it is not `formula` of f or of its fraction.
       complex_form: as in `elementwise`.
     """
     value = value or functools.partial(formula, f if fraction is None else _by_reciprocal(fraction))
@@ -82,7 +82,7 @@ def _within(x: Array, limit: Array) -> Array:
 def split(x: ArrayLike, layout: str, axis: int = -1) -> tuple[Array, Array]:
     """Split an array that holds gate and value into the two.
 
-    No layout is the usual one, so that there is no default. glu of PyTorch, Keras and jax.nn has the gate last; a
+    There is no default, since no layout is the usual one. The glu of PyTorch, Keras and jax.nn has the gate last; a
     fused gate and up projection, as in vLLM or in Hugging Face's packed experts, has it first; gpt-oss interleaves.
 
     Args:
@@ -96,7 +96,7 @@ def split(x: ArrayLike, layout: str, axis: int = -1) -> tuple[Array, Array]:
 
     Raises:
       TypeError: x is not an array of numbers, or axis is not an int.
-      ValueError: layout is another word, axis is out of range, or its size is odd.
+      ValueError: layout is none of the three, axis is out of range, or its size is odd.
 
     >>> gate, value = jaxact.split(jnp.arange(4.0), "interleaved")
     >>> print(gate, value)
@@ -211,7 +211,7 @@ def geglu(gate: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
       Array of that shape, of the float type that the two promote to.
 
     Raises:
-      TypeError: gate or value is not a real array, or approximate not a bool.
+      TypeError: gate or value is not a real array, or approximate is not a bool.
       ValueError: the shapes differ.
 
     Reference: Shazeer 2020, arXiv:2002.05202.
@@ -257,7 +257,7 @@ _bilinear = _gated("bilinear", _product, lambda gate: gate)
 def bilinear(gate: ArrayLike, value: ArrayLike) -> Array:
     """Bilinear gated unit: gate * value.
 
-    A gated linear unit without an activation. PyTorch's Bilinear is another thing, a layer with weights.
+    This is a gated linear unit without an activation. PyTorch's Bilinear is something else: a layer with weights.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -288,9 +288,9 @@ _swiglu_clamped = _gated(
 
 @activation(module="SwiGLUClamped", kind="gated", keeps=2.0, variants=({"limit": 2.0},), smoothness=0)
 def swiglu_clamped(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 10.0) -> Array:
-    """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit).
+    """SwiGLU with clamped inputs: silu(min(gate, limit)) * min(max(value, -limit), limit).
 
-    At a limit the derivative is the one from inside. The configuration key is swiglu_limit, in DeepSeek-V4 with 10.
+    At a limit the derivative is the one from inside. The configuration key is swiglu_limit; DeepSeek-V4 has 10.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -323,10 +323,10 @@ _swiglu_step = _gated(
 
 @activation(module="SwiGLUStep", kind="gated", keeps=2.0, variants=({"limit": 2.0},), smoothness=0)
 def swiglu_step(gate: ArrayLike, value: ArrayLike, limit: ArrayLike = 7.0) -> Array:
-    """SwiGLU, clamped behind the activation: min(silu(gate), limit) * min(max(value, -limit), limit).
+    """SwiGLU with a clamped activation: min(silu(gate), limit) * min(max(value, -limit), limit).
 
-    At a limit the derivative is the one from inside. Step-3's models give each layer its limit; vLLM calls it
-    swiglustep.
+    At a limit the derivative is the one from inside. Step-3's models give each layer its own limit; vLLM calls this
+    unit swiglustep.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -367,8 +367,8 @@ _swiglu_oai = _gated(
 def swiglu_oai(gate: ArrayLike, value: ArrayLike, alpha: ArrayLike = 1.702, limit: ArrayLike = 7.0) -> Array:
     """gpt-oss's SwiGLU: g * sigmoid(alpha * g) * (u + 1), g = min(gate, limit), u = min(max(value, -limit), limit).
 
-    At a limit the derivative is the one from inside. gpt-oss packs gate and value "interleaved", MiniMax-M3
-    "gate_first"; vLLM calls it swigluoai.
+    At a limit the derivative is the one from inside. gpt-oss packs gate and value "interleaved", and MiniMax-M3
+    "gate_first"; vLLM calls this unit swigluoai.
 
     Args:
       gate: real array of any shape; bool and int become the default float.

@@ -1,4 +1,4 @@
-"""GELU: x times the normal distribution function, in its spellings."""
+"""GELU: x times the normal distribution function, in its several forms."""
 
 import functools
 import math
@@ -15,8 +15,8 @@ from jaxact.core.pair import leading_bits
 
 __all__ = ["gelu", "gelu_10"]
 
-# x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) has full relative precision; so has the derivative, 1 - D on the
-# right and D on the left, where D(t) = Phi(-t) - t phi(t) is computed with its zero as a factor.
+# x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) has full relative precision. The derivative has it too: it is 1 - D
+# on the right and D on the left, where D(t) = Phi(-t) - t phi(t) is computed with its zero as a factor.
 _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
@@ -50,12 +50,12 @@ _gelu_exact = elementwise(
 )
 
 # The tanh form is x sigmoid(z), z = A x + B x^3, which does not cancel where 1 + tanh does. Rounding z costs |z| ulp,
-# 14 of them at x = -2.8, so exp(-z) is a power of two whose exponent is a sum: with h and p the leading bits of x and
-# of z / (x log 2), h p is exact, and what is left of z is small.
+# 14 of them at x = -2.8, so exp(-z) is a power of two whose exponent is a sum. With h and p the leading bits of x and
+# of z / (x log 2), h p is exact, and the rest of z is small.
 _GELU_A = 2 * math.sqrt(2 / math.pi)
 _GELU_B = 0.044715 * _GELU_A
 _PER_DOUBLING = 1 / math.log(2)
-_SHORT_A = 147 / 64  # of A / log 2, so that subtracting p is exact
+_SHORT_A = 147 / 64  # the leading bits of A / log 2, so that subtracting p is exact
 
 
 def _gelu_exponent(t: Array) -> tuple[Array, Array]:
@@ -73,7 +73,7 @@ def gelu_tanh_fraction(x: Array) -> tuple[Array, Array]:
     """Return numerator and denominator of gelu(x), the tanh form."""
     end = 10 if x.dtype == jnp.float32 else 21.1  # further left the result is 0, or so little that XLA may flush it
     e = numerics.exp2(*_gelu_exponent(jnp.clip(-x, -end, end)))
-    # Multiplied, since the zeros of a `where` are an array, which a scan carries.
+    # This is a product, since the zeros of a `where` would be an array that a scan carries.
     return jnp.maximum(x, -1e3) * (x >= -end).astype(x.dtype), 1 + e
 
 
@@ -136,8 +136,8 @@ _gelu_tanh = elementwise(
 def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 
-    Phi is the normal distribution function. Minimum -0.1700 at x = -0.752 in both forms. f(-inf) = 0, f(inf) = inf; f'
-    is 0 and 1 there.
+    Phi is the normal distribution function. The minimum of both forms is -0.1700 at x = -0.752. f(-inf) = 0, f(inf) =
+    inf; f' is 0 and 1 there.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -147,7 +147,7 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or approximate not a bool.
+      TypeError: x is not a real array, or approximate is not a bool.
 
     Reference: Hendrycks & Gimpel 2016, arXiv:1606.08415.
 
@@ -191,7 +191,7 @@ _gelu_10 = elementwise(
 def gelu_10(x: ArrayLike) -> Array:
     """Clipped GELU: min(x Phi(x), 10).
 
-    f'(x) is that of the exact `gelu` for x <= 10, else 0, and f'(10) = 1. f(-inf) = 0, f(inf) = 10.
+    f' is the derivative of the exact `gelu` for x <= 10, else 0, and f'(10) = 1. f(-inf) = 0, f(inf) = 10.
 
     Args:
       x: real array of any shape; bool and int become the default float.

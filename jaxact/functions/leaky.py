@@ -98,12 +98,12 @@ _leaky_relu_of_any_slope, _prelu = (
 def prelu(x: ArrayLike, negative_slope: ArrayLike) -> Array:
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x.
 
-    `leaky_relu` for a slope that is learned, of any sign. f'(x) = 1 for x >= 0, else negative_slope, and f'(0) = 1;
-    the derivative in negative_slope is min(x, 0). The backward pass keeps x.
+    This is `leaky_relu` for a learned slope of any sign. f'(x) = 1 for x >= 0, else negative_slope, and f'(0) = 1; the
+    derivative in negative_slope is min(x, 0). The backward pass keeps x.
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      negative_slope: number, or array that broadcasts against x (one slope a channel); traced and differentiable.
+      negative_slope: number, or array that broadcasts against x (one slope per channel); traced and differentiable.
 
     Returns:
       Array of the broadcast shape and x's float type.
@@ -144,7 +144,7 @@ def rrelu(x: ArrayLike, key: Array | None, lower: ArrayLike = 1 / 8, upper: Arra
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or key not a key.
+      TypeError: x is not a real array, or key is not a key.
       ValueError: lower > upper.
 
     Reference: Xu et al. 2015, arXiv:1505.00853.

@@ -1,4 +1,4 @@
-"""The logarithm of a sum of exponentials, weighted if wished."""
+"""The logarithm of a sum of exponentials, which may have weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["logsumexp"]
 
 
 def _seen(b: Array | None, where: Array | None) -> Array | None:
-    """Where an entry takes part: with a weight of 0 it does not, and may be anything."""
+    """Where an entry takes part. An entry of weight 0 does not, and may be anything."""
     if b is None:
         return where
     return b != 0 if where is None else (b != 0) & where
@@ -25,7 +25,7 @@ def _seen(b: Array | None, where: Array | None) -> Array | None:
 def _value(axes: Axes, a: Array, b: Array | None, where: Array | None) -> tuple[Array, Array]:
     """The logarithm, and the sum's sign."""
     h, _, m = exponents(axes, logits(a, _seen(b, where)))
-    shifted = jnp.isfinite(m)  # a row of -inf is -inf, one with inf or NaN in it that
+    shifted = jnp.isfinite(m)  # the result of a row of -inf is -inf, that of a row with inf or NaN is inf or NaN
     if b is None:
         log, sign = log_sum(axes, h), jnp.where(m == -jnp.inf, 0.0, jnp.where(m == m, 1.0, m))
     else:
@@ -39,12 +39,12 @@ def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[A
     t_a, t_b, _ = tangents
     seen = logits(a, _seen(b, where))
     h, _, m = exponents(axes, seen)
-    e = jnp.where(seen == -jnp.inf, 0, jnp.exp(h))  # a row of nothing else is NaN in h
+    e = jnp.where(seen == -jnp.inf, 0, jnp.exp(h))  # in a row of -inf alone, h is NaN
     weighted = e if b is None else widen(b) * e
     change: Any = 0
     if t_a is not None:
         change += weighted * jnp.where(seen == -jnp.inf, 0, widen(t_a))
-    if t_b is not None:  # what has no weight yet may get one
+    if t_b is not None:  # an entry of weight 0 may get another one
         at = logits(a, where)
         change += jnp.where(at == -jnp.inf, 0, jnp.exp(jnp.minimum(at - m, 88))) * widen(t_b)
     nothing = m == -jnp.inf
@@ -105,22 +105,23 @@ def logsumexp(
 ) -> Array | tuple[Array, Array]:
     """Logarithm of a sum of exponentials: log(sum_i b_i exp(a_i)).
 
-    The derivative in a is b_i exp(a_i) / sum, in b exp(a_i) / sum. A row of -inf, or with every entry left out,
-    gives -inf with gradient 0; a +inf gives +inf. 16-bit input is computed in float32; the backward pass keeps a and b.
+    The derivative in a is b_i exp(a_i) / sum, and the derivative in b is exp(a_i) / sum. A row of -inf, or one with
+    every entry left out, gives -inf with gradient 0; a +inf gives +inf. 16-bit input is computed in float32. The
+    backward pass keeps a and b.
 
     Args:
       a: real array; bool and int become the default float.
       axis: the axis or axes to sum over; None sums over all.
       b: weights that broadcast against a; default 1. An entry of weight 0 takes no part and may be anything.
       keepdims: whether to keep the summed axes with size 1.
-      return_sign: whether to return the sign of the sum too, and the logarithm of its absolute value.
+      return_sign: whether to return the logarithm of the sum's absolute value, and its sign too.
       where: bool array that broadcasts to a's shape; entries where it is False are left out.
 
     Returns:
-      The logarithm (NaN for a negative sum), or with `return_sign` the pair (logarithm, sign).
+      The logarithm, which is NaN for a negative sum, or, with `return_sign`, the pair (logarithm, sign).
 
     Raises:
-      TypeError: a or b is not a real array, or `where` not bool.
+      TypeError: a or b is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, or a shape does not broadcast.
 
     Reference: jax.nn.logsumexp.

@@ -1,4 +1,4 @@
-"""What stands in for a normalisation in a few models."""
+"""Functions that replace a normalisation in some models."""
 
 import math
 from typing import Any
@@ -40,7 +40,7 @@ _dyt = elementwise(
 def dyt(x: ArrayLike, alpha: ArrayLike = 0.5, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0) -> Array:
     """Dynamic tanh: gamma * tanh(alpha * x) + beta.
 
-    It stands where a normalisation would, with alpha one learned number and gamma and beta one a channel. f'(x) =
+    It replaces a normalisation. Then alpha is one learned number, and gamma and beta are one per channel. f'(x) =
     gamma alpha (1 - tanh(alpha x)^2), and f(+-inf) = +-gamma + beta for a positive alpha. The backward pass keeps x.
 
     Args:
@@ -97,7 +97,7 @@ def derf(
 ) -> Array:
     """Dynamic erf: gamma * erf(alpha * x + shift) + beta.
 
-    It stands where a normalisation would, with alpha and shift one learned number each and gamma and beta one a
+    It replaces a normalisation. Then alpha and shift are one learned number each, and gamma and beta are one per
     channel. f'(x) = 2 / sqrt(pi) gamma alpha exp(-(alpha x + shift)^2), and f(+-inf) = +-gamma + beta for a positive
     alpha. The backward pass keeps x.
 
@@ -171,7 +171,7 @@ def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: Array
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x, weight or bias is not a real array, or axis not an int.
+      TypeError: x, weight or bias is not a real array, or axis is not an int.
       ValueError: weight has another shape, axis is out of range, or eps is not positive.
 
     Reference: Zhuo et al. 2024, arXiv:2411.03884.

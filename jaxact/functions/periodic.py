@@ -17,11 +17,11 @@ __all__ = ["sine", "snake", "snake_beta"]
 
 
 # Rounding rate * x costs |rate x| ulp / 2, up to 8 units, and where the sine is 1 no derivative makes up for it. So the
-# product comes as a sum, exact however large it is: XLA's own sine is within 0.56 ulp for every float32 on CPU.
+# product is a sum of two, which is exact at any size. XLA's own sine is within 0.56 ulp for every float32 on a CPU.
 def _angle(x: Array, rate: Array) -> tuple[Array, Array]:
     """Return rate x as its rounding and the rest; 0 where `_far`."""
     high, low = product(jnp.where(_far(x, rate), 0, x), rate)
-    return high, jnp.where(jnp.abs(high) > 0.125, low, 0)  # under it, low does not matter, and may have underflowed
+    return high, jnp.where(jnp.abs(high) > 0.125, low, 0)  # below 0.125 low does not matter and may underflow
 
 
 def _far(x: Array, rate: Array) -> Array:
@@ -83,12 +83,12 @@ _sine_kernel = elementwise(
 def sine(x: ArrayLike, frequency: ArrayLike = 30.0) -> Array:
     """Sine (SIREN): sin(frequency * x).
 
-    f'(x) = frequency cos(frequency x). At +-inf, where it has no limit, f and its derivatives are their mean over a
-    period, 0. It needs its own initialiser, `jaxact.propagation.siren_init`.
+    f'(x) = frequency cos(frequency x). At +-inf there is no limit, so f and its derivatives are 0 there, their mean
+    over a period. A network with it needs the initialiser `jaxact.propagation.siren_init`.
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      frequency: number, or array that broadcasts against x; in radians per unit of x; traced and differentiable.
+      frequency: number, or array that broadcasts against x, in radians per unit of x; traced and differentiable.
 
     Returns:
       Array of the broadcast shape and x's float type.
@@ -105,9 +105,9 @@ def sine(x: ArrayLike, frequency: ArrayLike = 30.0) -> Array:
     return _sine_kernel(x, frequency)
 
 
-# x + s^2 / beta, s = sin(alpha x), loses two of its bits at alpha x = -1.17. Around there it is ((beta - alpha) x +
-# alpha x + s^2) / beta, with s^2 as the exact square of its leading bits and the rest: 4.3 units, the error of XLA's
-# sine, where the plain form has 7.1.
+# x + s^2 / beta, s = sin(alpha x), loses two of its bits at alpha x = -1.17. Around that point it is computed as
+# ((beta - alpha) x + alpha x + s^2) / beta, with s^2 as the exact square of its leading bits and the rest. The error is
+# 4.3 units, that of XLA's sine; the plain form has 7.1.
 def _snake_beta_value(x: Array, alpha: Array, beta: Array) -> Array:
     high, low = _angle(x, alpha)
     s = jnp.sin(high)
@@ -149,7 +149,7 @@ def _snake_beta_beta_slope(x: Array, alpha: Array, beta: Array) -> Array:
 
 
 def _snake_textbook(x: Array, alpha: Array) -> Array:
-    """That is x + x g(alpha x), g(z) = sin(z)^2 / z; near 0 a series, since otherwise derivatives in alpha cancel."""
+    """Return x + x g(alpha x) with g(z) = sin(z)^2 / z. Near 0, g is a series, or derivatives in alpha cancel."""
     x = jnp.where(_far(x, alpha), 0, x)
     z = alpha * x
     near = jnp.abs(z) < 1
@@ -205,8 +205,8 @@ _snake = elementwise(
 def snake(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """Snake: x + sin(alpha * x)^2 / alpha.
 
-    f'(x) = 1 + sin(2 alpha x), so that it never decreases. At alpha = 0 it is x, its limit. f(-inf) = -inf, f(inf) =
-    inf; the derivatives, which have no limit there, are their mean over a period, f' = 1.
+    f'(x) = 1 + sin(2 alpha x), so f never decreases. For alpha = 0, f(x) is its limit, x. f(-inf) = -inf, f(inf) = inf.
+    The derivatives have no limit there, so they are their mean over a period: f' = 1, f'' = 0.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -247,8 +247,8 @@ _snake_beta = elementwise(
 def snake_beta(x: ArrayLike, alpha: ArrayLike = 1.0, beta: ArrayLike = 1.0) -> Array:
     """Snake with an amplitude of its own: x + sin(alpha * x)^2 / beta.
 
-    f'(x) = 1 + alpha / beta sin(2 alpha x). At +-inf as `jaxact.snake`. For alpha > beta it decreases in places, and
-    near the zeros of f and f' that this makes, their error is a few ulp of x and of 1.
+    f'(x) = 1 + alpha / beta sin(2 alpha x). At +-inf, f and its derivatives are those of `jaxact.snake`. For alpha >
+    beta, f decreases in places. That gives f and f' zeros, near which their errors are a few ulp of x and of 1.
 
     Args:
       x: real array of any shape; bool and int become the default float.

@@ -51,7 +51,7 @@ def relu6(x: ArrayLike) -> Array:
     return _relu6(x)
 
 
-# y = 1 for an x just under 3 too, so y does not tell the slope; the piece, a byte an entry, does.
+# y = 1 for an x just under 3 too, so y does not tell the slope; the piece, one byte per entry, does.
 _hard_sigmoid = elementwise(
     "hard_sigmoid",
     lambda x: jnp.clip(x + 3, 0, 6) / 6,
@@ -94,7 +94,7 @@ def hard_sigmoid(x: ArrayLike) -> Array:
 
 
 def _slope_in_quarters(x: Array) -> Array:
-    """4 f'(x) in a byte, by comparisons: converting floats to bytes would double the time on a CPU."""
+    """4 f'(x) as a byte, by comparisons, since converting floats to bytes would double the time on a CPU."""
     size = jnp.abs(x)
     return (size < 1).astype(jnp.int8) + (size <= 1).astype(jnp.int8)
 
@@ -122,7 +122,7 @@ def sparse_sigmoid(x: ArrayLike) -> Array:
     """Sparse sigmoid: min(max((x + 1) / 2, 0), 1).
 
     f'(x) = 1/2 for |x| < 1, else 0, and f'(-1) = f'(1) = 1/4 as in jax.nn. f(-inf) = 0, f(inf) = 1. The backward pass
-    keeps a byte an entry.
+    keeps one byte per entry.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -141,9 +141,9 @@ def sparse_sigmoid(x: ArrayLike) -> Array:
     return _sparse_sigmoid(x)
 
 
-# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0: the piece, a byte an entry, tells them apart. It
-# is that of the parameters as they are; the value is the same with parameters rounded to x's type, between which and
-# them there is no x.
+# y = 1 for x = 1, where the slope is 1, and for x > 1, where it is 0. The piece, one byte per entry, tells them apart.
+# It belongs to the parameters as they are, and the value to the parameters rounded to x's type. The two agree, since no
+# x lies between a parameter and its rounding.
 _hard_tanh = elementwise(
     "hard_tanh",
     lambda x, min_val=-1.0, max_val=1.0: jnp.clip(x, min_val, max_val),
@@ -175,7 +175,7 @@ def hard_tanh(x: ArrayLike, *, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1
     Args:
       x: real array of any shape; bool and int become the default float.
       min_val: number, or array that broadcasts against x; traced and differentiable.
-      max_val: number, or array that broadcasts against x, not under min_val; traced and differentiable.
+      max_val: number, or array that broadcasts against x, at least min_val; traced and differentiable.
 
     Returns:
       Array of the broadcast shape and x's float type.

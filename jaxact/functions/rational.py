@@ -22,9 +22,10 @@ APPROXIMATIONS = {
 def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Array:
     """Safe Pade unit: P(x) / (1 + |Q(x)|), P(x) = sum_i numerator[i] x^i, Q(x) = sum_j denominator[j] x^(j + 1).
 
-    There is no pole, and a kink where Q changes its sign; the slope there is that of P. The absolute value is of the
-    whole of Q, as in the paper; the package rational_activations calls that version B, and one with |b_j x^j| for each
-    term A. The backward pass keeps x alone. +-inf is taken as the largest finite number.
+    The function has no pole. It has a kink where Q changes its sign, and the slope there is that of P. As in the paper,
+    the absolute value is that of the whole of Q. The package rational_activations calls this version B; its version A
+    has the absolute value of each term instead. The backward pass keeps x alone. +-inf counts as the largest finite
+    number.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -53,7 +54,7 @@ def _value(x: Array, numerator: Array, denominator: Array) -> Array:
     far = jnp.abs(wide) > 1
     near_x, far_x = jnp.where(far, 0, wide), jnp.where(far, wide, 1)
     near = _horner(p[::-1], near_x) / (1 + jnp.abs(near_x * _horner(q[::-1], near_x)))
-    # Under max^(-3/4) 1 / x counts for nothing, but its derivative times x^m would be 0 times infinity.
+    # Where 1 / x is below max^(-3/4) it does not matter, but its derivative times x^m would be 0 times infinity.
     inverted = jnp.abs(far_x) < float(jnp.finfo(wide.dtype).max) ** 0.75
     t = jnp.where(inverted, 1 / jnp.where(inverted, far_x, 1), 0)
     below = jnp.abs(t) ** len(q) + jnp.abs(_horner(q, t))

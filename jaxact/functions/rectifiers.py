@@ -37,7 +37,7 @@ _identity = elementwise(
 def identity(x: ArrayLike) -> Array:
     """Identity: x.
 
-    The "linear" activation of an output layer. f'(x) = 1.
+    This is the "linear" activation of an output layer. f'(x) = 1.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -240,7 +240,7 @@ def thresholded_relu(
 ) -> Array:
     """Rectified linear unit with threshold: min(x, max_value) if x > threshold, else negative_slope * (x - threshold).
 
-    Keras's relu. f'(x) = 1 for threshold < x < max_value, 0 above, negative_slope below; f'(threshold) =
+    This is Keras's relu. f'(x) is 1 for threshold < x < max_value, 0 above and negative_slope below; f'(threshold) =
     negative_slope and f'(max_value) = 0. f(-inf) = -inf or 0, f(inf) = max_value.
 
     Args:

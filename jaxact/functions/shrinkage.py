@@ -1,4 +1,4 @@
-"""Shrinkage: functions that set what is near zero, or under a threshold, to a constant."""
+"""Shrinkage: functions that are constant near 0 or below a threshold."""
 
 import math
 
@@ -168,7 +168,7 @@ def threshold(x: ArrayLike, threshold: ArrayLike, value: ArrayLike) -> Array:
     """Threshold: x if x > threshold, else value.
 
     f'(x) = 1 for x > threshold, else 0, and f'(threshold) = 0. f(-inf) = value, f(inf) = inf. The derivative in
-    threshold is 0, in value 1 where x <= threshold. The backward pass keeps a mask.
+    threshold is 0; the derivative in value is 1 where x <= threshold, else 0. The backward pass keeps a mask.
 
     Args:
       x: real array of any shape; bool and int become the default float.

@@ -179,7 +179,7 @@ def soft_sign(x: ArrayLike) -> Array:
 
 
 def _standardized(x: Array, mu: Array, sigma: Array) -> Pair:
-    """(x - mu) / sigma, whose rounding would cost z^2 ulp in the tail."""
+    """(x - mu) / sigma with its rest, since rounding it would cost z^2 ulp in the tail."""
     z, low = quotient(*difference(numerics.finite(x), mu), sigma)
     return Pair(jnp.clip(z, -40, 40), jnp.where(jnp.abs(z) < 1000, low, 0))
 
@@ -236,7 +236,7 @@ _laplace = elementwise(
 def laplace(x: ArrayLike, mu: ArrayLike = 0.707107, sigma: ArrayLike = 0.282095) -> Array:
     """Laplace attention function: (1 + erf((x - mu) / (sigma sqrt(2)))) / 2.
 
-    It approximates `relu2` with bounded range and slope. f'(x) is the normal density of mean mu and standard
+    It approximates `relu2` with a bounded range and slope. f'(x) is the normal density with mean mu and standard
     deviation sigma. f(-inf) = 0, f(inf) = 1, and f' is 0 at both.
 
     Args:
@@ -277,7 +277,7 @@ def _soft_cap_slope(x: Array, cap: Array) -> Array:
 
 
 def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
-    # About (2/3) v^3, v = x / cap, which triples the error of a rounded v: 10 units. With the rest of v it is 7.
+    # It is about (2/3) v^3, v = x / cap, which triples the error of a rounded v: 10 units. With the rest of v it is 7.
     v, rest = quotient(x, jnp.zeros_like(x), cap)
     near = jnp.clip(v, -2.5, 2.5)
     rest = jnp.where(v == near, rest, 0)
@@ -311,8 +311,8 @@ _soft_cap = elementwise(
 def soft_cap(x: ArrayLike, cap: ArrayLike) -> Array:
     """Soft cap: cap * tanh(x / cap).
 
-    Keeps logits within +-cap, nearly the identity near 0. f'(x) = 1 - tanh(x / cap)^2. f(-inf) = -cap, f(inf) = cap,
-    and f' is 0 at both.
+    It keeps logits within +-cap and is nearly the identity around 0. f'(x) = 1 - tanh(x / cap)^2. f(-inf) = -cap,
+    f(inf) = cap, and f' is 0 at both.
 
     Args:
       x: real array of any shape; bool and int become the default float.

@@ -1,8 +1,8 @@
-"""Sparse alternatives to softmax: projections onto the simplex, where small logits have exactly no share.
+"""Sparse alternatives to softmax: projections onto the simplex, where small logits get a share of exactly 0.
 
 All are entmax, p_i = max(u + q (x_i - m), 0)^(1 / q) with q = alpha - 1, m the row's maximum and u in (0, 1] such that
-they sum to 1. Like softmax they are computed in float32 for 16-bit input, and -inf logits and entries left out by
-`where` have no share and gradient 0. +inf logits share their row equally.
+the shares sum to 1. Like softmax they are computed in float32 for 16-bit input. Logits of -inf, and entries that
+`where` leaves out, have share 0 and gradient 0. Logits of +inf share their row equally.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from jaxact.core.rows import Axes, along_axis, centred, logits
 __all__ = ["entmax", "entmax15", "sparsemax"]
 
 _Alpha = Any
-"""A float, 2 or 1.5, as part of the program, or an array of one value a row."""
+"""The float 2 or 1.5, which is then part of the program, or an array with one value per row."""
 
 
 def _root(w: Pair, q: _Alpha) -> Array:
@@ -36,7 +36,7 @@ def _root(w: Pair, q: _Alpha) -> Array:
 
 
 def _excess(axes: Axes, p: Array) -> Array:
-    """sum(p) - 1. Multiples of 2^-20 add up to 1 without rounding, and what is left is too small to matter."""
+    """sum(p) - 1. Multiples of 2^-20 add up to 1 without rounding, and the rest is too small to matter."""
     coarse = jnp.round(p * 2**20) / 2**20
     return (axes.sum(coarse) - 1) + axes.sum(p - coarse)
 
@@ -44,10 +44,10 @@ def _excess(axes: Axes, p: Array) -> Array:
 def _from_the_largest(axes: Axes, x: Array, top: Array, q: _Alpha) -> Pair:
     """Solve sum(p) = 1 for u, where q <= 1, by Newton's method, and return p^q.
 
-    There is no sort, and 5 to 15 passes over x. A small p^q is a difference of large numbers, hence all the pairs.
+    It takes 5 to 15 passes over x and no sort. A small p^q is a difference of large numbers, so all are pairs.
     """
     s = difference(x, top)
-    valid = s.high > -2 / q  # -2 leaves no share, whatever u is
+    valid = s.high > -2 / q  # q s <= -2 gives share 0 for every u
     qs, qs_low = product(jnp.where(valid, s.high, -2 / q), q)
     qs_low += jnp.where(valid, q * s.low, 0)
 
@@ -64,10 +64,10 @@ def _from_the_largest(axes: Axes, x: Array, top: Array, q: _Alpha) -> Pair:
         p = _root(w, q)
         excess = _excess(axes, p)
         off = jnp.abs(excess) > 2 * tolerance
-        margin = jnp.where(off, 0, tolerance / 4 * u.high)  # the sign of less may be rounding
+        margin = jnp.where(off, 0, tolerance / 4 * u.high)  # a smaller excess may have the wrong sign from rounding
         below = jnp.where(excess <= 0, -margin, below - step)
         above = jnp.where(excess >= 0, margin, above - step)
-        # Newton's step for sum(p)^q = 1, which is linear in u where all logits are equal, and convex.
+        # This is Newton's step for sum(p)^q = 1, which is convex in u, and linear where all logits are equal.
         slope = axes.sum(jnp.where(w.high > 0, p / jnp.where(w.high > 0, w.high, 1), 0))
         newton = (1 + excess) * jnp.expm1(-q * jnp.log1p(excess)) / slope
         step = jnp.where((below <= newton) & (newton <= above), newton, (below + above) / 2)
@@ -91,13 +91,14 @@ def _above(x: Array, base: Array, z: Array, q: Array) -> Pair:
 def _from_the_smallest(axes: Axes, x: Array, top: Array, q: Array) -> tuple[Array, Array]:
     """Solve sum(p) = 1 for the smallest share z, where q > 1, and return its logit b and z.
 
-    p_i = (z^q + q (x_i - b))^(1 / q), where nothing cancels: at alpha 12, z = 0.03 is 1e-17 of u, which no pair holds.
-    What rounding takes from the other shares, up to 100 ulp of a small z, is z's error. The sum is convex in z.
-    First b is found, the smallest logit where the sum at z = 0 is under 1.
+    p_i = (z^q + q (x_i - b))^(1 / q), where nothing cancels. A pair would not do: at alpha 12, z = 0.03 is 1e-17 of u.
+    The rounding errors of the other shares, up to 100 ulp of a small z, become the error of z. The sum is convex in z.
+    The first step finds b, the smallest logit where the sum at z = 0 is under 1.
     """
 
     def improve(state: Any) -> Any:
-        # Logits up to `outer` have no share, those from `inner` on have one; the largest share is from least to most.
+        # Logits up to `outer` have no share, and logits from `inner` on have one. The largest share is between `least`
+        # and `most`.
         outer, inner, least, most, z, moved, count = state
         reach = jnp.power(most, q) / q * (1 + 2 * q * tolerance)
         unknown = (x > outer) & (x < inner) & (top - x < reach)
@@ -167,10 +168,10 @@ def _tangent_at(alpha: float) -> Any:
 
 
 def _weighted(axes: Axes, y: Array, weights: Array, t: Any) -> Array:
-    """That is w (t - sum(w t) / sum(w)), and 0 where y is.
+    """Return w (t - sum(w t) / sum(w)), and 0 where y is 0.
 
-    t is first measured from an entry with more than 5/8 of the weight, where that may be 1e38 times the next: in
-    reverse mode its own cotangent is then made of those of the others alone.
+    Where one entry has more than 5/8 of the weight, its t is first subtracted from all t. That weight may be 1e38 times
+    the next one; in reverse mode the cotangent of the heavy entry then comes from those of the other entries alone.
     """
     total = axes.sum(weights)
     total = jnp.where(total == 0, 1, total)
@@ -182,13 +183,13 @@ def _weighted(axes: Axes, y: Array, weights: Array, t: Any) -> Array:
 
 
 def _keep_logits_too(axes: Axes, primals: Sequence[Any], y: Array, asked: Sequence[bool]) -> Any:
-    """The shares; and where alpha is differentiated x, since differences of shares have lost digits to rounding."""
+    """Keep the shares, and x where alpha is differentiated, since differences of shares have lost digits."""
     x, where, alpha = primals
     return (y, x, where, alpha) if asked[2] else (y, None, None, alpha)
 
 
 def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
-    """With weights p^(2 - alpha), as multiples of the largest one, which may be more than any float."""
+    """The weights are p^(2 - alpha), as multiples of the largest one, which may overflow."""
     y, x, where, alpha = kept
     t, _, t_alpha = tangents
     p = jnp.where(y == 0, 1, widen(y))
@@ -204,10 +205,10 @@ def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
 
 
 def _in_alpha(axes: Axes, p: Array, x: Array, seen: Array, alpha: Array) -> Array:
-    """g(log p^q) / q^2 for g(v) = exp(v) - 1 - v exp(v), less that of the share with the most weight.
+    """g(log p^q) / q^2 for g(v) = exp(v) - 1 - v exp(v), less its value at the share with the most weight.
 
-    Of nearly equal shares that is a difference of large numbers. With d = log(p / heavy)^q, from the logits less that
-    of the heavy share, it is heavy^q g(d) - q away log(heavy^q), in which nothing cancels.
+    For nearly equal shares that is a difference of large numbers. So it is computed as heavy^q g(d) - q away
+    log(heavy^q), in which nothing cancels; d = log(p / heavy)^q and `away` come from differences of logits.
     """
     q = alpha - 1
     at = lax.stop_gradient(p)
@@ -215,7 +216,8 @@ def _in_alpha(axes: Axes, p: Array, x: Array, seen: Array, alpha: Array) -> Arra
     heavy = jnp.where(jnp.isfinite(heavy), heavy, 1)
     chosen = seen & (at == heavy)
     count = jnp.maximum(axes.sum(chosen.astype(p.dtype)), 1)
-    # Of all that are equal the mean of x and of p^q, which is linear in x: so derivatives of every order agree.
+    # Several shares may be the heaviest. The mean of their x, and of their p^q, which is linear in x, stands for them:
+    # that makes derivatives of every order agree.
     origin_x = axes.max(jnp.where(chosen, x, -jnp.inf))
     origin_x = jnp.where(jnp.isfinite(origin_x), origin_x, 0)
     origin_x += axes.sum(jnp.where(chosen, x - origin_x, 0)) / count
@@ -247,12 +249,12 @@ _entmax = along_axis("entmax", _shares, _tangent, _keep_logits_too, parameters=(
     elsewhere={"keras": {"sparsemax": {}}},
 )
 def sparsemax(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | None = None) -> Array:
-    """Sparsemax: max(x_i - tau, 0), with tau such that they sum to 1.
+    """Sparsemax: max(x_i - tau, 0), with tau such that the row sums to 1.
 
-    The nearest point of the simplex to x; small logits give exactly 0. The derivative along a tangent t is t minus its
-    mean over the entries that are not 0, and 0 elsewhere; the backward pass keeps y alone. -inf logits and entries
-    left out by `where` give 0 with gradient 0. +inf logits share their row equally. 16-bit input is computed in
-    float32.
+    The result is the point of the simplex nearest to x; small logits give exactly 0. The derivative along a tangent t
+    is, where y is not 0, t minus its mean over these entries, and 0 elsewhere; the backward pass keeps y alone. Logits
+    of -inf, and entries that `where` leaves out, give 0 with gradient 0. Logits of +inf share their row equally. 16-bit
+    input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -263,7 +265,7 @@ def sparsemax(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | N
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, or `where` does not broadcast.
 
     Reference: Martins and Astudillo 2016, arXiv:1602.02068.
@@ -276,11 +278,12 @@ def sparsemax(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | N
 
 @activation(module="Entmax15", kind="axis", range=(0.0, 1.0), keeps=0.0)
 def entmax15(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | None = None) -> Array:
-    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that they sum to 1.
+    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that the row sums to 1.
 
-    Half way between softmax and sparsemax; small logits give exactly 0. The derivative along a tangent t is
-    s (t - sum(s t) / sum(s)) with s = sqrt(y); the backward pass keeps y alone. -inf logits and entries left out by
-    `where` give 0 with gradient 0. +inf logits share their row equally. 16-bit input is computed in float32.
+    It lies halfway between softmax and sparsemax; small logits give exactly 0. The derivative along a tangent t is
+    s (t - sum(s t) / sum(s)) with s = sqrt(y); the backward pass keeps y alone. Logits of -inf, and entries that
+    `where` leaves out, give 0 with gradient 0. Logits of +inf share their row equally. 16-bit input is computed in
+    float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -291,7 +294,7 @@ def entmax15(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | No
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, or `where` does not broadcast.
 
     Reference: Peters et al. 2019, arXiv:1905.05702.
@@ -306,19 +309,19 @@ def entmax15(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | No
 def entmax(
     x: ArrayLike, alpha: ArrayLike = 1.5, axis: int | Sequence[int] = -1, where: ArrayLike | None = None
 ) -> Array:
-    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that they sum to 1.
+    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that the row sums to 1.
 
-    Softmax in the limit alpha = 1, sparsemax at 2; the greater alpha, the sparser. The derivative along a tangent t is
-    s (t - sum(s t) / sum(s)) with s = y^(2 - alpha) where y > 0; the one in alpha follows from the implicit function
-    theorem. The backward pass keeps y alone. -inf logits and entries left out by `where` give 0 with gradient 0. +inf
-    logits share their row equally. 16-bit input is computed in float32.
+    Its limit at alpha = 1 is softmax, and at 2 it is sparsemax; a greater alpha gives sparser rows. The derivative
+    along a tangent t is s (t - sum(s t) / sum(s)) with s = y^(2 - alpha) where y > 0; the derivative in alpha follows
+    from the implicit function theorem. The backward pass keeps y alone. Logits of -inf, and entries that `where` leaves
+    out, give 0 with gradient 0. Logits of +inf share their row equally. 16-bit input is computed in float32.
 
-    For every alpha the shares sum to 1 to their rounding. For alpha > 2 small shares are less exact, and so are their
+    For every alpha the shares sum to 1 within rounding. For alpha > 2 small shares are less exact, and so are their
     derivatives, which grow without bound beside a share of 0.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
-      alpha: number over 1, or array of one value a row (the row's axis of size 1); traced and differentiable.
+      alpha: number over 1, or array with one value per row (the row's axis has size 1); traced and differentiable.
       axis: the axis, or axes, that sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
 
@@ -326,7 +329,7 @@ def entmax(
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: alpha is not over 1, axis is out of range or repeated, or a shape does not broadcast.
 
     Reference: Peters et al. 2019, arXiv:1905.05702; derivative in alpha: Correia et al. 2019, arXiv:1909.00015.

@@ -27,7 +27,7 @@ def _silu_value(x: Array) -> Array:
 
 
 # With e = exp(-|x|), f'(x) is e (1 + x + e) / (1 + e)^2 on the left and (1 + e + x e) / (1 + e)^2 on the right. At the
-# minimum, x = -1.278, 1 + x is exact and the error is e's alone, where s(x) (1 + x s(-x)) is off by 10 units.
+# minimum, x = -1.278, 1 + x is exact and only e has an error; s(x) (1 + x s(-x)) is off by 10 units there.
 def _silu_slope(x: Array) -> Array:
     e = numerics.exp(-jnp.abs(x))
     x = jnp.clip(x, -1000, 1000)  # e is 0 from there on, and inf * 0 is NaN
@@ -44,7 +44,8 @@ def _silu_curvature(x: Array) -> Array:
 
 
 def _curvature(size: Array, e: Array) -> Array:
-    # 2 (1 + e) - size (1 - e) as (2 - size) + e (2 + size) with the product's rest, or it is 0 beside its root, 2.399.
+    # 2 (1 + e) - size (1 - e) is computed as (2 - size) + e (2 + size) with the product's rest: without it the result
+    # would be 0 beside its root, 2.399.
     high, low = product(e, 2 + size)
     return e * (((2 - size) + high) + low) / (1 + e) ** 3
 
@@ -70,12 +71,12 @@ _silu = elementwise("silu", _silu_value, _silu_slope, curvature=_silu_curvature,
 def silu(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
     """Sigmoid linear unit (swish): x * sigmoid(beta x).
 
-    f'(x) = s (1 + beta x (1 - s)), s = sigmoid(beta x). Minimum -0.2785 at x = -1.2785. f(-inf) = 0, f(inf) = inf; f'
-    is 0 and 1 there.
+    f'(x) = s (1 + beta x (1 - s)), s = sigmoid(beta x). For beta = 1 the minimum is -0.2785 at x = -1.2785. f(-inf) =
+    0, f(inf) = inf; f' is 0 and 1 there.
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      beta: number, or array that broadcasts against x; traced and differentiable. 0 halves x, inf would be relu.
+      beta: number, or array that broadcasts against x; traced and differentiable. 0 halves x; the limit is relu.
 
     Returns:
       Array of the broadcast shape and x's float type.
@@ -123,8 +124,8 @@ _hard_silu = elementwise(
 def hard_silu(x: ArrayLike) -> Array:
     """Hard SiLU (hard swish): x * min(max(x + 3, 0), 6) / 6.
 
-    f'(x) = 0 for x <= -3, x / 3 + 1/2 for -3 < x < 3, 1 for x >= 3; so f'(-3) = 0 and f'(3) = 1. Minimum -3/8 at
-    x = -3/2. f(-inf) = 0, f(inf) = inf.
+    f'(x) = 0 for x <= -3, x / 3 + 1/2 for -3 < x < 3, 1 for x >= 3; so f'(-3) = 0 and f'(3) = 1. The minimum is -3/8
+    at x = -3/2. f(-inf) = 0, f(inf) = inf.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -146,9 +147,9 @@ def hard_silu(x: ArrayLike) -> Array:
 hard_swish = hard_silu
 
 
-# With e = exp(-|x|): tanh(softplus(x)) is n / (n + 2) with n = e (e + 2) on the left and (1 + 2 e) / (1 + 2 e +
-# 2 e^2) on the right: one exponential, no cancellation. The numerators of f' and f'' are polynomials in e and x; at
-# the minimum, x = -1.192, the terms of f' are small enough that their rounding stays under 3 units.
+# With e = exp(-|x|), tanh(softplus(x)) is n / (n + 2) with n = e (e + 2) on the left and (1 + 2 e) / (1 + 2 e +
+# 2 e^2) on the right, which takes one exponential and cancels nowhere. The numerators of f' and f'' are polynomials in
+# e and x; at the minimum, x = -1.192, the terms of f' are small enough that their rounding stays under 3 units.
 def _mish_value(x: Array) -> Array:
     e = numerics.exp(-jnp.abs(x))
     n = e * (e + 2)
@@ -166,7 +167,7 @@ def _mish_slope(x: Array) -> Array:
 
 
 def _mish_textbook(x: Array) -> Array:
-    """X tanh(softplus(x)), with s = 1 / (1 + exp(x))."""
+    """Return x tanh(softplus(x)), with s = 1 / (1 + exp(x))."""
     square = jnp.square(numerics.sigmoid(-x))
     return numerics.finite(x) * ((1 - square) / (1 + square))
 
@@ -194,7 +195,7 @@ _mish = elementwise("mish", _mish_value, _mish_slope, curvature=_mish_curvature,
 def mish(x: ArrayLike) -> Array:
     """Mish: x * tanh(log(1 + exp(x))).
 
-    Minimum -0.3088 at x = -1.1924. f(-inf) = 0, f(inf) = inf; f' is 0 and 1 there.
+    The minimum is -0.3088 at x = -1.1924. f(-inf) = 0, f(inf) = inf; f' is 0 and 1 there.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -228,7 +229,7 @@ def _scaled_silu_slope(x: Array, beta: Array | float) -> Array:
     size, low = numerics.scaled(x, beta)
     e = numerics.exp(-size, -low)
     near = e - low
-    rest = (e - near) - low  # or it is 0 beside its root
+    rest = (e - near) - low  # without it the result would be 0 beside its root
     return jnp.where(x * beta > 0, 1 + (e + size * e), e * (((1 - size) + near) + rest)) / jnp.square(1 + e)
 
 
@@ -242,7 +243,7 @@ def _scaled_silu_curvature(x: Array, beta: Array | float) -> Array:
 
 
 def _scaled_silu_beta_slope(x: Array, beta: Array) -> Array:
-    # x^2 e is a normal number long after e is not, so e is the square of exp(-|beta x| / 2).
+    # x^2 e can be a normal number where e is not, so e is the square of exp(-|beta x| / 2).
     size, low = numerics.scaled(x, beta)
     root = numerics.exp(size / -2, low / -2)
     return jnp.square(numerics.finite(x) * root) / jnp.square(1 + root * root)
@@ -277,8 +278,8 @@ _quick_gelu = elementwise(
 def quick_gelu(x: ArrayLike) -> Array:
     """Quick GELU: x * sigmoid(1.702 x).
 
-    f'(x) = s (1 + 1.702 x (1 - s)), s = sigmoid(1.702 x). Minimum -0.1636 at x = -0.7512. f(-inf) = 0, f(inf) = inf;
-    f' is 0 and 1 there.
+    f'(x) = s (1 + 1.702 x (1 - s)), s = sigmoid(1.702 x). The minimum is -0.1636 at x = -0.7512. f(-inf) = 0, f(inf) =
+    inf; f' is 0 and 1 there.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -297,7 +298,7 @@ def quick_gelu(x: ArrayLike) -> Array:
     return _quick_gelu(x)
 
 
-# exp(-u), u = exp(-x), magnifies the error of u by u on the left, so there u comes with its rest. Under -8 it is 0.
+# On the left exp(-u), u = exp(-x), magnifies the error of u by u, so u comes with its rest there. Below -8 it is 0.
 def _gompertz(x: Array, shift: float = 0.0) -> tuple[Array, Array]:
     """Return u and exp(shift - u) for x clipped to [-8, 1000]."""
     high, low = numerics.exp_pair(jnp.clip(-x, 0, 8))
@@ -321,7 +322,7 @@ def _golu_textbook(x: Array) -> Array:
 
 
 def _golu_curvature(x: Array) -> Array:
-    u, gate = _gompertz(x, shift=16)  # exp(-u) underflows where its product with x u^2 does not yet
+    u, gate = _gompertz(x, shift=16)  # exp(-u) can underflow where its product with x u^2 does not
     return gate * u * (2 + jnp.clip(x, -8, 1000) * (u - 1)) * math.exp(-16)
 
 
@@ -339,8 +340,8 @@ _golu = elementwise("golu", _golu_value, _golu_slope, curvature=_golu_curvature,
 def golu(x: ArrayLike) -> Array:
     """Gompertz linear unit: x * exp(-exp(-x)).
 
-    f'(x) = exp(-u) (1 + x u), u = exp(-x). Minimum -0.0973 at x = -0.5671. f(-inf) = 0, f(inf) = inf; f' is 0 and 1
-    there.
+    f'(x) = exp(-u) (1 + x u), u = exp(-x). The minimum is -0.0973 at x = -0.5671. f(-inf) = 0, f(inf) = inf; f' is 0
+    and 1 there.
 
     Args:
       x: real array of any shape; bool and int become the default float.

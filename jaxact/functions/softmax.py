@@ -1,7 +1,7 @@
 """Softmax and its kin: functions of a whole row, along one axis or several.
 
-All accumulate in float32 for 16-bit input. -inf logits and entries left out by `where` have probability 0 and gradient
-0, also where a row has nothing else.
+All accumulate in float32 for 16-bit input. Logits of -inf, and entries that `where` leaves out, have probability 0 and
+gradient 0, even where a row has no other entries.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def _shares(
     """The probabilities and, if there is a sink, its share of each row."""
     wide = logits(x, where)
     h, h_sink, m = exponents(axes, wide, temperature, sink)
-    e, unseen = jnp.exp(h), wide == -jnp.inf  # a row of nothing else is NaN in h
+    e, unseen = jnp.exp(h), wide == -jnp.inf  # in a row of -inf alone, h is NaN
     if h_sink is None:
         return (jnp.where(unseen, 0, e / axes.sum(e)).astype(x.dtype),)
     e_sink = jnp.exp(h_sink)
@@ -36,18 +36,18 @@ def _shares(
 
 
 def _keep_shares(axes: Axes, primals: Sequence[Any], shares: tuple[Array, ...], asked: Sequence[bool]) -> Any:
-    """The probabilities; x instead where the temperature is differentiated, in which the logits count."""
+    """Keep the probabilities, or x where the temperature is differentiated, since that derivative needs the logits."""
     x, where, *parameters = primals
     return (None, (x, where, *parameters)) if any(asked[2:3]) else (shares, (None, None, *parameters))
 
 
 def _shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, ...]:
-    """That is y (t - sum(y t)), the sum being over the sink too."""
+    """Return y (t - sum(y t)). The sum includes the sink."""
     shares, primals = kept
     shares = _softmax_shares(axes, *primals) if shares is None else shares
     y, *y_sink = map(widen, shares)
     t, *t_sink = centred(axes, (y, *y_sink), _logit_tangents(axes, primals, tangents, y == 0, *y_sink))
-    # What has no share gets none of an infinite tangent either; NaN is no share, and stays.
+    # An entry without a share has the tangent 0 even where t is infinite. An entry that is NaN stays NaN.
     change = jnp.where(y == 0, 0, y * t)
     return change.astype(shares[0].dtype), *(a * b for a, b in zip(y_sink, t_sink, strict=True))
 
@@ -55,14 +55,14 @@ def _shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> 
 def _logit_tangents(
     axes: Axes, primals: Sequence[Any], tangents: Sequence[Array | None], unseen: Array, *y_sink: Array
 ) -> list[Array]:
-    """The tangents of x / temperature, 0 where unseen, and, if any, of the sink, up to one number a row."""
+    """The tangents of x / temperature (0 where unseen) and of the sink, if any, up to a constant for each row."""
     x, where, temperature, sink = [*primals, None, None][:4]
     t, _, t_temperature, t_sink = [*tangents, None, None, None][:4]
     changes: list[Any] = [jnp.zeros(unseen.shape) if t is None else jnp.where(unseen, 0, widen(t))]
     changes += [jnp.zeros_like(y) if t_sink is None else t_sink for y in y_sink]
     if t_temperature is not None:
         wide = logits(x, where)
-        m = axes.max(wide)  # in place of -inf, whose quotient by a temperature has a derivative of NaN
+        m = axes.max(wide)  # stands for -inf, since the derivative of -inf / temperature is NaN
         seen = jnp.where(unseen, jnp.where(m == -jnp.inf, 0, m), wide)
         moves = [h for h in exponents(axes, seen, temperature, sink)[:2] if h is not None]
         changes = [c - h * t_temperature for c, h in zip(changes, moves, strict=True)]
@@ -124,18 +124,18 @@ def softmax(
 ) -> Array:
     """Softmax: exp(x_i / T) / (exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
 
-    The derivative of y along a tangent t is y (t - sum(y t) / sum(y)) / T; the backward pass keeps y alone. -inf
-    logits and entries left out by `where` give 0 with gradient 0, so a row of nothing else is all 0. A +inf logit
-    makes its row NaN. 16-bit input is computed in float32.
+    The derivative of y along a tangent t is y (t - sum(y t) / sum(y)) / T; the backward pass keeps y alone. Logits of
+    -inf, and entries that `where` leaves out, give 0 with gradient 0; a row without other entries is all 0. A logit of
+    +inf makes its row NaN. 16-bit input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
       axis: the axis, or axes, that sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
-      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
-        More than 1 flattens, less sharpens.
-      sink: a number, or array of one value a row: one more logit, whose share is not returned, so that a row can sum to
-        less than 1; traced and differentiable. 0 is "softmax off by one".
+      temperature: positive number, or array with one value per row (the row's axis has size 1); traced and
+        differentiable. Above 1 it flattens the probabilities, below 1 it sharpens them.
+      sink: number, or array with one value per row; traced and differentiable. It is one more logit, whose share is not
+        returned, so that a row can sum to less than 1. A sink of 0 is "softmax off by one".
       axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
         too: x is this device's part of the row. temperature and sink are the same on all of them.
 
@@ -143,7 +143,7 @@ def softmax(
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, temperature is not positive, or a shape does not broadcast.
       NameError: axis_name is not the name of a mapped axis here.
 
@@ -167,9 +167,9 @@ def softmax(
 def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | None = None) -> Array:
     """Softmin: exp(-x_i) / sum_j exp(-x_j), the softmax of -x.
 
-    The derivative along a tangent t is y (sum(y t) / sum(y) - t); the backward pass keeps y alone. +inf entries and
-    those left out by `where` give 0 with gradient 0; -inf entries share their row equally. 16-bit input is computed in
-    float32.
+    The derivative along a tangent t is y (sum(y t) / sum(y) - t); the backward pass keeps y alone. Entries of +inf, and
+    those that `where` leaves out, give 0 with gradient 0; entries of -inf share their row equally. 16-bit input is
+    computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -180,7 +180,7 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, or `where` does not broadcast.
 
     Reference: torch.nn.functional.softmin.
@@ -192,7 +192,7 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
 
 
 def _ssmax_shares(axes: Axes, x: Array, where: Array | None, scale: Array) -> tuple[Array, Array]:
-    """The probabilities, and by what the row's logits are multiplied."""
+    """The probabilities, and the factor of each row's logits."""
     wide = logits(x, where)
     seen = wide != -jnp.inf
     factor = scale * jnp.log(jnp.maximum(axes.sum(seen, wide.dtype), 1))
@@ -201,12 +201,12 @@ def _ssmax_shares(axes: Axes, x: Array, where: Array | None, scale: Array) -> tu
 
 
 def _keep_ssmax(axes: Axes, primals: Sequence[Any], outputs: tuple[Array, ...], asked: Sequence[bool]) -> Any:
-    """The probabilities and the factor; x too where the scale is differentiated."""
+    """Keep the probabilities and the factor, and x too where the scale is differentiated."""
     return outputs, (primals[:2] if any(asked[2:]) else None)
 
 
 def _ssmax_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, Array]:
-    """Softmax's along the tangent of the multiplied logits."""
+    """Softmax's tangent, along the tangent of the multiplied logits."""
     (y, factor), row = kept
     t, _, t_scale = tangents
     change = jnp.zeros(y.shape, factor.dtype) if t is None else factor * widen(t)
@@ -229,16 +229,16 @@ def ssmax(
 ) -> Array:
     """Scalable softmax: n^(scale x_i) / sum_j n^(scale x_j) of n entries, the softmax of scale log(n) x.
 
-    Softmax flattens as a row gets longer, and attention with it; this does not. n counts what is neither left out by
-    `where` nor -inf, so that under a causal mask it is each query's number of keys. The derivative along a tangent t is
-    scale log(n) y (t - sum(y t)); the backward pass keeps y, and x too where the scale is differentiated. Left-out
-    entries give 0 with gradient 0, so a row of nothing else is all 0. A +inf logit makes its row NaN. 16-bit input is
-    computed in float32.
+    Softmax, and attention with it, gets flatter as a row gets longer; this function does not. n is the number of
+    entries that are not -inf and that `where` does not leave out, so that under a causal mask it is each query's number
+    of keys. The derivative along a tangent t is scale log(n) y (t - sum(y t)); the backward pass keeps y, and x too
+    where the scale is differentiated. Logits of -inf, and entries that `where` leaves out, give 0 with gradient 0; a
+    row without other entries is all 0. A logit of +inf makes its row NaN. 16-bit input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
-      scale: number, or array of one value a row (the row's axis of size 1), such as one learned number a head; traced
-        and differentiable.
+      scale: number, or array with one value per row (the row's axis has size 1), such as one learned number per head;
+        traced and differentiable.
       axis: the axis, or axes, that sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
 
@@ -246,7 +246,7 @@ def ssmax(
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, or a shape does not broadcast.
 
     Reference: Nakanishi 2025, arXiv:2501.19399.
@@ -260,12 +260,12 @@ def ssmax(
 def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:
     wide = logits(x, where)
     h, h_sink, _ = exponents(axes, wide, temperature, sink)
-    # A row of nothing but -inf is NaN in h. Asking the maximum in place of x would cost a GPU two kernels.
+    # In a row of -inf alone, h is NaN. Asking the maximum instead of x would cost a GPU two kernels.
     return jnp.where(wide == -jnp.inf, -jnp.inf, h - log_sum(axes, h, h_sink)).astype(x.dtype)
 
 
 def _log_shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
-    """That is t - sum(softmax(x) t)."""
+    """Return t - sum(softmax(x) t)."""
     x, where, *parameters = kept
     y, *y_sink = _softmax_shares(axes, widen(x), where, *parameters)
     unseen = logits(x, where) == -jnp.inf
@@ -300,17 +300,18 @@ def log_softmax(
 ) -> Array:
     """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) if there is no sink s.
 
-    The derivative along a tangent t is (t - sum(softmax(x) t)) / T; the backward pass keeps x. -inf logits and entries
-    left out by `where` give -inf with gradient 0. +inf logits share their row equally. 16-bit input is computed in
-    float32.
+    The derivative along a tangent t is (t - sum(softmax(x) t)) / T; the backward pass keeps x. Logits of -inf, and
+    entries that `where` leaves out, give -inf with gradient 0. Logits of +inf share their row equally. 16-bit input is
+    computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
       axis: the axis, or axes, over which probabilities sum to 1.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
-      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
-      sink: a number, or array of one value a row: one more logit, whose share is not returned; traced and
+      temperature: positive number, or array with one value per row (the row's axis has size 1); traced and
         differentiable.
+      sink: number, or array with one value per row; traced and differentiable. It is one more logit, whose share is not
+        returned.
       axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
         too: x is this device's part of the row. temperature and sink are the same on all of them.
 
@@ -318,7 +319,7 @@ def log_softmax(
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, temperature is not positive, or a shape does not broadcast.
       NameError: axis_name is not the name of a mapped axis here.
 
@@ -357,16 +358,16 @@ def gumbel_softmax(
 ) -> Array:
     """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
 
-    A differentiable sample of the categorical distribution that the logits define; its largest entry is an exact
-    sample. The derivative is softmax's, and with `hard` it is that of the soft sample (straight through). -inf logits
-    give 0 with gradient 0. 16-bit input is computed in float32.
+    This is a differentiable sample of the categorical distribution that the logits define; its largest entry is an
+    exact sample. The derivative is softmax's; with `hard` it is that of the soft sample (straight through). Logits of
+    -inf give 0 with gradient 0. 16-bit input is computed in float32.
 
     Args:
       logits: real array of rank 1 or more; bool and int become the default float.
-      key: a key from `jax.random.key`; the same key gives the same sample. Or None at evaluation: then the result is
+      key: a key from `jax.random.key`; the same key gives the same sample. None is for evaluation: the result is then
         softmax(logits), the expectation of a hard sample.
-      tau: temperature, a positive number, or array of one value a row (the row's axis of size 1); traced and
-        differentiable. Near 0 samples are nearly one-hot, and gradients large.
+      tau: the temperature, a positive number, or array with one value per row (the row's axis has size 1); traced and
+        differentiable. Near 0 samples are nearly one-hot, and gradients are large.
       hard: whether to return the one-hot vector of the largest entry.
       axis: the axis that sums to 1.
 
@@ -374,7 +375,7 @@ def gumbel_softmax(
       Array of logits' shape and float type.
 
     Raises:
-      TypeError: logits is not a real array, key not a key, or axis not an int.
+      TypeError: logits is not a real array, key is not a key, or axis is not an int.
       ValueError: axis is out of range, or tau is not positive or does not broadcast.
 
     Reference: Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.

@@ -19,7 +19,7 @@ _softplus = elementwise("softplus", numerics.softplus, numerics.sigmoid, curvatu
 
 
 def _clipped(x: Array, beta: Array) -> Array:
-    """The product beta x, beyond 1000 without a slope, which does not matter where it is used."""
+    """The product beta x, whose slope is 0 beyond 1000, where it does not matter."""
     return jnp.clip(beta * numerics.finite(x), -1000, 1000)
 
 
@@ -75,7 +75,7 @@ _scaled_softplus = elementwise(
 def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
     """Softplus: log(1 + exp(beta x)) / beta.
 
-    f'(x) = sigmoid(beta x). f(-inf) = 0, f(inf) = inf. PyTorch's threshold is not needed: nothing overflows.
+    f'(x) = sigmoid(beta x). f(-inf) = 0, f(inf) = inf. PyTorch's threshold is not needed, since nothing overflows.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -101,12 +101,12 @@ def softplus(x: ArrayLike, *, beta: ArrayLike = 1.0) -> Array:
 
 # (x + h) / 2, h = sqrt(x^2 + b), cancels for x << 0; there it is b / (2 (h + |x|)).
 def _squareplus_unit(x: Array, b: Array) -> Array:
-    """sqrt(b), but no less than what a quarter of is a normal number, since XLA flushes others to 0."""
+    """sqrt(b), but at least 4 times the smallest normal number, since XLA flushes smaller numbers to 0."""
     return jnp.maximum(jnp.sqrt(b), 4 * float(jnp.finfo(x.dtype).tiny))
 
 
 def _squareplus_root(x: Array, b: Array) -> Array:
-    """h, in units of sqrt(b): a square that would overflow is capped where it is all of h."""
+    """The root h, in units of sqrt(b). A square that would overflow is capped where b does not change h."""
     size, unit = jnp.abs(x), _squareplus_unit(x, b)
     capped = jnp.minimum(size / unit, 2.0**40)
     return jnp.maximum(size, unit * jnp.sqrt(1 + capped * capped))
@@ -118,7 +118,7 @@ def _squareplus_value(x: Array, b: Any = 4.0) -> Array:
 
 
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    # b / (2 h (h + |x|)) on the left, in the same units: at the cap their product is inf and the slope 0.
+    # On the left it is b / (2 h (h + |x|)), in the same units: at the cap the product is inf and the slope 0.
     size = jnp.minimum(jnp.abs(x) / _squareplus_unit(x, b), 2.0 ** (float(jnp.finfo(x.dtype).maxexp) / 2 - 0.25))
     h = jnp.sqrt(1 + size * size)
     left = jnp.where(b > 0, 0.5 / (h * (h + size)), 0.5 * (x == 0).astype(x.dtype))
@@ -126,7 +126,7 @@ def _squareplus_slope(x: Array, b: Array) -> Array:
 
 
 def _squareplus_textbook(x: Array, b: Array) -> Array:
-    x = jnp.clip(x, -1e15, 1e15)  # whose square does not overflow
+    x = jnp.clip(x, -1e15, 1e15)  # so that the square does not overflow
     square = x * x + b
     return (x + jnp.sqrt(jnp.where(square == 0, 1, square))) / 2
 
@@ -202,7 +202,7 @@ _sparse_plus = elementwise(
 def sparse_plus(x: ArrayLike) -> Array:
     """Sparse softplus: 0 if x <= -1, (x + 1)^2 / 4 if -1 < x < 1, else x.
 
-    f'(x) = `sparse_sigmoid`, so f'(-1) = 0 and f'(1) = 1. f(-inf) = 0, f(inf) = inf.
+    f' is `sparse_sigmoid`, so f'(-1) = 0 and f'(1) = 1. f(-inf) = 0, f(inf) = inf.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -221,7 +221,7 @@ def sparse_plus(x: ArrayLike) -> Array:
     return _sparse_plus(x)
 
 
-# sqrt(softplus(x)) is exp(x / 2) to 1e-17 under -40, and normal long after exp(x) is not.
+# Below -40 sqrt(softplus(x)) is exp(x / 2) to 1e-17, which can be a normal number where exp(x) is not.
 def _sqrt_softplus_value(x: Array) -> Array:
     return jnp.where(x < -40, numerics.exp(x / 2), jnp.sqrt(numerics.softplus(jnp.maximum(x, -40))))
 

@@ -19,12 +19,13 @@ __all__ = ["gaussian_topk", "softpick"]
 
 
 def _softpick_shares(axes: Axes, x: Array, where: Array | None, epsilon: Array) -> tuple[Array, ...]:
-    """The shares of positive logits; and, not returned, those of negative ones, and both by another numerator.
+    """The shares of positive logits, and three others that the derivative needs.
 
-    That is +-exp(x), the derivative of |exp(x) - 1|, for the third, and for the fourth 1.
+    These are the shares of negative logits, and the shares of all with two other numerators: +-exp(x), which is the
+    derivative of |exp(x) - 1|, and 1.
     """
     valid = x != -jnp.inf if where is None else (x != -jnp.inf) & where
-    wide = jnp.where(valid, finite(widen(x)), 0)  # whose share is 0, too
+    wide = jnp.where(valid, finite(widen(x)), 0)  # a logit of 0 has share 0 too
     positive = jnp.where(wide > 0, wide, 0)
     m = axes.max(positive)
     e, one = jnp.exp(positive - m), jnp.exp(-m)
@@ -37,9 +38,9 @@ def _softpick_shares(axes: Axes, x: Array, where: Array | None, epsilon: Array) 
 
 
 def _softpick_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[Array, ...]:
-    """Each is a numerator over the total: it changes by its numerator's part, and by itself times the total's.
+    """Each share is a numerator over the total, so its tangent has two terms: the numerator's, and the total's.
 
-    In a share near 1 the two cancel, so there the other shares are summed in place of 1 less it.
+    The two cancel in a share near 1, so there the sum of the other shares stands for 1 less the share.
     """
     x, where, epsilon = kept
     t, _, t_epsilon = tangents
@@ -69,21 +70,21 @@ def softpick(
     """Softpick: max(exp(x_i) - 1, 0) / (sum_j |exp(x_j) - 1| + epsilon).
 
     A row need not sum to 1: negative logits give exactly 0 and still count in the sum, so that a head of attention can
-    attend to nothing. The derivative at the kink 0 is 0; the backward pass keeps x. -inf logits and entries left out
-    by `where` count as if they were not there. +inf logits share their row equally. 16-bit input is computed in
-    float32.
+    attend to nothing. The derivative at the kink 0 is 0, and the backward pass keeps x. Logits of -inf, and entries
+    that `where` leaves out, count as if they were not there. Logits of +inf share their row equally. 16-bit input is
+    computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
       axis: the axis, or axes, of a row.
       where: bool array that broadcasts to x's shape; entries where it is False are left out.
-      epsilon: number of 0 or more, or array of one value a row (the row's axis of size 1), which decides rows of zeros.
+      epsilon: number >= 0, or array with one value per row (the row's axis has size 1), which decides rows of zeros.
 
     Returns:
       Array of x's shape and float type.
 
     Raises:
-      TypeError: x is not a real array, or `where` not bool.
+      TypeError: x is not a real array, or `where` is not bool.
       ValueError: axis is out of range or repeated, epsilon is negative, or a shape does not broadcast.
 
     Reference: Zuhri et al. 2025, arXiv:2504.20966.
@@ -116,14 +117,15 @@ _gaussian_topk = along_axis(
 def gaussian_topk(x: ArrayLike, sparsity: ArrayLike = 0.95, axis: int | Sequence[int] = -1) -> Array:
     """Gaussian top-k: max(x_i - (mean + std * PhiInverse(sparsity)), 0), with mean and standard deviation of the row.
 
-    Were the row Gaussian, a share `sparsity` of it would become 0: the top k without sorting. Phi is the normal
-    distribution function, and std the population's. Gradients flow through both statistics; a row of equal entries has
-    std 0 and takes no gradient through it. The derivative at the kink is 0, and the backward pass keeps x. +-inf count
-    as the largest finite numbers. 16-bit input is computed in float32.
+    If the row is Gaussian, the share `sparsity` of it becomes 0, so this finds the top k without sorting. Phi is the
+    normal distribution function, and std is the population's. Gradients flow through both statistics, but a row of
+    equal entries has std 0 and passes no gradient through it. The derivative at the kink is 0, and the backward pass
+    keeps x. +-inf count as the largest finite numbers. 16-bit input is computed in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
-      sparsity: number in (0, 1), or array of one value a row (the row's axis of size 1); traced and differentiable.
+      sparsity: number in (0, 1), or array with one value per row (the row's axis has size 1); traced and
+        differentiable.
       axis: the axis, or axes, of a row.
 
     Returns:

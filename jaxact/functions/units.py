@@ -1,4 +1,4 @@
-"""Gated units of single families of models; `jaxact.functions.gated` has those that many have in common."""
+"""Gated units of single families of models; `jaxact.functions.gated` has the units that many families share."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -22,8 +22,8 @@ _sigmoid_gate = _gated("sigmoid_gate", _product, sigmoid, numerics.sigmoid_fract
 def sigmoid_gate(gate: ArrayLike, value: ArrayLike) -> Array:
     """Sigmoid gate: sigmoid(gate) * value.
 
-    `jaxact.glu` of two arrays: the gate on the attention's output in Qwen3-Next and its successors, and of an LSTM. The
-    backward pass keeps gate and value.
+    This is `jaxact.glu` of two arrays. Qwen3-Next and its successors have it on the output of attention, and an LSTM
+    has it at its gates. The backward pass keeps gate and value.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -105,8 +105,8 @@ _dreglu = _gated("dreglu", lambda f, gate, value: f(gate) * f(value), relu)
 def dreglu(gate: ArrayLike, value: ArrayLike) -> Array:
     """dReLU-gated linear unit: max(gate, 0) * max(value, 0).
 
-    Most of it is exactly 0, which the models that have it use. Where gate or value is 0 or less, both derivatives are 0
-    in that array.
+    Most of the output is exactly 0, which the models with this unit exploit. Where gate or value is 0 or less, both
+    derivatives are 0.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -139,8 +139,8 @@ _fatreglu = _gated(
 def fatreglu(gate: ArrayLike, value: ArrayLike, threshold: ArrayLike = 0.01) -> Array:
     """FATReLU-gated linear unit: gate * value if gate > threshold, else 0.
 
-    ReLU with its small values cut off, which jumps at the threshold, so that fewer are not 0. The derivative in gate is
-    value where gate > threshold, else 0, and in the threshold 0.
+    This is `jaxact.reglu` with the small values of ReLU set to 0, so that more of the output is 0; it jumps at the
+    threshold. The derivative in gate is value where gate > threshold, else 0. The derivative in threshold is 0.
 
     Args:
       gate: real array of any shape; bool and int become the default float.
@@ -180,8 +180,9 @@ _situ_glu = _gated(
 def situ_glu(gate: ArrayLike, value: ArrayLike, beta: ArrayLike = 4.0, linear_beta: ArrayLike = 25.0) -> Array:
     """SiTU-gated linear unit: beta * tanh(gate / beta) * sigmoid(gate) * linear_beta * tanh(value / linear_beta).
 
-    SwiGLU with soft limits: the sigmoid sees the gate itself, and gate and value are capped, at 4 and 25 in Kimi K3.
-    SGLang calls it situ, transformers Inkling2SoftcappedSwiGLU. The backward pass keeps gate and value.
+    This is SwiGLU with soft limits: the sigmoid sees the gate itself, and gate and value are capped, in Kimi K3 at 4
+    and 25. SGLang calls it situ, and transformers calls it Inkling2SoftcappedSwiGLU. The backward pass keeps gate and
+    value.
 
     Args:
       gate: real array of any shape; bool and int become the default float.

@@ -1,8 +1,7 @@
 """Writes the modules of all functions without learned parameters: `python -m jaxact.modules.generate`.
 
-One class for each row of the catalog, from the function's own signature and docstring, in a file for each family, as
-the functions are. A contributor runs it after a change of those, and a test says when. Ruff has to be installed, as for
-any contribution.
+It writes one class for each row of the catalog, from the function's own signature and docstring, in a file for each
+family of functions. Run it after you change a signature or a docstring; a test fails until you do. It needs Ruff.
 """
 
 import ast
@@ -44,7 +43,7 @@ _CHECK = {"nnx": "__post_init__", "linen": "__post_init__", "equinox": "__check_
 
 
 def sources() -> dict[Path, str]:
-    """What each file is to hold, by its path."""
+    """The content of each file, by path."""
     here = Path(__file__).parent
     families = itertools.groupby(filter(_has_class, rows()), key=lambda row: row.family)
     found = {family: list(each) for family, each in families}
@@ -56,7 +55,7 @@ def sources() -> dict[Path, str]:
 
 
 def written() -> list[Path]:
-    """The files that are there and were written here."""
+    """The files that exist and that this module wrote."""
     here = Path(__file__).parent
     return [
         path for framework in FRAMEWORKS for path in (here / framework).glob("*.py") if _WRITTEN in path.read_text()
@@ -83,7 +82,7 @@ def _file(framework: str, family: str, found: list[Row]) -> str:
 
 
 def _has_class(row: Row) -> bool:
-    """Whether its module is written here: one of jaxact's, neither learned nor random."""
+    """Whether the row's module is written here: its function is jaxact's, and neither learned nor random."""
     return (
         row.function.__module__.startswith("jaxact.functions.")
         and not hasattr(learned, row.module)
@@ -122,7 +121,7 @@ def _class(framework: str, row: Row) -> str:
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Name -> annotation and default ("" where there is none) of each argument, as they are written."""
+    """The source of each argument's annotation and default ("" where there is none), by name."""
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     for argument, default in [
@@ -135,17 +134,17 @@ def _arguments(arguments: ast.arguments) -> Iterator[tuple[str, tuple[str, str]]
 
 
 def _field(framework: str, annotation: str, default: str) -> str:
-    """A field's annotation and default. What is no array is no data to Equinox."""
+    """A field's annotation and default. A field that is not an array is static for Equinox."""
     if framework == "equinox" and "ArrayLike" not in annotation:
         return f"{annotation} = equinox.field({f'default={default}, ' if default else ''}static=True)"
     return f"{annotation} = {default}" if default else annotation
 
 
 def _documentation(row: Row, fields: Mapping[str, object]) -> str:
-    """The first line of the function's docstring, where the rest is, and what it says of the fields."""
+    """The first line of the function's docstring, a pointer to the rest, and the lines about the fields."""
     text = inspect.getdoc(row.function) or ""
     first = f'"""{text.partition(chr(10))[0]}'
-    where = f"The function, and what there is to know of it, is `jaxact.{row.name}`."
+    where = f"See the function `jaxact.{row.name}`."
     if not fields and len(first + where) < 110:
         return f'{first} {where}"""'
     lines = [first, "", where]

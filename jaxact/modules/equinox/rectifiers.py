@@ -13,24 +13,21 @@ __all__ = ["Identity", "ReLU", "ReLU2", "ThresholdedReLU"]
 
 
 class Identity(Module):
-    """Identity: x. The function, and what there is to know of it, is `jaxact.identity`."""
+    """Identity: x. See the function `jaxact.identity`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.identity(x)
 
 
 class ReLU(Module):
-    """Rectified linear unit: max(x, 0). The function, and what there is to know of it, is `jaxact.relu`."""
+    """Rectified linear unit: max(x, 0). See the function `jaxact.relu`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.relu(x)
 
 
 class ReLU2(Module):
-    """Squared rectified linear unit: max(x, 0)^2.
-
-    The function, and what there is to know of it, is `jaxact.relu2`.
-    """
+    """Squared rectified linear unit: max(x, 0)^2. See the function `jaxact.relu2`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.relu2(x)
@@ -39,7 +36,7 @@ class ReLU2(Module):
 class ThresholdedReLU(Module):
     """Rectified linear unit with threshold: min(x, max_value) if x > threshold, else negative_slope * (x - threshold).
 
-    The function, and what there is to know of it, is `jaxact.thresholded_relu`.
+    See the function `jaxact.thresholded_relu`.
 
     Args:
       negative_slope: number, or array that broadcasts against x; traced and differentiable, as are the others.

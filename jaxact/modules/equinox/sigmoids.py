@@ -11,34 +11,28 @@ __all__ = ["Laplace", "LogSigmoid", "Sigmoid", "SoftCap", "Softsign", "Tanh"]
 
 
 class Sigmoid(Module):
-    """Logistic sigmoid: 1 / (1 + exp(-x)). The function, and what there is to know of it, is `jaxact.sigmoid`."""
+    """Logistic sigmoid: 1 / (1 + exp(-x)). See the function `jaxact.sigmoid`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.sigmoid(x)
 
 
 class LogSigmoid(Module):
-    """Logarithm of the sigmoid: -log(1 + exp(-x)).
-
-    The function, and what there is to know of it, is `jaxact.log_sigmoid`.
-    """
+    """Logarithm of the sigmoid: -log(1 + exp(-x)). See the function `jaxact.log_sigmoid`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.log_sigmoid(x)
 
 
 class Tanh(Module):
-    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
-
-    The function, and what there is to know of it, is `jaxact.tanh`.
-    """
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)). See the function `jaxact.tanh`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.tanh(x)
 
 
 class Softsign(Module):
-    """Soft sign: x / (1 + |x|). The function, and what there is to know of it, is `jaxact.soft_sign`."""
+    """Soft sign: x / (1 + |x|). See the function `jaxact.soft_sign`."""
 
     def __call__(self, x: ArrayLike, *, key: Array | None = None) -> Array:
         return jaxact.soft_sign(x)
@@ -47,7 +41,7 @@ class Softsign(Module):
 class Laplace(Module):
     """Laplace attention function: (1 + erf((x - mu) / (sigma sqrt(2)))) / 2.
 
-    The function, and what there is to know of it, is `jaxact.laplace`.
+    See the function `jaxact.laplace`.
 
     Args:
       mu: number, or array that broadcasts against x; traced and differentiable.
@@ -67,7 +61,7 @@ class Laplace(Module):
 class SoftCap(Module):
     """Soft cap: cap * tanh(x / cap).
 
-    The function, and what there is to know of it, is `jaxact.soft_cap`.
+    See the function `jaxact.soft_cap`.
 
     Args:
       cap: positive number, or array that broadcasts against x; traced and differentiable.

@@ -14,9 +14,9 @@ __all__ = ["Entmax", "Entmax15", "Sparsemax"]
 
 
 class Sparsemax(Module):
-    """Sparsemax: max(x_i - tau, 0), with tau such that they sum to 1.
+    """Sparsemax: max(x_i - tau, 0), with tau such that the row sums to 1.
 
-    The function, and what there is to know of it, is `jaxact.sparsemax`.
+    See the function `jaxact.sparsemax`.
 
     Args:
       axis: the axis, or axes, that sum to 1.
@@ -32,9 +32,9 @@ class Sparsemax(Module):
 
 
 class Entmax15(Module):
-    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that they sum to 1.
+    """1.5-entmax: max(x_i / 2 - tau, 0)^2, with tau such that the row sums to 1.
 
-    The function, and what there is to know of it, is `jaxact.entmax15`.
+    See the function `jaxact.entmax15`.
 
     Args:
       axis: the axis, or axes, that sum to 1.
@@ -50,12 +50,12 @@ class Entmax15(Module):
 
 
 class Entmax(Module):
-    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that they sum to 1.
+    """Alpha-entmax: max((alpha - 1) x_i - tau, 0)^(1 / (alpha - 1)), with tau such that the row sums to 1.
 
-    The function, and what there is to know of it, is `jaxact.entmax`.
+    See the function `jaxact.entmax`.
 
     Args:
-      alpha: number over 1, or array of one value a row (the row's axis of size 1); traced and differentiable.
+      alpha: number over 1, or array with one value per row (the row's axis has size 1); traced and differentiable.
       axis: the axis, or axes, that sum to 1.
     """
 

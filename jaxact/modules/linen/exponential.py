@@ -13,7 +13,7 @@ __all__ = ["CELU", "ELU", "SELU", "Exponential"]
 class ELU(Module):
     """Exponential linear unit: x if x > 0, else alpha * (exp(x) - 1).
 
-    The function, and what there is to know of it, is `jaxact.elu`.
+    See the function `jaxact.elu`.
 
     Args:
       alpha: number, or array that broadcasts against x; traced and differentiable.
@@ -32,7 +32,7 @@ class ELU(Module):
 class CELU(Module):
     """Continuously differentiable exponential linear unit: max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)).
 
-    The function, and what there is to know of it, is `jaxact.celu`.
+    See the function `jaxact.celu`.
 
     Args:
       alpha: positive number, or array that broadcasts against x; traced and differentiable.
@@ -49,17 +49,14 @@ class CELU(Module):
 
 
 class SELU(Module):
-    """Scaled exponential linear unit: 1.0507 * elu(x, alpha=1.6733).
-
-    The function, and what there is to know of it, is `jaxact.selu`.
-    """
+    """Scaled exponential linear unit: 1.0507 * elu(x, alpha=1.6733). See the function `jaxact.selu`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.selu(x)
 
 
 class Exponential(Module):
-    """Exponential: exp(x). The function, and what there is to know of it, is `jaxact.exponential`."""
+    """Exponential: exp(x). See the function `jaxact.exponential`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.exponential(x)

@@ -13,7 +13,7 @@ __all__ = ["GELU", "GELU10"]
 class GELU(Module):
     """Gaussian error linear unit: x * Phi(x), or x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 
-    The function, and what there is to know of it, is `jaxact.gelu`.
+    See the function `jaxact.gelu`.
 
     Args:
       approximate: True for the form with tanh (jax.nn's default), False for the exact one (PyTorch's default).
@@ -30,7 +30,7 @@ class GELU(Module):
 
 
 class GELU10(Module):
-    """Clipped GELU: min(x Phi(x), 10). The function, and what there is to know of it, is `jaxact.gelu_10`."""
+    """Clipped GELU: min(x Phi(x), 10). See the function `jaxact.gelu_10`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.gelu_10(x)

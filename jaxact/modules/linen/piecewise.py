@@ -11,30 +11,21 @@ __all__ = ["Hardsigmoid", "Hardtanh", "ReLU6", "SparseSigmoid"]
 
 
 class ReLU6(Module):
-    """Rectified linear unit 6: min(max(x, 0), 6).
-
-    The function, and what there is to know of it, is `jaxact.relu6`.
-    """
+    """Rectified linear unit 6: min(max(x, 0), 6). See the function `jaxact.relu6`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.relu6(x)
 
 
 class Hardsigmoid(Module):
-    """Hard sigmoid: min(max(x + 3, 0), 6) / 6.
-
-    The function, and what there is to know of it, is `jaxact.hard_sigmoid`.
-    """
+    """Hard sigmoid: min(max(x + 3, 0), 6) / 6. See the function `jaxact.hard_sigmoid`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.hard_sigmoid(x)
 
 
 class SparseSigmoid(Module):
-    """Sparse sigmoid: min(max((x + 1) / 2, 0), 1).
-
-    The function, and what there is to know of it, is `jaxact.sparse_sigmoid`.
-    """
+    """Sparse sigmoid: min(max((x + 1) / 2, 0), 1). See the function `jaxact.sparse_sigmoid`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.sparse_sigmoid(x)
@@ -43,11 +34,11 @@ class SparseSigmoid(Module):
 class Hardtanh(Module):
     """Hard tanh: min(max(x, min_val), max_val).
 
-    The function, and what there is to know of it, is `jaxact.hard_tanh`.
+    See the function `jaxact.hard_tanh`.
 
     Args:
       min_val: number, or array that broadcasts against x; traced and differentiable.
-      max_val: number, or array that broadcasts against x, not under min_val; traced and differentiable.
+      max_val: number, or array that broadcasts against x, at least min_val; traced and differentiable.
     """
 
     min_val: ArrayLike = -1.0

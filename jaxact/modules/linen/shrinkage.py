@@ -13,7 +13,7 @@ __all__ = ["Hardshrink", "Softshrink", "Tanhshrink", "Threshold"]
 class Hardshrink(Module):
     """Hard shrinkage: x if |x| > lambd, else 0.
 
-    The function, and what there is to know of it, is `jaxact.hard_shrink`.
+    See the function `jaxact.hard_shrink`.
 
     Args:
       lambd: non-negative number, or array that broadcasts against x; traced.
@@ -32,7 +32,7 @@ class Hardshrink(Module):
 class Softshrink(Module):
     """Soft shrinkage: x - lambd if x > lambd, x + lambd if x < -lambd, else 0.
 
-    The function, and what there is to know of it, is `jaxact.soft_shrink`.
+    See the function `jaxact.soft_shrink`.
 
     Args:
       lambd: non-negative number, or array that broadcasts against x; traced and differentiable.
@@ -49,7 +49,7 @@ class Softshrink(Module):
 
 
 class Tanhshrink(Module):
-    """Tanh shrinkage: x - tanh(x). The function, and what there is to know of it, is `jaxact.tanh_shrink`."""
+    """Tanh shrinkage: x - tanh(x). See the function `jaxact.tanh_shrink`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.tanh_shrink(x)
@@ -58,7 +58,7 @@ class Tanhshrink(Module):
 class Threshold(Module):
     """Threshold: x if x > threshold, else value.
 
-    The function, and what there is to know of it, is `jaxact.threshold`.
+    See the function `jaxact.threshold`.
 
     Args:
       threshold: number, or array that broadcasts against x; traced.

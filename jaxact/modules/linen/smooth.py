@@ -13,10 +13,10 @@ __all__ = ["GoLU", "Hardswish", "Mish", "QuickGELU", "SiLU"]
 class SiLU(Module):
     """Sigmoid linear unit (swish): x * sigmoid(beta x).
 
-    The function, and what there is to know of it, is `jaxact.silu`.
+    See the function `jaxact.silu`.
 
     Args:
-      beta: number, or array that broadcasts against x; traced and differentiable. 0 halves x, inf would be relu.
+      beta: number, or array that broadcasts against x; traced and differentiable. 0 halves x; the limit is relu.
     """
 
     beta: ArrayLike = 1.0
@@ -30,31 +30,28 @@ class SiLU(Module):
 
 
 class Hardswish(Module):
-    """Hard SiLU (hard swish): x * min(max(x + 3, 0), 6) / 6.
-
-    The function, and what there is to know of it, is `jaxact.hard_silu`.
-    """
+    """Hard SiLU (hard swish): x * min(max(x + 3, 0), 6) / 6. See the function `jaxact.hard_silu`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.hard_silu(x)
 
 
 class Mish(Module):
-    """Mish: x * tanh(log(1 + exp(x))). The function, and what there is to know of it, is `jaxact.mish`."""
+    """Mish: x * tanh(log(1 + exp(x))). See the function `jaxact.mish`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.mish(x)
 
 
 class QuickGELU(Module):
-    """Quick GELU: x * sigmoid(1.702 x). The function, and what there is to know of it, is `jaxact.quick_gelu`."""
+    """Quick GELU: x * sigmoid(1.702 x). See the function `jaxact.quick_gelu`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.quick_gelu(x)
 
 
 class GoLU(Module):
-    """Gompertz linear unit: x * exp(-exp(-x)). The function, and what there is to know of it, is `jaxact.golu`."""
+    """Gompertz linear unit: x * exp(-exp(-x)). See the function `jaxact.golu`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.golu(x)

@@ -11,40 +11,28 @@ __all__ = ["QGEGLU", "DReGLU", "FATReGLU", "SReGLU", "SiTUGLU", "SigmoidGate"]
 
 
 class SigmoidGate(Module):
-    """Sigmoid gate: sigmoid(gate) * value.
-
-    The function, and what there is to know of it, is `jaxact.sigmoid_gate`.
-    """
+    """Sigmoid gate: sigmoid(gate) * value. See the function `jaxact.sigmoid_gate`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.sigmoid_gate(gate, value)
 
 
 class SReGLU(Module):
-    """Squared-ReLU-gated linear unit: max(gate, 0)^2 * value.
-
-    The function, and what there is to know of it, is `jaxact.sreglu`.
-    """
+    """Squared-ReLU-gated linear unit: max(gate, 0)^2 * value. See the function `jaxact.sreglu`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.sreglu(gate, value)
 
 
 class QGEGLU(Module):
-    """Quick-GELU-gated linear unit: gate * sigmoid(1.702 gate) * value.
-
-    The function, and what there is to know of it, is `jaxact.qgeglu`.
-    """
+    """Quick-GELU-gated linear unit: gate * sigmoid(1.702 gate) * value. See the function `jaxact.qgeglu`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.qgeglu(gate, value)
 
 
 class DReGLU(Module):
-    """dReLU-gated linear unit: max(gate, 0) * max(value, 0).
-
-    The function, and what there is to know of it, is `jaxact.dreglu`.
-    """
+    """dReLU-gated linear unit: max(gate, 0) * max(value, 0). See the function `jaxact.dreglu`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.dreglu(gate, value)
@@ -53,7 +41,7 @@ class DReGLU(Module):
 class FATReGLU(Module):
     """FATReLU-gated linear unit: gate * value if gate > threshold, else 0.
 
-    The function, and what there is to know of it, is `jaxact.fatreglu`.
+    See the function `jaxact.fatreglu`.
 
     Args:
       threshold: number, or array that broadcasts against gate; traced. 0 is `jaxact.reglu`.
@@ -72,7 +60,7 @@ class FATReGLU(Module):
 class SiTUGLU(Module):
     """SiTU-gated linear unit: beta * tanh(gate / beta) * sigmoid(gate) * linear_beta * tanh(value / linear_beta).
 
-    The function, and what there is to know of it, is `jaxact.situ_glu`.
+    See the function `jaxact.situ_glu`.
 
     Args:
       beta: positive number, or array that broadcasts against gate; traced and differentiable.

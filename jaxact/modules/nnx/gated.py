@@ -16,7 +16,7 @@ __all__ = ["GEGLU", "GLU", "BilinearGLU", "ReGLU", "SwiGLU", "SwiGLUClamped", "S
 class GLU(Module):
     """Gated linear unit: a * sigmoid(b), where a and b are the first and the second half of x.
 
-    The function, and what there is to know of it, is `jaxact.glu`.
+    See the function `jaxact.glu`.
 
     Args:
       axis: the axis to halve, of even size.
@@ -33,10 +33,7 @@ class GLU(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SwiGLU(Module):
-    """Swish-gated linear unit: silu(gate) * value.
-
-    The function, and what there is to know of it, is `jaxact.swiglu`.
-    """
+    """Swish-gated linear unit: silu(gate) * value. See the function `jaxact.swiglu`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.swiglu(gate, value)
@@ -46,7 +43,7 @@ class SwiGLU(Module):
 class GEGLU(Module):
     """GELU-gated linear unit: gelu(gate) * value.
 
-    The function, and what there is to know of it, is `jaxact.geglu`.
+    See the function `jaxact.geglu`.
 
     Args:
       approximate: True for the form with tanh, False for the exact one.
@@ -63,10 +60,7 @@ class GEGLU(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class ReGLU(Module):
-    """ReLU-gated linear unit: max(gate, 0) * value.
-
-    The function, and what there is to know of it, is `jaxact.reglu`.
-    """
+    """ReLU-gated linear unit: max(gate, 0) * value. See the function `jaxact.reglu`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.reglu(gate, value)
@@ -74,7 +68,7 @@ class ReGLU(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class BilinearGLU(Module):
-    """Bilinear gated unit: gate * value. The function, and what there is to know of it, is `jaxact.bilinear`."""
+    """Bilinear gated unit: gate * value. See the function `jaxact.bilinear`."""
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
         return jaxact.bilinear(gate, value)
@@ -82,9 +76,9 @@ class BilinearGLU(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SwiGLUClamped(Module):
-    """SwiGLU, clamped before: silu(min(gate, limit)) * min(max(value, -limit), limit).
+    """SwiGLU with clamped inputs: silu(min(gate, limit)) * min(max(value, -limit), limit).
 
-    The function, and what there is to know of it, is `jaxact.swiglu_clamped`.
+    See the function `jaxact.swiglu_clamped`.
 
     Args:
       limit: positive number, or array that broadcasts against gate; traced and differentiable.
@@ -101,9 +95,9 @@ class SwiGLUClamped(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SwiGLUStep(Module):
-    """SwiGLU, clamped behind the activation: min(silu(gate), limit) * min(max(value, -limit), limit).
+    """SwiGLU with a clamped activation: min(silu(gate), limit) * min(max(value, -limit), limit).
 
-    The function, and what there is to know of it, is `jaxact.swiglu_step`.
+    See the function `jaxact.swiglu_step`.
 
     Args:
       limit: positive number, or array that broadcasts against gate; traced and differentiable.
@@ -122,7 +116,7 @@ class SwiGLUStep(Module):
 class SwiGLUOAI(Module):
     """gpt-oss's SwiGLU: g * sigmoid(alpha * g) * (u + 1), g = min(gate, limit), u = min(max(value, -limit), limit).
 
-    The function, and what there is to know of it, is `jaxact.swiglu_oai`.
+    See the function `jaxact.swiglu_oai`.
 
     Args:
       alpha: number, or array that broadcasts against gate; traced and differentiable.

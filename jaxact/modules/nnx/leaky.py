@@ -16,7 +16,7 @@ __all__ = ["LeakyReLU"]
 class LeakyReLU(Module):
     """Leaky rectified linear unit: x if x >= 0, else negative_slope * x.
 
-    The function, and what there is to know of it, is `jaxact.leaky_relu`.
+    See the function `jaxact.leaky_relu`.
 
     Args:
       negative_slope: number, or array that broadcasts against x; traced and differentiable.

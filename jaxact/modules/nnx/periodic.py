@@ -16,10 +16,10 @@ __all__ = ["Sine"]
 class Sine(Module):
     """Sine (SIREN): sin(frequency * x).
 
-    The function, and what there is to know of it, is `jaxact.sine`.
+    See the function `jaxact.sine`.
 
     Args:
-      frequency: number, or array that broadcasts against x; in radians per unit of x; traced and differentiable.
+      frequency: number, or array that broadcasts against x, in radians per unit of x; traced and differentiable.
     """
 
     frequency: ArrayLike = 30.0

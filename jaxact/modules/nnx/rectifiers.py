@@ -15,7 +15,7 @@ __all__ = ["Identity", "ReLU", "ReLU2", "ThresholdedReLU"]
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Identity(Module):
-    """Identity: x. The function, and what there is to know of it, is `jaxact.identity`."""
+    """Identity: x. See the function `jaxact.identity`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.identity(x)
@@ -23,7 +23,7 @@ class Identity(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class ReLU(Module):
-    """Rectified linear unit: max(x, 0). The function, and what there is to know of it, is `jaxact.relu`."""
+    """Rectified linear unit: max(x, 0). See the function `jaxact.relu`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.relu(x)
@@ -31,10 +31,7 @@ class ReLU(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class ReLU2(Module):
-    """Squared rectified linear unit: max(x, 0)^2.
-
-    The function, and what there is to know of it, is `jaxact.relu2`.
-    """
+    """Squared rectified linear unit: max(x, 0)^2. See the function `jaxact.relu2`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.relu2(x)
@@ -44,7 +41,7 @@ class ReLU2(Module):
 class ThresholdedReLU(Module):
     """Rectified linear unit with threshold: min(x, max_value) if x > threshold, else negative_slope * (x - threshold).
 
-    The function, and what there is to know of it, is `jaxact.thresholded_relu`.
+    See the function `jaxact.thresholded_relu`.
 
     Args:
       negative_slope: number, or array that broadcasts against x; traced and differentiable, as are the others.

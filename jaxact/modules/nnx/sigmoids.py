@@ -14,7 +14,7 @@ __all__ = ["Laplace", "LogSigmoid", "Sigmoid", "SoftCap", "Softsign", "Tanh"]
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Sigmoid(Module):
-    """Logistic sigmoid: 1 / (1 + exp(-x)). The function, and what there is to know of it, is `jaxact.sigmoid`."""
+    """Logistic sigmoid: 1 / (1 + exp(-x)). See the function `jaxact.sigmoid`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.sigmoid(x)
@@ -22,10 +22,7 @@ class Sigmoid(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class LogSigmoid(Module):
-    """Logarithm of the sigmoid: -log(1 + exp(-x)).
-
-    The function, and what there is to know of it, is `jaxact.log_sigmoid`.
-    """
+    """Logarithm of the sigmoid: -log(1 + exp(-x)). See the function `jaxact.log_sigmoid`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.log_sigmoid(x)
@@ -33,10 +30,7 @@ class LogSigmoid(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Tanh(Module):
-    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
-
-    The function, and what there is to know of it, is `jaxact.tanh`.
-    """
+    """Hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)). See the function `jaxact.tanh`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.tanh(x)
@@ -44,7 +38,7 @@ class Tanh(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Softsign(Module):
-    """Soft sign: x / (1 + |x|). The function, and what there is to know of it, is `jaxact.soft_sign`."""
+    """Soft sign: x / (1 + |x|). See the function `jaxact.soft_sign`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.soft_sign(x)
@@ -54,7 +48,7 @@ class Softsign(Module):
 class Laplace(Module):
     """Laplace attention function: (1 + erf((x - mu) / (sigma sqrt(2)))) / 2.
 
-    The function, and what there is to know of it, is `jaxact.laplace`.
+    See the function `jaxact.laplace`.
 
     Args:
       mu: number, or array that broadcasts against x; traced and differentiable.
@@ -75,7 +69,7 @@ class Laplace(Module):
 class SoftCap(Module):
     """Soft cap: cap * tanh(x / cap).
 
-    The function, and what there is to know of it, is `jaxact.soft_cap`.
+    See the function `jaxact.soft_cap`.
 
     Args:
       cap: positive number, or array that broadcasts against x; traced and differentiable.

@@ -17,14 +17,14 @@ __all__ = ["LogSoftmax", "Softmax", "Softmin"]
 class Softmax(Module):
     """Softmax: exp(x_i / T) / (exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) where there is no sink s.
 
-    The function, and what there is to know of it, is `jaxact.softmax`.
+    See the function `jaxact.softmax`.
 
     Args:
       axis: the axis, or axes, that sum to 1.
-      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
-        More than 1 flattens, less sharpens.
-      sink: a number, or array of one value a row: one more logit, whose share is not returned, so that a row can sum to
-        less than 1; traced and differentiable. 0 is "softmax off by one".
+      temperature: positive number, or array with one value per row (the row's axis has size 1); traced and
+        differentiable. Above 1 it flattens the probabilities, below 1 it sharpens them.
+      sink: number, or array with one value per row; traced and differentiable. It is one more logit, whose share is not
+        returned, so that a row can sum to less than 1. A sink of 0 is "softmax off by one".
       axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
         too: x is this device's part of the row. temperature and sink are the same on all of them.
     """
@@ -54,7 +54,7 @@ class Softmax(Module):
 class Softmin(Module):
     """Softmin: exp(-x_i) / sum_j exp(-x_j), the softmax of -x.
 
-    The function, and what there is to know of it, is `jaxact.softmin`.
+    See the function `jaxact.softmin`.
 
     Args:
       axis: the axis, or axes, that sum to 1.
@@ -73,13 +73,14 @@ class Softmin(Module):
 class LogSoftmax(Module):
     """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) if there is no sink s.
 
-    The function, and what there is to know of it, is `jaxact.log_softmax`.
+    See the function `jaxact.log_softmax`.
 
     Args:
       axis: the axis, or axes, over which probabilities sum to 1.
-      temperature: positive number, or array of one value a row (the row's axis of size 1); traced and differentiable.
-      sink: a number, or array of one value a row: one more logit, whose share is not returned; traced and
+      temperature: positive number, or array with one value per row (the row's axis has size 1); traced and
         differentiable.
+      sink: number, or array with one value per row; traced and differentiable. It is one more logit, whose share is not
+        returned.
       axis_name: the mapped axis (of `jax.shard_map`, `jax.vmap` or `jax.pmap`), or axes, over which `axis` is split
         too: x is this device's part of the row. temperature and sink are the same on all of them.
     """

@@ -16,7 +16,7 @@ __all__ = ["Softplus", "SparsePlus", "SqrtSoftplus", "Squareplus"]
 class Softplus(Module):
     """Softplus: log(1 + exp(beta x)) / beta.
 
-    The function, and what there is to know of it, is `jaxact.softplus`.
+    See the function `jaxact.softplus`.
 
     Args:
       beta: positive number, or array that broadcasts against x; traced and differentiable.
@@ -35,7 +35,7 @@ class Softplus(Module):
 class Squareplus(Module):
     """Squareplus: (x + sqrt(x^2 + b)) / 2.
 
-    The function, and what there is to know of it, is `jaxact.squareplus`.
+    See the function `jaxact.squareplus`.
 
     Args:
       b: non-negative number, or array that broadcasts against x; traced and differentiable.
@@ -52,10 +52,7 @@ class Squareplus(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SparsePlus(Module):
-    """Sparse softplus: 0 if x <= -1, (x + 1)^2 / 4 if -1 < x < 1, else x.
-
-    The function, and what there is to know of it, is `jaxact.sparse_plus`.
-    """
+    """Sparse softplus: 0 if x <= -1, (x + 1)^2 / 4 if -1 < x < 1, else x. See the function `jaxact.sparse_plus`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.sparse_plus(x)
@@ -63,10 +60,7 @@ class SparsePlus(Module):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SqrtSoftplus(Module):
-    """Square root of softplus: sqrt(log(1 + exp(x))).
-
-    The function, and what there is to know of it, is `jaxact.sqrt_softplus`.
-    """
+    """Square root of softplus: sqrt(log(1 + exp(x))). See the function `jaxact.sqrt_softplus`."""
 
     def __call__(self, x: ArrayLike) -> Array:
         return jaxact.sqrt_softplus(x)

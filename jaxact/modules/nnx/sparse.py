@@ -17,11 +17,11 @@ __all__ = ["GaussianTopK", "Softpick"]
 class Softpick(Module):
     """Softpick: max(exp(x_i) - 1, 0) / (sum_j |exp(x_j) - 1| + epsilon).
 
-    The function, and what there is to know of it, is `jaxact.softpick`.
+    See the function `jaxact.softpick`.
 
     Args:
       axis: the axis, or axes, of a row.
-      epsilon: number of 0 or more, or array of one value a row (the row's axis of size 1), which decides rows of zeros.
+      epsilon: number >= 0, or array with one value per row (the row's axis has size 1), which decides rows of zeros.
     """
 
     axis: int | Sequence[int] = -1
@@ -38,10 +38,11 @@ class Softpick(Module):
 class GaussianTopK(Module):
     """Gaussian top-k: max(x_i - (mean + std * PhiInverse(sparsity)), 0), with mean and standard deviation of the row.
 
-    The function, and what there is to know of it, is `jaxact.gaussian_topk`.
+    See the function `jaxact.gaussian_topk`.
 
     Args:
-      sparsity: number in (0, 1), or array of one value a row (the row's axis of size 1); traced and differentiable.
+      sparsity: number in (0, 1), or array with one value per row (the row's axis has size 1); traced and
+        differentiable.
       axis: the axis, or axes, of a row.
     """
 
