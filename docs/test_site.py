@@ -159,17 +159,19 @@ def test_the_formula_of_a_gated_unit_is_what_it_computes(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15", "softpick", "gaussian_topk"]
+    "name", ["softmax", "softmin", "log_softmax", "sparsemax", "entmax15", "softpick", "gaussian_topk", "poly_norm"]
 )
 def test_the_derivative_of_a_row_is_the_one_that_is_rendered(name: str):
     """The formulas of docs/_ext/formulas.py that are written by hand, once more in NumPy."""
     x = np.array([0.3, -0.7, 1.2, 0.5, 0.9], np.float32)
-    parameters = {"sparsity": 0.5} if name == "gaussian_topk" else {}
+    weight = np.array([0.5, -0.25, 0.3])
+    parameters = {"gaussian_topk": {"sparsity": 0.5}, "poly_norm": {"weight": weight}}.get(name, {})
     function = partial(getattr(jaxact, name), **parameters)
     y, computed = np.asarray(function(x), np.float64), np.asarray(jax.jacobian(function)(x))
     one, e = np.eye(x.size), np.exp(x)
     s, total = np.sqrt(y * (y > 0)), np.abs(np.exp(x) - 1).sum() + 1e-6
-    below = NormalDist().inv_cdf(parameters.get("sparsity", 0.5))
+    below = NormalDist().inv_cdf(0.5)
+    powers = [x**k / np.sqrt(np.mean(x ** (2 * k)) + 1e-6) for k in (1, 2, 3)]
     formulas = {
         "softmax": lambda: y[:, None] * (one - y),
         "softmin": lambda: -y[:, None] * (one - y),
@@ -177,6 +179,10 @@ def test_the_derivative_of_a_row_is_the_one_that_is_rendered(name: str):
         "sparsemax": lambda: np.outer(y > 0, y > 0) * (one - 1 / (y > 0).sum()),
         "entmax15": lambda: s[:, None] * one - np.outer(s, s) / s.sum(),
         "softpick": lambda: e / total * (one * (x > 0) - np.sign(x) * y[:, None]),
+        "poly_norm": lambda: sum(
+            w * k * (one * p / x - np.outer(p, p * p / x) / x.size)
+            for w, k, p in zip(weight, (1, 2, 3), powers, strict=True)
+        ),
         "gaussian_topk": lambda: (y > 0)[:, None] * (one - 1 / x.size - below * (x - x.mean()) / (x.size * x.std())),
     }
     np.testing.assert_allclose(computed, formulas[name](), atol=1e-6)

@@ -120,6 +120,22 @@ USE: Mapping[str, tuple[str, str]] = {
         "As snake, where the size of the oscillation is learned too (BigVGAN).",
         "With beta near 0, by which it divides.",
     ),
+    "dyt": (
+        "In place of a normalisation layer; `jaxact.nnx.DyT` holds alpha, gamma and beta.",
+        "As a hidden activation: it belongs where the normalisation stood.",
+    ),
+    "derf": (
+        "In place of a normalisation layer, as dyt; `jaxact.nnx.Derf` holds what it learns.",
+        "As a hidden activation: it belongs where the normalisation stood.",
+    ),
+    "poly_norm": (
+        "In feed-forward blocks whose activation has its normalisation in it; `jaxact.nnx.PolyNorm` holds the weights.",
+        "On rows whose mean is what matters: each power is divided by its own size.",
+    ),
+    "rational": (
+        "Where the shape of the activation is to be learned; `jaxact.nnx.Rational` starts near leaky_relu or gelu.",
+        "With weight decay on its coefficients, which pulls it towards 0.",
+    ),
     "hard_shrink": ("In sparse coding.", "In hidden layers of a plain network: small entries have no slope."),
     "soft_shrink": (
         "In sparse coding: it is the proximal map of the 1-norm.",
@@ -188,7 +204,7 @@ USE: Mapping[str, tuple[str, str]] = {
     "gumbel_softmax": ("To sample a category with a gradient.", "Without a key of its own for each call."),
     "sparsemax": ("For attention or a router with exact zeros.", "In a loss: -log of an exact 0 is inf."),
     "entmax15": (
-        "Between softmax and sparsemax, with exact zeros as well. It sorts each row.",
+        "Between softmax and sparsemax, with exact zeros as well.",
         "In a loss: -log of an exact 0 is inf.",
     ),
     "entmax": (

@@ -38,6 +38,7 @@ _phi = _function("phi", r"\varphi", lambda f, x: -x * f(x))
 _Phi = _function("Phi", r"\Phi", lambda f, x: _phi(x))
 _zeta = _function("zeta", r"\mathrm{softplus}", lambda f, x: _sigma(x))
 _tanh = _function("tanh", r"\tanh", lambda f, x: 1 - f(x) ** 2)
+_erf = _function("erf", r"\mathrm{erf}", lambda f, x: 2 / sympy.sqrt(sympy.pi) * sympy.exp(-(x**2)))
 _ddu = _function("ddu", "u''", lambda f, x: sympy.nan)
 _du = _function("du", "u'", lambda f, x: _ddu(x))
 _u = _function("u", "u", lambda f, x: _du(x))
@@ -52,7 +53,7 @@ WORDS = {
 SYMBOLS = {
     "negative_slope": "a", "threshold": r"\theta", "max_value": "M", "min_val": "m", "max_val": "M",
     "lambd": r"\lambda", "frequency": r"\omega", "scale": "s", "bias": "b", "value": "v", "cap": "c", "limit": "L",
-    "linear_beta": r"\beta_v", "gate": "g", "alpha_p": r"\alpha_p", "alpha_n": r"\alpha_n",
+    "linear_beta": r"\beta_v", "shift": "s", "gate": "g", "alpha_p": r"\alpha_p", "alpha_n": r"\alpha_n",
 }  # fmt: skip
 """How a parameter with a long name is written."""
 
@@ -96,6 +97,8 @@ POINTWISE: Mapping[str, str | Pieces] = {
     "sine": "sin(frequency * x)",
     "snake": "x + sin(alpha * x)**2 / alpha",
     "snake_beta": "x + sin(alpha * x)**2 / beta",
+    "dyt": "gamma * tanh(alpha * x) + beta",
+    "derf": "gamma * erf(alpha * x + shift) + beta",
     "hard_shrink": [("0", "-lambd <= x <= lambd"), ("x", "")],
     "soft_shrink": [("x - lambd", "x > lambd"), ("0", "-lambd <= x <= lambd"), ("x + lambd", "x < -lambd")],
     "tanh_shrink": "x - tanh(x)",
@@ -173,6 +176,16 @@ BY_HAND: Mapping[str, tuple[str, ...]] = {
         r"\frac{\partial y_i}{\partial x_k} = \frac{e^{x_k}}{\sum_j |e^{x_j} - 1| + \varepsilon}"
         r" \left(\delta_{ik} [x_k > 0] - \mathrm{sign}(x_k) y_i\right)",
     ),
+    "rational": (
+        r"f(x) = \frac{P(x)}{1 + |Q(x)|}, \quad P(x) = \sum_{i=0}^m a_i x^i, \quad Q(x) = \sum_{j=1}^n b_j x^j",
+        r"f'(x) = \frac{P'(x) - f(x) \, \mathrm{sign}(Q(x)) \, Q'(x)}{1 + |Q(x)|}",
+    ),
+    "poly_norm": (
+        r"y_i = \sum_{k=1}^3 w_k \frac{x_i^k}{r_k} + b, \quad"
+        r" r_k = \sqrt{\frac{1}{n} \sum_j x_j^{2k} + \varepsilon}",
+        r"\frac{\partial y_i}{\partial x_j} = \sum_{k=1}^3 w_k \frac{k}{r_k}"
+        r" \left(\delta_{ij} x_i^{k - 1} - \frac{x_i^k x_j^{2k - 1}}{n r_k^2}\right)",
+    ),
     "gaussian_topk": (
         r"y_i = \max\left(x_i - (\mu + s \Phi^{-1}(p)), 0\right), \quad \mu, s: \text{mean and deviation of the row}",
         r"\frac{\partial y_i}{\partial x_k} = \delta_{ik} - \frac{1}{n} - \Phi^{-1}(p) \frac{x_k - \mu}{n s}"
@@ -180,7 +193,16 @@ BY_HAND: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-_NAMES = {"sigma": _sigma, "phi": _phi, "Phi": _Phi, "zeta": _zeta, "tanh": _tanh, "u": _u, "x": sympy.Symbol("x")}
+_NAMES = {
+    "sigma": _sigma,
+    "phi": _phi,
+    "Phi": _Phi,
+    "zeta": _zeta,
+    "tanh": _tanh,
+    "erf": _erf,
+    "u": _u,
+    "x": sympy.Symbol("x"),
+}
 _ROOT, _CUBE = math.sqrt(2 / math.pi), 0.044715
 _NUMERIC = [
     {
@@ -189,6 +211,7 @@ _NUMERIC = [
         "Phi": special.ndtr,
         "zeta": lambda x: np.logaddexp(0, x),
         "tanh": np.tanh,
+        "erf": special.erf,
         "u": lambda x: _ROOT * (x + _CUBE * x**3),
         "du": lambda x: _ROOT * (1 + 3 * _CUBE * x**2),
         "ddu": lambda x: _ROOT * 6 * _CUBE * x,
@@ -199,7 +222,9 @@ _NUMERIC = [
 
 def _parse(text: str) -> Any:
     """An expression; a name that SymPy has a meaning of its own for is a parameter here."""
-    words = {name: sympy.Symbol(name) for name in (*SYMBOLS, "alpha", "beta", "mu", "sigma_", "b", "lower", "upper")}
+    words = {
+        name: sympy.Symbol(name) for name in (*SYMBOLS, "alpha", "beta", "gamma", "mu", "sigma_", "b", "lower", "upper")
+    }
     return sympy.sympify(text, locals={**words, **_NAMES})
 
 

@@ -32,6 +32,11 @@ def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
     return x
 
 
+def of_numbers(x: ArrayLike | Sequence[float]) -> ArrayLike:
+    """An array of several numbers, which a config has as a list; anything else as it is."""
+    return jnp.asarray(x) if isinstance(x, list | tuple) else cast(ArrayLike, x)
+
+
 def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
     if not isinstance(x, jax.Array):  # jnp.asarray takes an array as long as a call of a function does

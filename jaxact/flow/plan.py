@@ -7,11 +7,10 @@ from typing import Any
 
 import jax
 
-from jaxact import functions
 from jaxact.core import catalog
 from jaxact.flow import jaxprs
 from jaxact.flow.programs import Visit
-from jaxact.flow.sites import Site
+from jaxact.flow.sites import Site, kind_of
 from jaxact.functions.logsumexp import logsumexp
 
 Function = Callable[..., Any]
@@ -69,8 +68,7 @@ class Plan:
             return None, "not selected"
         if self._replace is None:
             if match.form is None:
-                known = catalog.find(site.name) or hasattr(functions, site.name)
-                return None, "jaxact's already" if known else "a function of one's own"
+                return None, "jaxact's already" if kind_of(site.name) else "a function of one's own"
             if not match.form.same_slope:
                 return None, "written by hand, with another slope at its kink"
             return _same(site.name), ""

@@ -118,20 +118,10 @@ def numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
     return tuple(dataclasses.replace(site, number=numbers[i]) for i, site in enumerate(sites))
 
 
-_WITHOUT_ROW: dict[str, Literal["pointwise", "axis"]] = {
-    "dyt": "pointwise",
-    "derf": "pointwise",
-    "rational": "pointwise",
-    "poly_norm": "axis",
-    "logsumexp": "axis",  # no activation, but a loss that normalises logits is told by it
-}
-"""Functions of jaxact that are in no catalog."""
-
-
 def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
     """Whether a name is an activation's, and of what kind; the identity is none."""
-    if name in _WITHOUT_ROW:
-        return _WITHOUT_ROW[name]
+    if name == "logsumexp":  # no activation, but a loss that normalises logits is told by it
+        return "axis"
     row = catalog.find(name)
     if row is None or row.name == "identity":
         return None

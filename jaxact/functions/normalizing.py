@@ -1,6 +1,7 @@
 """Functions that replace a normalisation in some models."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,8 +9,10 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_float, canonical_axes, check_parameter, widen
+from jaxact.core.catalog import activation
+from jaxact.core.checks import as_float, canonical_axes, check_parameter, of_numbers, widen
 from jaxact.core.elementwise import elementwise
+from jaxact.core.pair import Pair, difference, leading_bits, product
 from jaxact.core.rule import by_autodiff, derivative_rule, jitted, public
 
 __all__ = ["derf", "dyt", "poly_norm"]
@@ -19,24 +22,45 @@ def _dyt_value(x: Array, alpha: Any = 0.5, gamma: Any = 1.0, beta: Any = 0.0) ->
     return gamma * numerics.tanh(alpha * x) + beta
 
 
+def _dyt_textbook(x: Array, alpha: Array, gamma: Array, beta: Array) -> Array:
+    return gamma * numerics.tanh(jnp.clip(alpha * numerics.finite(x), -400, 400)) + beta
+
+
+def _tanh_slope(x: Array, alpha: Array) -> Array:
+    """1 / cosh(alpha x)^2, without the |alpha x| ulp that rounding the product would cost."""
+    high, low = product(-jnp.abs(numerics.finite(x)), jnp.abs(2 * alpha))
+    e = numerics.exp(jnp.maximum(high, -1000), jnp.where(high > -1000, low, 0))
+    return 4 * e / jnp.square(1 + e)
+
+
 def _dyt_curvature(x: Array, alpha: Array, gamma: Array, beta: Array) -> Array:
-    return -2 * gamma * alpha * (alpha * numerics.tanh(alpha * x) * numerics.tanh_slope(alpha * x))
+    return -2 * gamma * alpha * (alpha * numerics.tanh(alpha * x) * _tanh_slope(x, alpha))
 
 
 _dyt = elementwise(
     "dyt",
     _dyt_value,
-    lambda x, alpha, gamma, beta: gamma * (alpha * numerics.tanh_slope(alpha * x)),
+    lambda x, alpha, gamma, beta: gamma * (alpha * _tanh_slope(x, alpha)),
     parameters={
-        "alpha": lambda x, alpha, gamma, beta: gamma * (numerics.finite(x) * numerics.tanh_slope(alpha * x)),
+        "alpha": lambda x, alpha, gamma, beta: gamma * (numerics.finite(x) * _tanh_slope(x, alpha)),
         "gamma": lambda x, alpha, gamma, beta: numerics.tanh(alpha * x),
         "beta": lambda x, alpha, gamma, beta: jnp.ones_like(x),
     },
     curvature=_dyt_curvature,
-    textbook=_dyt_value,
+    textbook=_dyt_textbook,
 )
 
 
+@activation(
+    module="DyT",
+    kind="pointwise",
+    range=(-1.0, 1.0),
+    limits=(-1.0, 1.0),
+    slope_limits=(0.0, 0.0),
+    odd=True,
+    lipschitz=0.5,
+    variants=({"alpha": 1.5, "gamma": -0.5, "beta": 0.75},),
+)
 def dyt(x: ArrayLike, alpha: ArrayLike = 0.5, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0) -> Array:
     """Dynamic tanh: gamma * tanh(alpha * x) + beta.
 
@@ -64,34 +88,63 @@ def dyt(x: ArrayLike, alpha: ArrayLike = 0.5, gamma: ArrayLike = 1.0, beta: Arra
     return _dyt(x, alpha, gamma, beta)
 
 
-def _bell(z: Array) -> Array:
+# Rounding alpha x + shift would cost its derivative the square of that in ulps, 14 units where z is 2: so z is a pair.
+def _argument(x: Array, alpha: Any, shift: Any) -> Pair:
+    """Alpha x + shift, from -40 to 40, where all that is made of it has its limits."""
+    high, low = product(numerics.finite(x), alpha)
+    z, rest = difference(high, -shift)
+    return Pair(jnp.clip(z, -40, 40), jnp.where(jnp.abs(z) < 40, low + rest, 0))
+
+
+def _bell(z: Pair) -> Array:
     """The derivative of erf."""
-    return 2 / math.sqrt(math.pi) * jnp.exp(-jnp.square(z))
+    h = leading_bits(z.high)
+    rest = (z.high - h) * (z.high + h) + 2 * z.high * z.low
+    return 2 / math.sqrt(math.pi) * numerics.exp(-h * h, -rest)
+
+
+def _erf(z: Pair) -> Array:
+    return lax.erf(z.high) + _bell(z) * z.low
 
 
 def _derf_value(x: Array, alpha: Any = 0.5, shift: Any = 0.0, gamma: Any = 1.0, beta: Any = 0.0) -> Array:
-    return gamma * lax.erf(alpha * x + shift) + beta
+    return gamma * _erf(_argument(x, alpha, shift)) + beta
+
+
+def _derf_textbook(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
+    return gamma * lax.erf(jnp.clip(alpha * numerics.finite(x) + shift, -40, 40)) + beta
 
 
 def _derf_curvature(x: Array, alpha: Array, shift: Array, gamma: Array, beta: Array) -> Array:
-    z = jnp.clip(alpha * x + shift, -40, 40)  # from where on its bell is 0
-    return -2 * gamma * alpha * (alpha * z * _bell(z))
+    z = _argument(x, alpha, shift)
+    return -2 * gamma * alpha * (alpha * z.high * _bell(z))
 
 
 _derf = elementwise(
     "derf",
     _derf_value,
-    lambda x, alpha, shift, gamma, beta: gamma * (alpha * _bell(alpha * x + shift)),
+    lambda x, alpha, shift, gamma, beta: gamma * (alpha * _bell(_argument(x, alpha, shift))),
     parameters={
-        "alpha": lambda x, alpha, shift, gamma, beta: gamma * (numerics.finite(x) * _bell(alpha * x + shift)),
-        "shift": lambda x, alpha, shift, gamma, beta: gamma * _bell(alpha * x + shift),
-        "gamma": lambda x, alpha, shift, gamma, beta: lax.erf(alpha * x + shift),
+        "alpha": lambda x, alpha, shift, gamma, beta: gamma * (numerics.finite(x) * _bell(_argument(x, alpha, shift))),
+        "shift": lambda x, alpha, shift, gamma, beta: gamma * _bell(_argument(x, alpha, shift)),
+        "gamma": lambda x, alpha, shift, gamma, beta: _erf(_argument(x, alpha, shift)),
         "beta": lambda x, alpha, shift, gamma, beta: jnp.ones_like(x),
     },
+    textbook=_derf_textbook,
     curvature=_derf_curvature,
 )
 
 
+@activation(
+    module="Derf",
+    kind="pointwise",
+    range=(-1.0, 1.0),
+    limits=(-1.0, 1.0),
+    slope_limits=(0.0, 0.0),
+    odd=True,
+    lipschitz=1 / math.sqrt(math.pi),
+    variants=({"alpha": 1.5, "shift": 0.25, "gamma": -0.5, "beta": 0.75},),
+)
 def derf(
     x: ArrayLike, alpha: ArrayLike = 0.5, shift: ArrayLike = 0.0, gamma: ArrayLike = 1.0, beta: ArrayLike = 0.0
 ) -> Array:
@@ -154,15 +207,22 @@ _poly_norm = public(
 )
 
 
-def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: ArrayLike = 1e-6, axis: int = -1) -> Array:
+@activation(module="PolyNorm", kind="axis", variants=({"weight": (0.5, 0.25, 0.25)},))
+def poly_norm(
+    x: ArrayLike,
+    weight: ArrayLike | Sequence[float],
+    bias: ArrayLike = 0.0,
+    eps: ArrayLike = 1e-6,
+    axis: int = -1,
+) -> Array:
     """Polynomial of normalised powers: sum_i weight[i - 1] x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
 
     The mean is along `axis`. 16-bit input is computed in float32. The backward pass keeps x.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
-      weight: array of shape (3,), lowest power first (the paper's code stores the highest first); traced and
-        differentiable.
+      weight: array of shape (3,), or a list of numbers, lowest power first (the paper's code stores the highest first);
+        traced and differentiable.
       bias: number, or array that broadcasts against x; traced and differentiable.
       eps: positive number that keeps the root from 0.
       axis: the axis of the means.
@@ -180,4 +240,4 @@ def poly_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike = 0.0, eps: Array
     [ 1.  -0.5]
     """
     check_parameter("poly_norm", "> 0", eps=eps)
-    return _poly_norm(x, weight, bias, eps, axis=axis)
+    return _poly_norm(x, of_numbers(weight), bias, eps, axis=axis)

@@ -1,11 +1,14 @@
 """Rational functions with free coefficients."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
-from jaxact.core.checks import as_float, widen
+from jaxact.core.catalog import activation
+from jaxact.core.checks import as_float, of_numbers, widen
 from jaxact.core.rule import by_autodiff, derivative_rule, jitted, public
 
 __all__ = ["rational"]
@@ -19,7 +22,18 @@ APPROXIMATIONS = {
 }
 
 
-def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Array:
+@activation(
+    module="Rational",
+    kind="pointwise",
+    range=(-2.0, 2.0),
+    limits=(-2.0, 2.0),
+    slope_limits=(0.0, 0.0),
+    kinks={0.0: 1.0},
+    smoothness=0,
+    lipschitz=1.25,
+    variants=({"numerator": (0.5, 1.0), "denominator": (0.5,)},),
+)
+def rational(x: ArrayLike, numerator: ArrayLike | Sequence[float], denominator: ArrayLike | Sequence[float]) -> Array:
     """Safe Pade unit: P(x) / (1 + |Q(x)|), P(x) = sum_i numerator[i] x^i, Q(x) = sum_j denominator[j] x^(j + 1).
 
     The function has no pole. It has a kink where Q changes its sign, and the slope there is that of P. As in the paper,
@@ -29,8 +43,8 @@ def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Arra
 
     Args:
       x: real array of any shape; bool and int become the default float.
-      numerator: array of shape (m + 1,), lowest power first; traced and differentiable.
-      denominator: array of shape (n,), lowest power first, n >= 1; traced and differentiable.
+      numerator: array of shape (m + 1,), or a list of numbers, lowest power first; traced and differentiable.
+      denominator: array of shape (n,), or a list of numbers, lowest power first, n >= 1; traced and differentiable.
 
     Returns:
       Array of x's shape and float type.
@@ -44,7 +58,7 @@ def rational(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Arra
     >>> print(jaxact.rational(jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 0.0, 1.0]), jnp.array([0.0, 1.0])))
     [1. 1. 1.]
     """
-    return _rational(x, numerator, denominator)
+    return _rational(x, of_numbers(numerator), of_numbers(denominator))
 
 
 def _value(x: Array, numerator: Array, denominator: Array) -> Array:
@@ -53,14 +67,19 @@ def _value(x: Array, numerator: Array, denominator: Array) -> Array:
     # Powers of |x| > 1 overflow, so there P and 1 + |Q| are divided by x^m and |x|^n and taken as polynomials in 1 / x.
     far = jnp.abs(wide) > 1
     near_x, far_x = jnp.where(far, 0, wide), jnp.where(far, wide, 1)
-    near = _horner(p[::-1], near_x) / (1 + jnp.abs(near_x * _horner(q[::-1], near_x)))
+    near = _horner(p[::-1], near_x) / (1 + _size(near_x) * _size(_horner(q[::-1], near_x)))
     # Where 1 / x is below max^(-3/4) it does not matter, but its derivative times x^m would be 0 times infinity.
     inverted = jnp.abs(far_x) < float(jnp.finfo(wide.dtype).max) ** 0.75
     t = jnp.where(inverted, 1 / jnp.where(inverted, far_x, 1), 0)
-    below = jnp.abs(t) ** len(q) + jnp.abs(_horner(q, t))
+    below = jnp.abs(t) ** len(q) + _size(_horner(q, t))
     power = lax.integer_pow(far_x, len(p) - 1 - len(q)) * jnp.sign(far_x) ** len(q)
     ratio = _horner(p, t) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
     return jnp.where(far, power * ratio, near).astype(x.dtype)
+
+
+def _size(q: Array) -> Array:
+    """|q|, with slope 0 at 0, where that of JAX's depends on its release."""
+    return q * jnp.sign(q)
 
 
 def _horner(coefficients: list[Array], x: Array) -> Array:

@@ -51,7 +51,7 @@ class Case:
     def numbers(self) -> dict[str, float]:
         """The parameters that can be differentiated, defaults included."""
         every = {**self.row.parameters, **self.parameters}
-        return {name: value for name, value in every.items() if not isinstance(value, bool | str)}
+        return {k: v for k, v in every.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
     def settings(self, dtype: Any) -> dict[str, Any]:
         """The parameters as the function sees them, rounded to the precision it computes in."""

@@ -15,6 +15,7 @@ from scipy import special
 
 from jaxact.verify.oracles import elementwise_forms as forms
 from jaxact.verify.oracles.pointwise import Pointwise, pointwise
+from jaxact.verify.oracles.textbook import rational
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -314,6 +315,34 @@ POINTWISE: Mapping[str, Pointwise] = {
                 lambda x, beta=1.0, **_: -0.5 / beta**2,
             ),
         },
+    ),
+    "dyt": pointwise(
+        lambda m, x, alpha=0.5, gamma=1, beta=0: gamma * m.tanh(alpha * x) + beta,
+        lambda x, alpha=0.5, gamma=1.0, beta=0.0: gamma * np.tanh(alpha * x) + beta,
+        lambda x, alpha=0.5, gamma=1.0, beta=0.0: gamma * alpha * forms.sech2(alpha * x),
+        lambda x, alpha=0.5, gamma=1.0, beta=0.0: -2 * gamma * alpha**2 * np.tanh(alpha * x) * forms.sech2(alpha * x),
+        alpha=lambda x, alpha=0.5, gamma=1.0, beta=0.0: gamma * x * forms.sech2(alpha * x),
+        gamma=lambda x, alpha=0.5, **_: np.tanh(alpha * x),
+        beta=lambda x, **_: np.ones_like(x),
+    ),
+    "derf": pointwise(
+        lambda m, x, alpha=0.5, shift=0, gamma=1, beta=0: gamma * m.erf(alpha * x + shift) + beta,
+        lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * special.erf(alpha * x + shift) + beta,
+        lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * alpha * forms.erf_slope(alpha * x + shift),
+        lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: (
+            -2 * gamma * alpha**2 * (alpha * x + shift) * forms.erf_slope(alpha * x + shift)
+        ),
+        alpha=lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * x * forms.erf_slope(alpha * x + shift),
+        shift=lambda x, alpha=0.5, shift=0.0, gamma=1.0, beta=0.0: gamma * forms.erf_slope(alpha * x + shift),
+        gamma=lambda x, alpha=0.5, shift=0.0, **_: special.erf(alpha * x + shift),
+        beta=lambda x, **_: np.ones_like(x),
+    ),
+    "rational": pointwise(
+        rational,
+        forms.rational,
+        lambda x, numerator, denominator: forms.rational(x, numerator, denominator, 1),
+        lambda x, numerator, denominator: forms.rational(x, numerator, denominator, 2),
+        joints=(0.0,),
     ),
     "mish": pointwise(
         lambda m, x: x * m.tanh(m.log(1 + m.exp(x))),

@@ -1,9 +1,10 @@
 """Float64 forms of the elementwise functions that take more than a line: what elementwise.py makes its table from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import special
 
@@ -207,3 +208,19 @@ def soft_cap_cap_slope(v: Values) -> Values:
     return np.where(
         np.abs(v) < 0.5, v * np.tanh(v) ** 2 - tanh_shrink(v), np.tanh(v) - np.clip(v, -1e3, 1e3) * sech2(v)
     )
+
+
+def erf_slope(z: Values) -> Values:
+    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
+
+
+def rational(x: Values, numerator: Sequence[float], denominator: Sequence[float], order: int = 0) -> Values:
+    """P / (1 + |Q|), or a derivative N_k / D^(k + 1), whose numerator is multiplied out: far away its terms cancel."""
+    q = Polynomial([0, *denominator])
+    tops = []
+    for sign in (-1, 0, 1):
+        top, bottom = Polynomial(numerator), 1 + sign * q
+        for k in range(order):
+            top = top.deriv() * bottom - (k + 1) * top * bottom.deriv()
+        tops.append(top(x))
+    return np.select([q(x) < 0, q(x) > 0], [tops[0], tops[2]], tops[1]) / (1 + np.abs(q(x))) ** (order + 1)
