@@ -267,21 +267,21 @@ def _ratio(x: Array, cap: Array) -> Array:
 @with_slopes(
     lambda x, cap: numerics.tanh_slope(_ratio(x, cap)), lambda x, cap: numerics.tanh_less_slope(_ratio(x, cap))
 )
-def _soft_cap_textbook(x: Array, cap: Array) -> Array:
+def soft_cap_textbook(x: Array, cap: Array) -> Array:
     return cap * numerics.tanh(_ratio(x, cap))
 
 
-def _soft_cap_slope(x: Array, cap: Array) -> Array:
+def soft_cap_slope(x: Array, cap: Array) -> Array:
     e = numerics.exp_of_quotient(-jnp.abs(numerics.finite(x)), cap / 2)
     return 4 * e / jnp.square(1 + e)
 
 
-def _soft_cap_cap_slope(x: Array, cap: Array) -> Array:
+def soft_cap_cap_slope(x: Array, cap: Array) -> Array:
     # It is about (2/3) v^3, v = x / cap, which triples the error of a rounded v: 10 units. With the rest of v it is 7.
     v, rest = quotient(x, jnp.zeros_like(x), cap)
     near = jnp.clip(v, -2.5, 2.5)
     rest = jnp.where(v == near, rest, 0)
-    return numerics.tanh_less_slope(v) + rest * (2 * near * jnp.tanh(near)) * _soft_cap_slope(x, cap)
+    return numerics.tanh_less_slope(v) + rest * (2 * near * jnp.tanh(near)) * soft_cap_slope(x, cap)
 
 
 def soft_cap_value(x: Array, cap: Array) -> Array:
@@ -292,10 +292,10 @@ def soft_cap_value(x: Array, cap: Array) -> Array:
 _soft_cap = elementwise(
     "soft_cap",
     soft_cap_value,
-    _soft_cap_slope,
-    parameters={"cap": _soft_cap_cap_slope},
-    curvature=lambda x, cap: -2 * jnp.tanh(x / cap) * _soft_cap_slope(x, cap) / cap,
-    textbook=_soft_cap_textbook,
+    soft_cap_slope,
+    parameters={"cap": soft_cap_cap_slope},
+    curvature=lambda x, cap: -2 * jnp.tanh(x / cap) * soft_cap_slope(x, cap) / cap,
+    textbook=soft_cap_textbook,
 )
 
 
