@@ -1,14 +1,16 @@
 """Measure what observing a training step costs, beside the other ways to see activations and their gradients.
 
-    python -m benchmarks.observe            an MLP of 4 layers, width 1,024, batch 1,024
-    python -m benchmarks.observe --quick    with a tenth of the repetitions
+    python -m benchmarks.observe                       an MLP and a transformer
+    python -m benchmarks.observe --networks MLP        one of them
+    python -m benchmarks.observe --quick               with a tenth of the repetitions
 
 Every variant is the value and gradient of the same loss, jitted: plain; `jaxact.flow.observe`, also with magnitudes
-and in a step at which it is told not to look; explicit perturbations (a zero before and after each activation, and the
-same statistics of the activations and of the gradients by the zeros); and Flax Linen's `capture_intermediates` with
-`perturb`, which returns the arrays themselves. Steps are timed in turns, so that a busy machine slows all alike; CPU
-time is that of the process alone. Memory is the compiler's own count of temporary bytes. Writes
-benchmarks/results/observe.json, into which each run merges what it measured, and observe.md.
+and in a step at which it is told not to look. Of the transformer also without its softmaxes, so that the rest is what
+their entropies, largest logits and moments cost. Of the MLP also explicit perturbations (a zero before and after each
+activation, and the same statistics of the activations and of the gradients by the zeros); and Flax Linen's
+`capture_intermediates` with `perturb`, which returns the arrays themselves. Steps are timed in turns, so that a busy
+machine slows all alike; CPU time is that of the process alone. Memory is the compiler's own count of temporary bytes.
+Writes benchmarks/results/observe.json, into which each run merges what it measured, and observe.md.
 """
 
 import argparse
@@ -28,6 +30,13 @@ from jaxact.flow import observe
 from jaxact.flow.statistics import moments
 
 LAYERS, BATCH, WIDTH = 4, 1024, 1024
+SEQUENCES, LENGTH, EMBEDDED, HEADS = 4, 256, 256, 4
+NETWORKS = {
+    "MLP": f"{LAYERS} layers, width {WIDTH}, batch {BATCH}, f32, relu",
+    "transformer": f"{LAYERS} pre-norm blocks, width {EMBEDDED}, {HEADS} heads, {SEQUENCES} sequences of {LENGTH}, "
+    "causal, f32, gelu",
+}
+Variants = dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
 class Mlp(nn.Module):
@@ -48,7 +57,42 @@ class Mlp(nn.Module):
         return jnp.mean(nn.Dense(10)(x) ** 2)
 
 
-def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+class Transformer(nn.Module):
+    """Blocks of attention and a GELU, as in a GPT."""
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Return the loss."""
+        mask = nn.make_causal_mask(x[..., 0])
+        for _ in range(LAYERS):
+            x = x + nn.MultiHeadDotProductAttention(HEADS)(nn.LayerNorm()(x), mask=mask)
+            x = x + nn.Dense(EMBEDDED)(jax.nn.gelu(nn.Dense(4 * EMBEDDED)(nn.LayerNorm()(x))))
+        return jnp.mean(x**2)
+
+
+def common(loss: Callable[..., Array], arguments: tuple[Any, ...]) -> Variants:
+    """The variants of every network."""
+    return {
+        "jax.value_and_grad": (jax.value_and_grad(loss), arguments),
+        "jaxact.flow.observe": (observe(loss), arguments),
+        "observe, magnitudes=True": (observe(loss, magnitudes=True), arguments),
+        "observe, when=False": (
+            lambda when, *arguments: observe(loss, when=when)(*arguments),
+            (jnp.array(False), *arguments),
+        ),
+    }
+
+
+def of_transformer() -> Variants:
+    """The step of each variant and its arguments."""
+    x = jax.random.normal(jax.random.key(0), (SEQUENCES, LENGTH, EMBEDDED))
+    model = Transformer()
+    arguments = (model.init(jax.random.key(1), x), x)
+    without = observe(model.apply, select=lambda site: site.kind != "axis")
+    return {**common(model.apply, arguments), "observe, without softmaxes": (without, arguments)}
+
+
+def of_mlp() -> Variants:
     """The step of each variant and its arguments."""
     x = jax.random.normal(jax.random.key(0), (BATCH, WIDTH))
     params = Mlp().init(jax.random.key(1), x)["params"]
@@ -80,10 +124,7 @@ def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         return captured.apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
 
     return {
-        "jax.value_and_grad": (jax.value_and_grad(loss), (params, x)),
-        "jaxact.flow.observe": (observe(loss), (params, x)),
-        "observe, magnitudes=True": (observe(loss, magnitudes=True), (params, x)),
-        "observe, when=False": (lambda when, *args: observe(loss, when=when)(*args), (jnp.array(False), params, x)),
+        **common(loss, (params, x)),
         "explicit perturbations": (explicit, (params, x, zeros)),
         "Flax capture and perturb": (
             jax.value_and_grad(flax_loss, argnums=(0, 1), has_aux=True),
@@ -92,9 +133,9 @@ def variants() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     }
 
 
-def measure(repetitions: int) -> dict[str, dict[str, float]]:
+def measure(variants: Variants, repetitions: int) -> dict[str, dict[str, float]]:
     """Median time of a step, and its compiled memory, for each variant."""
-    compiled = {name: (jax.jit(f).lower(*args).compile(), args) for name, (f, args) in variants().items()}
+    compiled = {name: (jax.jit(f).lower(*args).compile(), args) for name, (f, args) in variants.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in compiled}
     for repetition in range(repetitions + 1):
         for name, (step, args) in compiled.items():
@@ -122,18 +163,23 @@ def main() -> None:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))
     arguments = parser.parse_args()
     repetitions = 4 if arguments.quick else 40
-    setting = {**environment("jaxlib", "flax"), "load": f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"}
-    results = {"environment": setting, "repetitions": repetitions, "variants": measure(repetitions)}
-    key = f"jax {jax.__version__}"
-    network = f"MLP of {LAYERS} layers, width {WIDTH}, batch {BATCH}, f32, relu"
-    report = f"# What observing costs\n\n{network}; value and gradient.\n"
-    for version, result in merge("observe", {key: results}).items():
+    for network in arguments.networks:
+        setting = {**environment("jaxlib", "flax"), "load": f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"}
+        measured = measure({"MLP": of_mlp, "transformer": of_transformer}[network](), repetitions)
+        results = {"environment": setting, "repetitions": repetitions, "variants": measured}
+        whole = merge("observe", {f"{network}; jax {jax.__version__}": results})
+    report = "# What observing costs\n\nValue and gradient.\n"
+    for key, result in sorted(whole.items()):
+        network, _, version = key.partition("; ")
         rows = result["variants"]
         columns = ("milliseconds", "time, %", "CPU time, %", "temporary MiB", "output MiB", "host transfers")
         where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
-        report += f"\n## {version}\n\n{where}; median of {result['repetitions']} steps.\n\n"
+        report += (
+            f"\n## {network}, {version}\n\n{NETWORKS[network]}. {where}; median of {result['repetitions']} steps.\n\n"
+        )
         report += table(["", *columns], ([name, *(row[c] for c in columns)] for name, row in rows.items()))
     (RESULTS / "observe.md").write_text(report)
     print(report)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.test_findings_models import IMAGES, SEQUENCES, observed
+from tests import faults
+from tests.test_findings_models import IMAGES, SEQUENCES, exactly
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -22,7 +23,7 @@ def haiku(forward, x):
     def make():
         model = hk.transform_with_state(forward)
         params, state = model.init(jax.random.key(0), x)
-        return lambda p: jnp.mean(model.apply(p, state, jax.random.key(1), x)[0] ** 2), params
+        return faults.squared(lambda p: model.apply(p, state, jax.random.key(1), x)[0], params)
 
     return make
 
@@ -30,7 +31,7 @@ def haiku(forward, x):
 def linen(model, *args):
     def make():
         params = model.init(jax.random.key(0), SEQUENCES, *args)
-        return lambda p: jnp.mean(model.apply(p, SEQUENCES, *args) ** 2), params
+        return faults.squared(lambda p: model.apply(p, SEQUENCES, *args), params)
 
     return make
 
@@ -38,7 +39,7 @@ def linen(model, *args):
 def of_nnx(module):
     def make():
         graph, params, rest = nnx.split(module(nnx.Rngs(0)), nnx.Param, ...)
-        return lambda p: jnp.mean(nnx.merge(graph, p, rest, copy=True)(SEQUENCES) ** 2), params
+        return faults.squared(lambda p: nnx.merge(graph, p, rest, copy=True)(SEQUENCES), params)
 
     return make
 
@@ -46,7 +47,7 @@ def of_nnx(module):
 def equinox(module, call):
     def make():
         params, static = eqx.partition(module(jax.random.key(0)), eqx.is_inexact_array)
-        return lambda p: jnp.mean(jax.vmap(lambda x: call(eqx.combine(p, static), x))(SEQUENCES) ** 2), params
+        return faults.squared(lambda p: jax.vmap(lambda x: call(eqx.combine(p, static), x))(SEQUENCES), params)
 
     return make
 
@@ -113,11 +114,38 @@ SHIPPED = {
 }
 
 
+# Where the one line is from which a model calls its activations.
+LINES = {
+    "haiku ResNet": "hk.nets.ResNet(**RESNET)",
+    "haiku ResNet v2": "hk.nets.ResNet(resnet_v2=True",
+    "haiku MobileNet": "hk.nets.MobileNetV1((",
+    "haiku MLP": "hk.nets.MLP([",
+    "haiku LSTM": "return lambda x: hk.dynamic_unroll(",
+    "haiku attention": "lambda x: hk.MultiHeadAttention(",
+    "linen": "faults.squared(lambda p: model.apply(p, SEQUENCES, *args)",
+    "nnx": "faults.squared(lambda p: nnx.merge(",
+    "equinox MLP": "lambda model, x: jax.vmap(model)(x)",
+    "equinox attention": "lambda model, x: model(x, x, x, MASK)",
+    "equinox LSTM": "jax.lax.scan(lambda state, x: (cell(x, state)",
+    "equinox GRU": "jax.lax.scan(lambda state, x: (cell(x, state)",
+}
+
+
 @pytest.mark.parametrize("which", SHIPPED)
-def test_no_finding(which):
+def test_findings_are_those_that_are_planted(which):
     make, wanted = SHIPPED[which]
-    flow = observed(make, lstm="LSTM" in which)
+    place = faults.lines(__file__, LINES.get(which) or LINES[which.partition(" ")[0]])
+    planted = {}
+    if {"relu", "gelu"} & set(wanted):
+        planted["dead units"] = (faults.bias(-100), place)
+    if "tanh" in wanted:
+        planted["saturation"] = (faults.weights(100), place)
+    flow = faults.check(make(), (place, place), planted, exact=exactly(which))
     names = [site.name for site in flow.sites]
     assert {name: names.count(name) for name in sorted(set(names))} == wanted
-    assert flow.findings() == []
     assert flow.unseen == ()
+
+
+@pytest.mark.parametrize("which", SHIPPED)
+def test_mistakes_in_what_is_made_of_the_output(which):
+    faults.check_lint(SHIPPED[which][0](), ends_linear="tanh" not in SHIPPED[which][1])

@@ -51,6 +51,8 @@ def test_magnitudes_are_what_casting_gives():
     x = np.concatenate([np.where(RNG.random(4096) < 0.5, size, -size), np.float32(tie)]).astype(np.float32)
     x = np.concatenate([x, np.exp2(RNG.uniform(-30, 20, 4096)).astype(np.float32)])
     got = np.concatenate([np.asarray(f(x), np.float64) for f in (sums.moments, sums.counts)])
+    many = np.tile(x, (64, 1))[:, :-1]  # so many that they are counted in pairs
+    np.testing.assert_array_equal(sums.counts(many), 64 * sums.counts(x[:-1]))
     numbers = sums.finished(got, False)
     finite = x[np.isfinite(x)]
     for name, kind in TYPES.items():
@@ -74,15 +76,17 @@ def scanned(f):
 
 @pytest.mark.parametrize("around", [jax.jit, jax.checkpoint, scanned, jax.vmap])
 def test_magnitudes_forward_and_backward(around):
+    many = X if around is jax.vmap else np.tile(X, (288, 1))  # so many that they are counted in pairs
+
     def loss(w):
-        return 2.0**-20 * jnp.sum(around(lambda x: jax.nn.silu(w * x))(X))
+        return 2.0**-20 * jnp.sum(around(lambda x: jax.nn.silu(w * x))(many))
 
     got, flow = jax.jit(jf.observe(loss, magnitudes=True))(1.0)
     chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(loss))(1.0))
     last = flow.to_records()[-1]
-    assert last["dy_magnitudes"] == {-21: X.size}  # 2^-20 is in the bin under it
+    assert last["dy_magnitudes"] == {-21: many.size}  # 2^-20 is in the bin under it
     assert (last["dy_flushed_e5m2"], last["dy_flushed_f16"], last["dy_overflow_e4m3"]) == (1.0, 0.0, 0.0)
-    assert sum(last["x_magnitudes"].values()) == X.size
+    assert sum(last["x_magnitudes"].values()) == many.size
     plain = jax.jit(jf.observe(loss))(1.0)[1].to_records()[-1]
     numbers = [key for key, value in plain.items() if isinstance(value, float)]
     np.testing.assert_array_equal([last[key] for key in numbers], [plain[key] for key in numbers])

@@ -60,24 +60,25 @@ def everywhere(name, settings, numbers):
     }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_elementwise(case, dtype):
-    # jax.nn rounds a parameter to x's type, so that it is another number in bfloat16.
-    numbers = {k: float(jnp.asarray(v, dtype)) for k, v in case.parameters.items() if k in case.numbers}
-    case = Case(case.row, {**case.parameters, **numbers})
-    functions = everywhere(case.row.name, dict(case.parameters), numbers)
-    for f in functions.values():
-        (exchange,) = jf.swaps(f)(jnp.ones(3, dtype)).exchanges
-        assert exchange.why == "jaxact's already"
-        assert exchange.site.name == case.row.name
+    with jax.enable_x64(dtype == "float64"):
+        # jax.nn rounds a parameter to x's type, so that it is another number in bfloat16.
+        numbers = {k: float(jnp.asarray(v, dtype)) for k, v in case.parameters.items() if k in case.numbers}
+        case = Case(case.row, {**case.parameters, **numbers})
+        functions = everywhere(case.row.name, dict(case.parameters), numbers)
+        for f in functions.values():
+            (exchange,) = jf.swaps(f)(jnp.ones(3, dtype)).exchanges
+            assert exchange.why == "jaxact's already"
+            assert exchange.site.name == case.row.name
 
-    @jax.jit
-    def results(x):
-        return [[f(x), jax.grad(lambda x, f=f: jnp.sum(f(x)))(x)] for f in functions.values()]
+        @jax.jit
+        def results(x):
+            return [[f(x), jax.grad(lambda x, f=f: jnp.sum(f(x)))(x)] for f in functions.values()]
 
-    for order in (0, 1):
-        check(case, lambda x, order=order: [ways[order] for ways in results(x)], dtype, order)
+        for order in (0, 1):
+            check(case, lambda x, order=order: [ways[order] for ways in results(x)], dtype, order)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.parameters and c.numbers], ids=lambda case: case.name)

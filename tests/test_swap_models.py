@@ -1,7 +1,9 @@
 """A model of Linen, NNX or Equinox, swapped, is a model of the same kind with the same parameters."""
 
+import copy
 import functools
 import operator
+import pickle
 import subprocess
 import sys
 
@@ -171,6 +173,48 @@ def test_haiku():
 def test_replace_in_a_model():
     tried = jf.swap(eqx.nn.Lambda(lambda x: nn.gelu(x) + nn.silu(x)), {"gelu": "relu"}, select=lambda s: s.line > 0)
     close(tried(X), jaxact.relu(X) + nn.silu(X))
+
+
+class PlainNnx(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(6, 6, rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.gelu(self.linear(x))
+
+
+class PlainEquinox(eqx.Module):
+    linear: eqx.nn.Linear
+
+    def __call__(self, x):
+        return nn.gelu(self.linear(x))
+
+
+@functools.cache
+def variables():
+    return Linen().init({"params": KEY, "dropout": KEY}, X)
+
+
+COPIES = {"pickle": lambda m: pickle.loads(pickle.dumps(m)), "copy": copy.copy, "deepcopy": copy.deepcopy}
+COPIED = {
+    "linen": (Linen(), lambda m: functools.partial(m.apply, variables(), train=False)),
+    "nnx": (PlainNnx(nnx.Rngs(0)), lambda m: m),
+    "equinox": (PlainEquinox(eqx.nn.Linear(6, 6, key=KEY)), jax.vmap),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("framework", COPIED)
+def test_copies(framework, way):
+    """They are swapped as what they are copies of, and keep its parameters as copies of the model itself do."""
+    model, call = COPIED[framework]
+    lean, tried = (COPIES[way](jf.swap(model, replace)) for replace in (None, {"gelu": "relu"}))
+    assert (type(lean).__name__, isinstance(lean, type(model))) == (type(model).__name__, True)
+    assert is_swapped(call(lean), X)
+    close(call(lean)(X), call(model)(X))
+    np.testing.assert_array_equal(call(tried)(X), call(jf.swap(model, {"gelu": "relu"}))(X))
+    same = all(map(operator.is_, jax.tree.leaves(lean), jax.tree.leaves(model)))
+    assert framework == "linen" or same == (way == "copy")
 
 
 def test_a_model_without_a_call():

@@ -45,11 +45,19 @@ def with_calls(model: Any, transform: Callable[[Function], Function]) -> Any:
         call = as_call(base, self, args, kwargs)
         return call.result(transform(call.function)(*call.args, **call.kwargs))
 
+    def reduced(self: Any, protocol: int) -> Any:
+        """For pickle and copy: a class that was made here is found under no name, so that it is made again."""
+        return with_calls, (_alike(base, self), transform)
+
     vars(transformed).update(nowrap=True)  # Linen's mark of what is no method that works on variables
-    names = {name: getattr(base, name) for name in ("__module__", "__qualname__", "__doc__")}
-    other = object.__new__(
-        types.new_class(base.__name__, (base,), {}, lambda body: body.update({**names, method: transformed}))
-    )
+    body = {name: getattr(base, name) for name in ("__module__", "__qualname__", "__doc__")}
+    body |= {method: transformed, "__reduce_ex__": reduced}
+    return _alike(types.new_class(base.__name__, (base,), {}, lambda namespace: namespace.update(body)), model)
+
+
+def _alike(kind: Any, model: Any) -> Any:
+    """An object of a class, with the same attributes."""
+    other = object.__new__(kind)
     vars(other).update(vars(model))
     return other
 

@@ -72,11 +72,20 @@ def counts(x: Array, masked: bool = False) -> Array:
     bits = lax.bitcast_convert_type(size, jnp.int32)  # in the order of the numbers, and no subnormal number is flushed
     number = ((bits - 1) >> 23) + 1  # by the exponent of the number before; 0 of 0
     number += sum((bits >= edge).astype(jnp.int32) for edge in np.array(_EDGES, np.float32).view(np.int32))
-    # Sixteen histograms in turn, since entries of one size wait for each other on a GPU.
     bins = len(STARTS) + 1
-    turn = lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1) % 16 if x.ndim else 0
-    total = jnp.zeros(16 * bins, jnp.int32).at[number + bins * turn].add(1, mode="promise_in_bounds")
-    return total.reshape(16, bins).sum(0)[1:].astype(x.dtype)
+    if x.size > 4 * bins**2 and x.shape[-1] % 2 == 0:
+        # Neighbours are counted together, in less time: a histogram of pairs has those of either in its margins.
+        number = lax.optimization_barrier(number.astype(jnp.uint16)).reshape(*x.shape[:-1], -1, 2)
+        pair = lax.bitcast_convert_type(number, jnp.uint32)
+        pair = bins * (pair & 0xFFFF) + (pair >> 16)
+        of_pairs = jnp.zeros(bins**2, jnp.int32).at[pair].add(1, mode="promise_in_bounds").reshape(bins, bins)
+        total = of_pairs.sum(0) + of_pairs.sum(1)
+    else:
+        # Sixteen histograms in turn, since entries of one size wait for each other on a GPU.
+        turn = lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1) % 16 if x.ndim else 0
+        total = jnp.zeros(16 * bins, jnp.int32).at[number + bins * turn].add(1, mode="promise_in_bounds")
+        total = total.reshape(16, bins).sum(0)
+    return total[1:].astype(x.dtype)
 
 
 def _widened(x: Array) -> Array:

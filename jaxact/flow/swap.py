@@ -32,7 +32,7 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
     (a gradient inside `fun`), functions with a derivative rule of their own, and Pallas kernels.
 
     A model may stand for a function. What is returned is then a model too, of a subclass, with the same attributes and
-    the very same parameters, that is saved, loaded and trained as before (but to pickle a model, pickle the one given):
+    the very same parameters, that is saved, loaded, copied, pickled and trained as before:
 
     - Flax Linen: `apply` is exchanged in, whatever `method` it is given. As a part of another module, and bound, it
       computes as before: give the whole.
@@ -63,7 +63,7 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
     """
     _check(fun, replace)
     if models.is_model(fun):
-        return models.with_calls(fun, lambda function: swap(function, replace, select=select))
+        return models.with_calls(fun, functools.partial(swap, replace=replace, select=select))
 
     function: Any = fun
 
