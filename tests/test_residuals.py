@@ -36,9 +36,12 @@ def test_kept_arrays_along_an_axis(case):
 
 @pytest.mark.parametrize("function", [jaxact.gelu, jaxact.mish, jaxact.tanh, jaxact.hard_sigmoid])
 def test_compact_keeps_a_bit_at_most(function):
-    """Beside the output, which W2's gradient needs: a 32nd of a float32 array."""
+    """Beside the output, which W2's gradient needs: a 32nd of a float32 array.
+
+    The work of one layer takes 3 to 6 arrays for unpacked bits, once for all layers: so there are many of those.
+    """
     output = checkpoints_wholly() and function is not jaxact.hard_sigmoid
-    assert kept(jaxact.compact(function), layers=512) <= output + 1 / 32 + 0.01
+    assert kept(jaxact.compact(function), layers=2048) <= output + 1 / 32 + 0.005
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "mish", "sigmoid", "tanh", "softplus", "elu", "selu"])

@@ -57,20 +57,23 @@ class _Minimum:
     """The polynomials on the right are in s less this number, since in s their terms cancel."""
     right: _Coefficients
 
-    def slope(self, y: Array, right: Array, ulp: float) -> Array:
-        """The slope at y; `ulp` is the last digit of y beside the minimum."""
-        y_high = float(np.asarray(self.y, y.dtype))
-        above = jnp.minimum(-((y_high - y) + (self.y - y_high)), self.last**2 + 1)
+    def slope(self, y: Array, right: Array, ulp: float, scale: float) -> Array:
+        """The slope of f(scale x) / scale where it is y; `ulp` is the last digit of scale y beside the minimum."""
+        # Not scale y less the minimum: a compiler may fuse the two and not round the product, and the second derivative
+        # divides by a slope from one such difference and multiplies by one from another, so both have to be the same.
+        least = self.y / scale
+        high = float(np.asarray(least, y.dtype))
+        above = jnp.minimum(((y - high) - (least - high)) * scale, self.last**2 + 1)
         root = jnp.sqrt(_unrounded(above, ulp))
         s = jnp.minimum(root, self.last)
         depth = jnp.minimum(jnp.square(root) / -self.y, 0.5)
-        share = jnp.clip(y / self.y, float(jnp.finfo(y.dtype).tiny), 0.5)
+        share = jnp.clip(y / least, float(jnp.finfo(y.dtype).tiny), 0.5)
         r = jnp.sqrt(-jnp.where(depth < 0.5, jnp.log1p(-depth), jnp.log(share)))
         on_left, on_right = (
             variable * (horner(n, at) / horner(m, at))
             for variable, at, (n, m) in ((r, r, self.left), (s, s - self.centre, self.right))
         )
-        return jnp.where(right, jnp.where(root < self.last, on_right, 1), jnp.minimum(y, 0) * on_left)
+        return jnp.where(right, jnp.where(root < self.last, on_right, 1), jnp.minimum(scale * y, 0) * on_left)
 
 
 _GELU = _Minimum(
@@ -218,7 +221,7 @@ def _by_minimum(minimum: _Minimum, scale: float) -> _Rule:
     return _Rule(
         output=True,
         bit=lambda x: scale * x > minimum.x,
-        slope=lambda y, right, spacing: minimum.slope(scale * y, right, unit * spacing),
+        slope=lambda y, right, spacing: minimum.slope(y, right, unit * spacing, scale),
     )
 
 
