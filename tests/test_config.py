@@ -101,12 +101,12 @@ def test_a_module_that_is_not_jaxacts_has_no_config():
 def test_arrays_are_no_config():
     function = jaxact.get({"name": "leaky_relu", "negative_slope": jnp.array([0.1, 0.2])})
     np.testing.assert_allclose(function(jnp.array([-1.0, -1.0])), [-0.1, -0.2], rtol=1e-6)
-    with pytest.raises(TypeError, match="an array belongs into a checkpoint"):
+    with pytest.raises(TypeError, match="an array belongs in a checkpoint"):
         jaxact.config(function)
 
 
 def test_a_config_starts_from_the_peers_defaults():
-    """Keras's leaky_relu has the slope 0.2; what the config says goes before."""
+    """Keras's leaky_relu has the slope 0.2; what the config says takes precedence."""
     assert jaxact.config(jaxact.get({"name": "leaky_relu"}, "keras")) == {"name": "leaky_relu", "negative_slope": 0.2}
     given = {"name": "leaky_relu", "negative_slope": 0.3}
     assert jaxact.config(jaxact.get(given, "keras")) == given
@@ -116,7 +116,7 @@ def test_a_config_starts_from_the_peers_defaults():
     ("config", "message"),
     [
         ({"name": "leaky_relu", "negative_slop": 0.2}, "leaky_relu has no parameter 'negative_slop'; did you mean neg"),
-        ({"name": "relu", "alpha": 0.2}, "relu has no parameter 'alpha'; it has none"),
+        ({"name": "relu", "alpha": 0.2}, "relu has no parameter 'alpha'; it has no parameters"),
         ({"name": "soft_cap"}, "the config of soft_cap has no 'cap', which has no default; add it"),
         ({"name": "gelo"}, "no activation is named 'gelo' in jax; did you mean gelu"),
     ],

@@ -109,7 +109,7 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="the name 'swish' is taken by silu; choose another"):
         jaxact.register(bump, name="other", aliases=("swish",))
     assert "other" not in jaxact.names()
-    with pytest.raises(ValueError, match="the name 'tat' is taken by what get makes of configs"):
+    with pytest.raises(ValueError, match=r"the name 'tat' is taken by the configs of jaxact\.get"):
         jaxact.register(bump, name="tat")
     with pytest.raises(ValueError, match="expected a name like a variable's, got '<lambda>'; give name="):
         jaxact.register(lambda x: x)

@@ -87,7 +87,7 @@ def test_one_alpha_a_row():
     [
         (lambda: jaxact.entmax(np.ones(3), 1.0), ValueError, r"^jaxact\.entmax: expected alpha > 1, got 1\.0"),
         (lambda: jaxact.entmax(np.ones(3), float("nan")), ValueError, r"^jaxact\.entmax: expected alpha > 1, got nan"),
-        (lambda: jaxact.entmax(np.ones(3), np.full(3, 1.5)), ValueError, "alpha to have one value a row"),
+        (lambda: jaxact.entmax(np.ones(3), np.full(3, 1.5)), ValueError, "alpha to have one value per row"),
         (lambda: jaxact.sparsemax(np.ones(3), 1), ValueError, r"^jaxact\.sparsemax: expected axis in"),
         (lambda: jaxact.entmax15(np.ones(3), where=np.ones(3)), TypeError, "where to be a bool array"),
     ],

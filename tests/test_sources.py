@@ -65,7 +65,7 @@ def test_torchs_prelu_has_its_channels_in_axis_1(shape):
     np.testing.assert_allclose(jaxact.get("prelu", "torch")(x, weight), jnp.broadcast_to(-lifted, shape), rtol=1e-6)
     if len(shape) > 1:
         with pytest.raises(
-            ValueError, match=r"jaxact\.prelu: weight: expected 3 numbers, one a channel \(axis 1 of x\)"
+            ValueError, match=r"jaxact\.prelu: weight: expected 3 numbers, one per channel \(axis 1 of x\)"
         ):
             jaxact.get("prelu", "torch")(x, jnp.ones(4))
 
@@ -78,7 +78,7 @@ def test_torchs_prelu_has_its_channels_in_axis_1(shape):
             "hardtanh",
             {"inplace": True},
             TypeError,
-            "'inplace' has a meaning here; of torch's it takes min_val, max_val",
+            "'inplace' has no meaning here; of torch's it takes min_val, max_val",
         ),
         ("gelu", {"approximate": "exact"}, ValueError, 'approximate: expected "none" or "tanh", got \'exact\''),
         ("softplus", {"threshold": 5}, ValueError, "threshold: expected 20, got 5; the function is exact"),

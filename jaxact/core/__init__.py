@@ -1,1 +1,1 @@
-"""How an activation is made; knows no activation."""
+"""How an activation is made. Nothing here knows a particular activation."""

@@ -1,4 +1,4 @@
-"""One row an activation: what is claimed of it. Tests, modules, charts and `get` follow from these rows."""
+"""One row for each activation, with what is claimed of it. Tests, modules, charts and `get` follow from the rows."""
 
 import dataclasses
 import difflib
@@ -25,7 +25,7 @@ class Row:
     function: Function
     """The public function; its `__name__` is the canonical name."""
     family: str
-    """The file in `jaxact.functions` that it lives in."""
+    """The file in `jaxact.functions` that has the function."""
     kind: Literal["pointwise", "gated", "axis", "random"]
     """Elementwise, elementwise in two halves or arguments, along an axis, or elementwise with a random key."""
     module: str
@@ -39,9 +39,9 @@ class Row:
     slope_limits: tuple[float, float] = (0.0, 1.0)
     """f'(-inf) and f'(inf)."""
     kinks: Mapping[float, float] = dataclasses.field(default_factory=dict)
-    """x of each jump of f', and the f' that is returned there."""
+    """The x of each jump of f', and the f' that is returned there."""
     smoothness: float = math.inf
-    """How many continuous derivatives it has."""
+    """How many continuous derivatives the function has."""
     monotone: bool = True
     """Whether it never decreases."""
     odd: bool = False
@@ -51,9 +51,9 @@ class Row:
     variants: tuple[Mapping[str, Any], ...] = ()
     """Further values of the parameters to test and measure; the facts above hold at the defaults."""
     keeps: float = 1.0
-    """float32 arrays that a scanned backward pass keeps because of it."""
+    """How many float32 arrays a scanned backward pass keeps because of the function."""
     elsewhere: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
-    """Names in other libraries: source -> name there -> the parameters that give the meaning it has there."""
+    """Names in other libraries: source -> name there -> the parameters that give the name's meaning there."""
 
     @property
     def name(self) -> str:
@@ -62,12 +62,12 @@ class Row:
 
     @property
     def formula(self) -> str:
-        """One line of plain text: what follows the colon in the first line of the docstring."""
+        """One line of plain text: the part of the docstring's first line after the colon."""
         return self._documentation.partition("\n")[0].partition(": ")[2].rstrip(".")
 
     @property
     def reference(self) -> str:
-        """The paper or the peer that it is taken from: the docstring's paragraph before the example."""
+        """The paper or the library that the function comes from: the docstring's paragraph before the example."""
         return " ".join(self._documentation.rpartition("Reference: ")[2].partition("\n\n")[0].split())
 
     @property
@@ -85,16 +85,16 @@ class Row:
 
 _ROWS: dict[str, Row] = {}
 BUILDERS: dict[str, Callable[[Mapping[str, Any]], Function]] = {}
-"""What `get` builds from a config though it has no row. `jaxact/__init__.py` fills it, since core knows nobody."""
+"""Builders of what `get` makes from a config without a row. `jaxact/__init__.py` fills it: core imports nothing."""
 KINDS: dict[str, Callable[..., Any]] = {}
-"""What makes a module: of the name, the config's parameters, function and parameters that the name means, source."""
+"""Makes a module from the name, the config's parameters, the function and parameters of that name, and the source."""
 
 
 def activation(**facts: Any) -> Callable[[F], F]:
     """Enter a function into the catalog. Returns it unchanged.
 
     Args:
-      **facts: the fields of `Row`, but for `function` and `family`, which are read off the function.
+      **facts: the fields of `Row` except `function` and `family`, which come from the function itself.
     """
 
     def enter(function: F) -> F:
@@ -162,24 +162,24 @@ def get(
     """Resolve a name to the function that it means in another library, with that library's defaults.
 
     Args:
-      name: as it is written there, for example in a model's configuration file; or a config, a mapping with the "name"
-        and values for parameters, as `config` gives it back. {"name": "tat", "of": "leaky_relu", "depth": 50} is
-        what `jaxact.propagation.tat` makes of leaky_relu, and with the name "dks" what `jaxact.propagation.dks` makes;
-        {"name": "compact", "of": "gelu"} is what `jaxact.compact` makes of gelu.
+      name: the name as that library writes it, for example in a model's configuration file. Or a config as `config`
+        returns it, a mapping with the "name" and values for parameters. {"name": "compact", "of": "gelu"} makes
+        `jaxact.compact(jaxact.gelu)`, and {"name": "tat", "of": "leaky_relu", "depth": 50} makes
+        `jaxact.propagation.tat(jaxact.leaky_relu, 50)`; the name "dks" does the same with `jaxact.propagation.dks`.
       source: "jax", "torch", "keras", "transformers", "vllm" or "sglang". The same name means different functions:
         "gelu" is the tanh form in jax and exact in torch; leaky_relu's slope is 0.01 in jax and 0.2 in keras. The
-        function takes that library's argument names and positions too: `dim`, `approximate="tanh"`, `max_value=None`;
-        and the gated units of the engines take gate and value in one array too, in the layout that they have there.
-      kind: "function", or "nnx", "linen" or "equinox" for a new module of `jaxact.nnx`, ..., for which the parameters
-        are its constructor's.
+        function also takes that library's argument names and positions: `dim`, `approximate="tanh"`,
+        `max_value=None`. The gated units of the engines also take gate and value in one array, in the engine's layout.
+      kind: "function", or "nnx", "linen" or "equinox" for a new module of `jaxact.nnx`, `jaxact.linen` or
+        `jaxact.equinox`. The parameters are then those of the module's constructor.
 
     Returns:
-      The function, of one array or, for the gated units, of gate and value. Equal configs give the same object, so that
-      models made from them are equal, and nothing compiles twice. No module is imported by a name that was given.
+      The function. It takes one array or, if it is a gated unit, gate and value. Equal configs give the same object, so
+      that models made from them are equal, and nothing compiles twice. A given name never makes Python import a module.
 
     Raises:
       TypeError: `name` is neither a string nor a mapping.
-      ValueError: `source`, `kind`, the name or a parameter is unknown, with the nearest names as a suggestion; or a
+      ValueError: `source`, `kind`, the name or a parameter is unknown (the message suggests the nearest names), or a
         parameter without a default is missing from a config.
 
     >>> get("gelu", source="torch").keywords
@@ -226,23 +226,23 @@ def get(
         if layout is not None:
             return sources.packed(layout, function, items)
         return sources.foreign(source, function, items) if foreign else sources.bound(function, items)
-    except TypeError:  # an array has no hash, so that there is no equal one
+    except TypeError:  # an array has no hash, so no equal config can be found
         return functools.partial(function, **parameters)
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, and mappings as what has a hash, so that it can be looked up."""
+    """Turn lists into tuples, and mappings into objects with a hash, so that a config can be looked up."""
     if isinstance(value, Mapping):
         return _Items(sorted((k, _frozen(v)) for k, v in value.items()))
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 class _Items(tuple):
-    """What `_frozen` makes of a mapping."""
+    """The form that `_frozen` gives a mapping."""
 
 
 def _thawed(value: Any) -> Any:
-    """What JSON has: lists for tuples, and mappings."""
+    """Turn tuples into lists and frozen mappings into dictionaries, as JSON has them."""
     if isinstance(value, _Items):
         return {k: _thawed(v) for k, v in value}
     return [_thawed(v) for v in value] if isinstance(value, list | tuple) else value
@@ -255,11 +255,11 @@ def _built(config: _Items) -> Function:
 
 
 def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
-    """Raise a `ValueError` unless `bound` has known parameters only, and all that have no default."""
+    """Raise a `ValueError` if `bound` has an unknown parameter, or lacks one that has no default."""
     for parameter in bound:
         if parameter not in row.parameters:
             near = difflib.get_close_matches(parameter, row.parameters, n=1) or list(row.parameters)
-            hint = f"did you mean {' or '.join(near)}?" if near else "it has none"
+            hint = f"did you mean {' or '.join(near)}?" if near else "it has no parameters"
             raise ValueError(f"jaxact.get: {row.name} has no parameter {parameter!r}; {hint}")
     missing = [p for p, default in row.parameters.items() if default is inspect.Parameter.empty and p not in bound]
     if missing:
@@ -270,19 +270,19 @@ def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
 
 
 def config(function: Any) -> dict[str, Any]:
-    """Describe what `get` returns in JSON's terms, so that `get` gives it back.
+    """Describe a function or module that `get` returns in JSON's terms, so that `get` can make it again.
 
     Args:
-      function: a function of the catalog, or a `functools.partial` of one with keyword parameters; or what says its own
-        config, as `jaxact.compact`'s functions, those of `tat` and `dks` that were made by `get`, and modules do.
+      function: a function of the catalog, or a `functools.partial` of one with keyword parameters; or a module, a
+        function that `jaxact.compact` made, or one of `tat` or `dks` that `get` made.
 
     Returns:
-      A dictionary with its "name" and the parameters that are bound; of a module, those that are not its defaults. For
-      a module, `get` has to be told its kind.
+      A dictionary with the "name" and the bound parameters, or, for a module, the parameters that are not defaults. To
+      make the module again, `get` needs its kind too.
 
     Raises:
-      ValueError: the function is not of the catalog.
-      TypeError: a bound parameter is an array or otherwise not for JSON; such a value belongs into a checkpoint.
+      ValueError: the function is not in the catalog.
+      TypeError: a bound parameter is an array or something else that JSON lacks; such a value belongs in a checkpoint.
 
     >>> config(functools.partial(info("elu").function, alpha=0.5))
     {'name': 'elu', 'alpha': 0.5}
@@ -305,13 +305,13 @@ def config(function: Any) -> dict[str, Any]:
         if not isinstance(value, bool | int | float | str | list | tuple | Mapping | None):
             raise TypeError(
                 f"jaxact.config: expected {parameter} to be a number, bool or string, got {type(value).__name__}; "
-                "an array belongs into a checkpoint"
+                "an array belongs in a checkpoint"
             )
     return {"name": name, **{parameter: _thawed(value) for parameter, value in bound.items()}}
 
 
 def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:
-    """Name -> function and bound parameters, as `source` means them."""
+    """The function and the bound parameters that each name means in `source`."""
     if source not in SOURCES:
         raise ValueError(f"jaxact.get: expected source to be one of {', '.join(SOURCES)}, got {source!r}")
     if source == "jax":
@@ -322,7 +322,7 @@ def _table(source: str) -> dict[str, tuple[Function, Mapping[str, Any]]]:
 
 
 def unknown(name: object, known: Iterable[str], source: str | None = None) -> ValueError:
-    """The error for a name that is not known, with what may have been meant: nearby names, or one of another source."""
+    """The error for an unknown name. It suggests similar names, or the same name in another source."""
     near = difflib.get_close_matches(str(name).lower(), known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
     elsewhere = [s for s in SOURCES if s not in ("jax", source) and name in _table(s)]

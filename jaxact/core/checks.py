@@ -1,4 +1,4 @@
-"""What a function accepts: one dtype policy, one style of error (who, what was expected, what came, what to do)."""
+"""What a function accepts: one dtype policy, and one style of error (who, what was expected, what came, what to do)."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ _NUMBERS = (np.ndarray, np.generic, bool, int, float, complex)
 def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
     """Return `x` if JAX can take it as an array of numbers, or say what is wrong with it.
 
-    Runs before `jax.jit` sees the argument, because jit's own message knows neither function nor argument.
+    It runs before `jax.jit` sees the argument, because jit's own message names neither function nor argument.
     """
     if isinstance(x, jax.Array):
         return x
-    if callable(convert := getattr(x, "__jax_array__", None)):  # flax.nnx.Param and its like
+    if callable(convert := getattr(x, "__jax_array__", None)):  # for example a flax.nnx.Param
         return cast(jax.Array, convert())
     if not isinstance(x, _NUMBERS) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "OSUMm"):
         raise TypeError(
@@ -39,7 +39,7 @@ def of_numbers(x: ArrayLike | Sequence[float]) -> ArrayLike:
 
 def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
-    if not isinstance(x, jax.Array):  # jnp.asarray takes an array as long as a call of a function does
+    if not isinstance(x, jax.Array):  # for an array, jnp.asarray would take as long as the whole call
         x = jnp.asarray(as_array(who, x, argument))
     if x.dtype in _FLOATS:
         return x
@@ -53,7 +53,7 @@ def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
 
 
 def working_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
-    """The type to compute in: float32 for the 16-bit floats, the type itself for float32 and float64."""
+    """The type to compute in: float32 for the 16-bit floats, and the type itself for float32 and float64."""
     dtype = jnp.dtype(dtype)
     return jnp.dtype(jnp.float32) if dtype in _HALF else dtype
 
@@ -77,11 +77,11 @@ def check_parameter(who: str, domain: str, **parameters: object) -> None:
     Args:
       who: the function's public name.
       domain: one of `_DOMAINS`.
-      **parameters: name and value. Tracers pass: their value is not known while a program is traced.
+      **parameters: the values by name. Tracers pass, since their values are not known while a program is traced.
     """
     for name, value in parameters.items():
         array: Any = value if isinstance(value, int | float) else as_array(who, value, name)  # pyright: ignore[reportArgumentType]
-        # NumPy compares: while something is traced, JAX's comparison of constants is a tracer.
+        # NumPy does the comparison, since JAX's comparison of constants is a tracer during tracing.
         if not isinstance(array, Tracer) and not np.all(_DOMAINS[domain](np.asarray(array))):
             raise ValueError(f"jaxact.{who}: expected {name} {domain}, got {_shortened(value)}; choose another {name}")
 

@@ -1,4 +1,4 @@
-"""Derivatives given beside a formula, so that autodiff never sees an approximation or a repair."""
+"""Formulas that come with their derivatives, so that autodiff never sees an approximation or a repair."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +13,9 @@ Formula = Callable[..., Array]
 def by_rule(formula: Callable[..., Any], differentiate: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
     """Give a formula the rule `differentiate(primals, tangents)` of `jax.custom_jvp`.
 
-    Jitted, since JAX keeps the derivatives of what is jitted: without that each order of differentiation traces the
-    rules of all orders before it again: the fifth of softplus took 9 s to trace where it takes 0.3.
+    The formula is jitted, since JAX caches the derivatives of jitted functions. Without that each order of
+    differentiation traces the rules of all lower orders again: tracing the fifth derivative of softplus took 9 s, and
+    takes 0.3 s with it.
     """
     exact = jax.custom_jvp(formula)
     exact.defjvp(differentiate, **settings)
@@ -22,7 +23,7 @@ def by_rule(formula: Callable[..., Any], differentiate: Callable[..., Any], **se
 
 
 def with_derivative(same: Formula) -> Callable[[Formula], Formula]:
-    """Give a formula the derivative of `same`: of the same function, in a form that autodiff gets right."""
+    """Give a formula the derivative of `same`, the same function in a form that autodiff gets right."""
 
     def decorate(formula: Formula) -> Formula:
         exact = by_rule(formula, lambda primals, tangents: (exact(*primals), jax.jvp(same, primals, tangents)[1]))
@@ -32,7 +33,7 @@ def with_derivative(same: Formula) -> Callable[[Formula], Formula]:
 
 
 def with_slopes(*slopes: Formula) -> Callable[[Formula], Formula]:
-    """Give a formula the derivative `slopes[i]` in its argument i, each of the same arguments."""
+    """Give a formula the derivative `slopes[i]` in its argument i. Each slope takes the formula's arguments."""
 
     def decorate(formula: Formula) -> Formula:
         def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
@@ -46,7 +47,7 @@ def with_slopes(*slopes: Formula) -> Callable[[Formula], Formula]:
 
 
 def with_slope(slope: Formula) -> Callable[[Formula], Formula]:
-    """Give a formula of one argument, or of a number in two parts, the derivative `slope` of the same arguments."""
+    """Give a formula of one argument, or of a number in two parts, the derivative `slope`, of the same arguments."""
 
     def decorate(formula: Formula) -> Formula:
         def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
@@ -59,7 +60,7 @@ def with_slope(slope: Formula) -> Callable[[Formula], Formula]:
 
 
 def derivative(formula: Formula, of: int = 0) -> Formula:
-    """The derivative of an elementwise formula in its first argument, or another; that of a parameter has x's shape."""
+    """The derivative of an elementwise formula in one argument. The derivative in a parameter has x's shape."""
 
     def along(*arguments: Array) -> Array:
         def moved(a: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Functions of entries and of parameters: what the rule is for them."""
+"""How the rule makes elementwise functions of arrays and parameters."""
 
 import functools
 import inspect
@@ -19,25 +19,25 @@ _NUMBERS = {int, float}
 
 
 class Pieces(NamedTuple):
-    """A slope of few values, so that a tangent is chosen and not multiplied, and what is flat gives 0 for infinity.
+    """A slope with few values. A tangent is then chosen, not multiplied, so that flat pieces give 0 for infinity too.
 
     In bf16 that takes a third of the time on a CPU.
     """
 
     number: Formula
-    """Of x, or of y, and the parameters: which piece it is on, a bool or a small int. NaN is on none."""
+    """A function of x (or of y) and the parameters: the number of its piece, a bool or a small int. NaN is on none."""
     slopes: Callable[..., Sequence[Any]]
-    """Of the parameters: the slope on each piece; the numbers 0 and 1 cost nothing."""
+    """A function of the parameters: the slope on each piece. The slopes 0 and 1 cost nothing."""
     of_output: bool = False
-    """Whether `number` is of y. Then y is kept, which the next layer keeps anyway; otherwise a byte an entry."""
+    """Whether `number` takes y. Then y is kept, which the next layer keeps anyway; otherwise one byte per entry is."""
 
     def numbers(self, at: Array, *parameters: Array) -> Array:
-        """The number of each entry's piece in a byte, and -1 for NaN."""
+        """The number of each entry's piece, as a byte; -1 for NaN."""
         return jnp.where(at == at, self.number(at, *parameters).astype(jnp.int8), jnp.int8(-1))
 
     def along(self, numbers: Array, t: Array, *parameters: Array) -> Array:
         """The tangent times the slope."""
-        # One where there is no NaN, since that times a cotangent of 0 would be one.
+        # The factor is 1 where there is no NaN, since NaN times a cotangent of 0 would be NaN.
         passed = t * jnp.where(numbers < 0, jnp.array(jnp.nan, t.dtype), jnp.array(1, t.dtype))
         total = passed
         for number, slope in enumerate(self.slopes(*parameters)):
@@ -58,7 +58,7 @@ def elementwise(
     rounds: bool = True,
     complex_form: Callable[..., Any] | None = None,
 ) -> Callable[..., Array]:
-    """Make an elementwise function of one array, or of several of one shape, and of parameters.
+    """Make an elementwise function of one array (or of several with one shape) and of parameters.
 
     All formulas are written in working precision (float32 for 16-bit input) and broadcast like jax.numpy: parameters
     arrive in that precision with the rank of x, or as scalars.
@@ -66,16 +66,17 @@ def elementwise(
     Args:
       name: the public name.
       value: `value(x, *parameters)`, whose signature gives the parameters' names and, where there are any, defaults.
-      slope: d value / dx as `slope(x, *parameters)`, or `Pieces`. For a function of several arrays, by their names.
-      parameters: d value / d parameter as a formula of the same arguments, by the parameter's name.
+      slope: d value / dx as `slope(x, *parameters)`, or `Pieces`. For a function of several arrays, a mapping from
+        their names.
+      parameters: d value / d parameter as formulas of the same arguments, by the parameters' names.
       curvature: d slope / dx, where autodiff of `slope` would lose digits or make a NaN.
-      textbook: the value in a form that autodiff gets right, of any order. From it come the derivatives that are not
-        given: those of formulas in |x| would be wrong where the two sides meet.
-      keeps_output: whether `slope` is of y, and so y is kept.
-      rounds: False where value and slope only choose, and so need no more precision than x has: in 16 bits a compiler
-        for GPUs makes that a part of the matrix product before it, and with a cast does not. They get x as it is, and
-        parameters cast to its type.
-      complex_form: the function of the same arguments for complex input, if it is not jax.nn's of that name.
+      textbook: the value in a form that autodiff gets right to any order. The derivatives that are not given come from
+        it, since autodiff of formulas in |x| would be wrong where the two sides meet.
+      keeps_output: whether `slope` takes y, so that y is kept.
+      rounds: False where value and slope only choose, and so need no more precision than x has. They get x as it is,
+        and parameters cast to its type. In 16 bits a compiler for GPUs then fuses them with the matrix product before
+        them, which it does not do with a cast.
+      complex_form: the function of the same arguments for complex input, if it is not jax.nn's function of that name.
 
     Returns:
       A function of `(x, *parameters)`. Parameters are traced (a new value compiles nothing), broadcast against x, and
@@ -108,7 +109,7 @@ def elementwise(
         own, (x, *others) = kept if keeps else (None, kept)
         asked = [t is not None for t in tangents]
         like = next(a for a in (x, *tangents) if a is not None)
-        # What parameters get is a sum over entries, for which 16 bits are never enough.
+        # A parameter's derivative is a sum over entries, for which 16 bits are never enough.
         kind = working_dtype(like.dtype) if rounds or any(asked[arrays:]) else like.dtype
         total: Any = 0
         for name, t in zip(names, tangents, strict=True):
@@ -144,7 +145,7 @@ def elementwise(
 
     def run(*arguments: ArrayLike) -> Array:
         given = arguments[arrays:]
-        # A scalar argument costs an eager call 6 us, so the defaults are constants of a program of their own.
+        # A scalar argument costs an eager call 6 us, so the defaults are constants in a separate program.
         if not given or (_NUMBERS.issuperset(map(type, given)) and given == defaults):
             return constant(*arguments[:arrays])
         return (learned if may_be_differentiated(*given) else constant)(*arguments)
@@ -158,12 +159,12 @@ def elementwise(
 
 
 def _lined_up(name: str, count: int, names: Sequence[str], arrays: Sequence[Array]) -> list[Array]:
-    """Bring the first arrays to one type, and all to one rank."""
+    """Give the first arrays one type, and all arrays one rank."""
     first, others = arrays[:count], arrays[count:]
     if len({a.shape for a in first}) > 1:
         raise ValueError(
             f"jaxact.{name}: expected {' and '.join(names[:count])} of one shape, got "
-            f"{' and '.join(str(a.shape) for a in first)}; jaxact.split takes both out of one packed array"
+            f"{' and '.join(str(a.shape) for a in first)}; jaxact.split makes both from one packed array"
         )
     if len({a.dtype for a in first}) > 1:
         dtype = jnp.result_type(*first)
@@ -174,19 +175,19 @@ def _lined_up(name: str, count: int, names: Sequence[str], arrays: Sequence[Arra
         shapes = ", ".join(str(p.shape) for p in others)
         raise ValueError(
             f"jaxact.{name}: expected parameters that broadcast against {names[0]}, got {names[0]} of shape "
-            f"{first[0].shape} and {shapes}; for one value a channel, give a parameter the shape (channels, 1, ..., 1) "
-            f"that lines up with {names[0]}"
+            f"{first[0].shape} and {shapes}; for one value per channel, give a parameter the shape "
+            f"(channels, 1, ..., 1) that lines up with {names[0]}"
         ) from None
     return [*(jnp.broadcast_to(a, shape) for a in first), *(_lifted(p, len(shape)) for p in others)]
 
 
 def _lifted(parameter: Array, ndim: int) -> Array:
-    """Add leading axes of size 1, so that no formula needs rank promotion, nor Triton an operation on a literal."""
+    """Add leading axes of size 1. Then no formula needs rank promotion, and Triton sees no operation on a literal."""
     return lax.expand_dims(parameter, range(ndim - parameter.ndim))
 
 
 def _widened(x: Array | None, *parameters: Array) -> list[Any]:
-    """X in working precision, unless it is the number of a piece, and the parameters in the same."""
+    """X in working precision, unless it is the number of a piece, and the parameters in working precision."""
     if x is None or not jnp.issubdtype(x.dtype, jnp.floating):
         return [x, *map(widen, parameters)]
     wide = widen(x)
@@ -199,7 +200,7 @@ def cast(x: Array, dtype: Any) -> Array:
 
 
 def _with_curvature(slope: Formula, curvature: Formula, textbook: Formula | None, live: int | None) -> Formula:
-    """Give `slope(x, *parameters)` the derivative `curvature` in x, and all others from the textbook or autodiff."""
+    """Give `slope(x, *parameters)` the derivative `curvature` in x; the others come from the textbook or autodiff."""
     same = slope if textbook is None else derivative(textbook)
     second = curvature if textbook is None else with_derivative(derivative(same))(curvature)
 

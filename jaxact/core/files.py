@@ -1,4 +1,4 @@
-"""Files that are written: none is replaced unless it was asked for, and there is never half of one."""
+"""Writing files: no file is replaced unless the caller asks for it, and no file is ever half written."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def writing(overwrite: bool, *paths: Path) -> Iterator[None]:
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name first, so that there is never half of one."""
+    """Write a file under another name first, so that it is never half written."""
     part = path.with_name(f"{path.name}.unfinished")
     write(part)
     os.replace(part, path)

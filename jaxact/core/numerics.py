@@ -1,7 +1,7 @@
 """The few careful building blocks that the families share. All take and return float32 or float64.
 
-Each is right to about 2 ulp, at +-inf too: they are written in e = exp(-|x|), which never overflows, or in tanh, and
-never as 1 - f, which cancels. What is a polynomial or a fraction has its exact derivative beside it.
+Each is right to about 2 ulp, also at +-inf: they are written in e = exp(-|x|), which never overflows, or in tanh, and
+never as 1 - f, which cancels. Polynomials and fractions come with their exact derivatives.
 """
 
 import math
@@ -25,9 +25,9 @@ def exp(x: Array, low: Array | None = None) -> Array:
     """The exponential of x + low, for sums up to 88, without the |x| ulp / 2 that rounding the sum would cost.
 
     x may be -inf. XLA counts its own exponential as too expensive to compute twice: where value and slope both need it,
-    it is written to memory, and unrolled it is kept for the backward pass. In float32 this one is a polynomial, which
-    fuses: a fifth less time on a CPU, and at most 0.9 ulp (1.2 where no product is fused with a sum) from sums and
-    products alone, where a TPU's own exp has fewer digits.
+    XLA writes it to memory, and in an unrolled program keeps it for the backward pass. In float32 this exponential is a
+    polynomial, which XLA fuses: it takes a fifth less time on a CPU. Its error is at most 0.9 ulp (1.2 where no product
+    is fused with a sum) on every device, since it consists of sums and products; a TPU's own exp has fewer digits.
     """
     return _exp(x) if low is None else _exp_of_pair(x, low)
 
@@ -51,7 +51,7 @@ def _exp_of_pair(x: Array, low: Array) -> Array:
 
 
 def exp2(x: Array, low: Array) -> Array:
-    """2 to the power x + low, for finite sums up to 127 (in float64 1023), of the same accuracy."""
+    """2 to the power x + low, for finite sums up to 127 (in float64 1023), with the same accuracy."""
     return _exp2(x, low)
 
 
@@ -64,7 +64,7 @@ def _exp2(x: Array, low: Array) -> Array:
 
 
 def _corrected(e: Array, x: Array, low: Array, rate: float = 1.0) -> Array:
-    """The exponential of a sum from that of the rounded sum."""
+    """The exponential of a sum, from the exponential of the rounded sum."""
     return e + e * (rate * (low - ((x + low) - x)))
 
 
@@ -76,9 +76,9 @@ def sigmoid(x: Array) -> Array:
 
 
 def sigmoid_fraction(x: Array) -> tuple[Array, Array]:
-    """Return numerator and denominator of sigmoid(x): with e = exp(-|x|), 1 or e (on the left), and 1 + e."""
+    """Return numerator and denominator of sigmoid(x): 1 (or e on the left) and 1 + e, with e = exp(-|x|)."""
     e = exp(-jnp.abs(x))
-    return jnp.maximum(e, jnp.sign(x)), 1 + e  # e <= 1; the ones of a `where` are an array, which a scan carries
+    return jnp.maximum(e, jnp.sign(x)), 1 + e  # e <= 1; the ones of a `where` would be an array that a scan carries
 
 
 @with_slope(lambda x: sigmoid_curvature(x))
@@ -89,7 +89,7 @@ def sigmoid_slope(x: Array) -> Array:
 
 
 def _sigmoid_third(x: Array) -> Array:
-    """An even function; on the right logistic has no digits of what is left of 1."""
+    """An even function; on the right logistic has lost the digits of 1 - logistic."""
     third = derivative(derivative(derivative(lax.logistic)))
     return jnp.where(x > 0, third(-x), third(x))
 
@@ -115,7 +115,7 @@ def softplus_less_slope(x: Array) -> Array:
 
 @with_slope(lambda e: 1 / (1 + e))
 def log1p(e: Array) -> Array:
-    """log(1 + e) for 0 <= e <= 1, which XLA's takes longer for: 2 artanh(s) with s = e / (2 + e), an odd series."""
+    """log(1 + e) for 0 <= e <= 1 as 2 artanh(s), s = e / (2 + e), an odd series. XLA's log1p takes longer."""
     double = e / (1 + e / 2)
     powers = range(8 if e.dtype == jnp.float32 else 16)  # s^2 <= 1/9: to 1.4e-9 and 1.6e-17 of itself
     return double * horner([1 / ((2 * k + 1) * 4**k) for k in reversed(powers)], jnp.square(double))
@@ -125,7 +125,8 @@ def log1p(e: Array) -> Array:
 def expm1(x: Array) -> Array:
     """exp(x) - 1 for x <= 1/2.
 
-    XLA's own is off by up to 5.7 ulp in float32; the Taylor series above -1/2 and exp(x) - 1 below it by up to 2.6.
+    XLA's own expm1 is off by up to 5.7 ulp in float32. This one is off by up to 2.6: it is the Taylor series above -1/2
+    and exp(x) - 1 below.
     """
     series = 1.0
     for k in reversed(range(2, 11 if x.dtype == jnp.float32 else 17)):
@@ -137,7 +138,7 @@ def exp_pair(x: Array) -> Pair:
     """exp(x) for 0 <= x <= 80 as a pair: 2^n (1 + m), m = exp(x - n log 2) - 1."""
     n, power = whole(x * (1 / math.log(2)))
     rest = power * expm1((x - n * LOG_2[0]) - n * LOG_2[1])
-    return normalized(power, rest)  # not (1 + m) - 1, which XLA simplifies to m
+    return normalized(power, rest)  # this avoids (1 + m) - 1, which XLA simplifies to m
 
 
 @with_slope(lambda x: -finite(x) * exp(x))
@@ -164,13 +165,13 @@ def tanh(x: Array) -> Array:
 
 
 def tanh_slope(x: Array) -> Array:
-    """1 / cosh(x)^2, since 1 - tanh(x)^2 has no digits far out."""
+    """1 / cosh(x)^2. The form 1 - tanh(x)^2 would have no digits for large |x|."""
     return 4 * sigmoid_slope(2 * x)
 
 
-# x - tanh(x) cancels near 0. By Lambert's continued fraction tanh(x) = x / (1 + K), K = x^2 / (3 + x^2 / (5 + ...)),
-# it is x K / (1 + K), whose terms are all positive; with the fraction cut off and cleared, x q D(q) / (N(q) + q
-# D(q)), q = x^2.
+# x - tanh(x) cancels near 0. Lambert's continued fraction is tanh(x) = x / (1 + K), K = x^2 / (3 + x^2 / (5 + ...)). So
+# x - tanh(x) is x K / (1 + K), whose terms are all positive. With the fraction cut off and cleared it is
+# x q D(q) / (N(q) + q D(q)), q = x^2.
 def _lambert(depth: int) -> tuple[list[float], list[float]]:
     """Return the coefficients of N and D, highest power first, so that K = q D(q) / N(q)."""
     numerator, denominator = [2 * depth + 1], [1]
@@ -195,7 +196,7 @@ def _depth(x: Array) -> int:
 
 
 def tanh_ratio(x: Array) -> Array:
-    """tanh(x) / x for |x| <= 2.5, to 1.5 ulp where XLA's tanh is off by 4."""
+    """tanh(x) / x for |x| <= 2.5, to 1.5 ulp. XLA's tanh is off by 4."""
     n, d, q = _lambert_parts(x)
     return n / (n + q * d)
 
@@ -211,7 +212,7 @@ def tanh_shrink(x: Array) -> Array:
 def tanh_less_slope(x: Array) -> Array:
     """Return tanh(x) - x tanh'(x).
 
-    Its terms cancel near 0, where it is x q (N^2 - N D - q D^2) / (N + q D)^2; in powers of q that cancels nothing.
+    Its terms cancel near 0. There it is x q (N^2 - N D - q D^2) / (N + q D)^2, which does not cancel in powers of q.
     """
     n, d, q = _lambert_parts(x)
     numerator, denominator = _lambert(_depth(x))
@@ -224,7 +225,7 @@ def tanh_less_slope(x: Array) -> Array:
 
 @with_slope(lambda x: 2 * tanh(x) * tanh_slope(x))
 def tanh_squared(x: Array) -> Array:
-    """tanh(x)^2, the slope of x - tanh(x); XLA's tanh is off by 4 ulp, which squaring doubles."""
+    """tanh(x)^2, the slope of x - tanh(x). XLA's tanh is off by 4 ulp, and squaring would double that."""
     return jnp.where(jnp.abs(x) < 2.5, jnp.square(x * tanh_ratio(x)), 1 - tanh_slope(x))
 
 
@@ -251,7 +252,7 @@ def exp_of_half_square(x: Array) -> Array:
     return exp(h * h * -0.5, (x - h) * (x + h) * -0.5)
 
 
-# Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, to 7e-9 in float32 on [0, 14.5] and 1e-17 in float64 on [0, 39], and
+# Phi(-t) exp(t^2 / 2) = N(t) / M(t) for t >= 0, to 7e-9 in float32 on [0, 14.5] and to 1e-17 in float64 on [0, 39]; and
 # N(t) - t M(t) / sqrt(2 pi) = (root - t) S(t). All coefficients are positive, so nothing cancels.
 # Computed by `python -m benchmarks.coefficients`.
 _NORMAL_TAIL = {
@@ -278,12 +279,12 @@ _NORMAL_TAIL = {
         ),
     ),
 }  # fmt: skip
-_GELU_ROOT = (0.7517915246935644574, 0.7517915368080139, -1.21144494e-8)  # and its float32 and the rest
+_GELU_ROOT = (0.7517915246935644574, 0.7517915368080139, -1.21144494e-8)  # the root, its float32, and the rest
 
 
 def horner(coefficients: Sequence[float], x: Array) -> Array:
     """The polynomial with these coefficients, two or more, highest power first."""
-    result = coefficients[0] * x + coefficients[1]  # jnp.full_like is an array, which a scan carries
+    result = coefficients[0] * x + coefficients[1]  # jnp.full_like would be an array that a scan carries
     for c in coefficients[2:]:
         result = result * x + c
     return result
@@ -297,7 +298,7 @@ def normal_tail(t: Array, rest: Array | float = 0.0) -> Array:
     """Phi(-t - rest) for t >= 0 and |rest| << t, Phi being the normal distribution function."""
     t = jnp.minimum(t, 40)
     n, m, _ = _NORMAL_TAIL[t.dtype.name]
-    # M = 2 t N + L, also positive: N's error is in both and mostly cancels. 2.1 ulp, where N / M has 4.2.
+    # M = 2 t N + L, all positive, so N's error is in both and mostly cancels: 2.1 ulp, and 4.2 for N / M.
     numerator = horner(n, t)
     rest_of_m = [c - 2 * b for b, c in zip((*n, 0), m, strict=True)]
     denominator = 2 * t * numerator + horner(rest_of_m, t)
@@ -315,7 +316,7 @@ def normal_tail_slope(t: Array) -> Array:
 
 
 def scaled(x: Array, scale: Array | float) -> Pair:
-    """min(|scale x|, 1000), of which rounding would lose digits."""
+    """min(|scale x|, 1000) with its rest, since rounding would lose digits."""
     high, low = product(jnp.abs(x), scale)
     far = jnp.abs(high) >= 1000
     return Pair(jnp.where(far, 1000, jnp.abs(high)), jnp.where(far, 0, jnp.sign(high) * low))

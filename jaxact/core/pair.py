@@ -1,7 +1,7 @@
 """A number in two parts: its rounding, and the rest that rounding took off.
 
-The derivative of a pair is that of the number: `high` has all of it and `low` none, whatever operations made the two.
-So no repair of a rounding is ever differentiated, and derivatives of every order are right.
+The derivative of a pair is the number's. `high` has all of that derivative and `low` has none, whatever operations made
+the two. So no repair of a rounding is ever differentiated, and derivatives of every order are right.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 def _of(number: Callable[..., Array]) -> Callable[[Callable[..., Pair]], Callable[..., Pair]]:
-    """Give arithmetic on pairs the derivative of the number it computes."""
+    """Give arithmetic on pairs the derivative of the number that it computes."""
 
     def decorate(parts: Callable[..., Pair]) -> Callable[..., Pair]:
         def differentiate(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Pair, Pair]:
@@ -39,7 +39,7 @@ def _of(number: Callable[..., Array]) -> Callable[[Callable[..., Pair]], Callabl
 
 @_of(lambda a, b: a - b)
 def difference(a: Array, b: Array) -> Pair:
-    """A - b, exactly; where that is infinite or NaN, low is 0."""
+    """Return a - b, exactly. Where that is infinite or NaN, low is 0."""
     high = a - b
     part = high - a
     low = (a - (high - part)) - (b + part)
@@ -48,13 +48,13 @@ def difference(a: Array, b: Array) -> Pair:
 
 @_of(lambda high, low: high + low)
 def normalized(high: Array, low: Array) -> Pair:
-    """High + low for |low| < |high|, so that low is less than an ulp of high."""
+    """Return high + low for |low| < |high| as a pair whose low is less than an ulp of its high."""
     total = high + low
     return Pair(total, low - (total - high))
 
 
 def product(a: Array, b: Array | float) -> Pair:
-    """A b for a of moderate size, exactly; b may be a Python float with more digits than a has."""
+    """Return a b, exactly, for a of moderate size. b may be a Python float with more digits than a has."""
     if not isinstance(b, float):
         return _product(a, b, leading_bits(b))
     factor = np.asarray(b, a.dtype)
@@ -70,7 +70,7 @@ def _product(a: Array, b: Array | np.ndarray, b_high: Array | np.ndarray) -> Pai
 
 @_of(lambda high, low, divisor: (high + low) / divisor)
 def quotient(high: Array, low: Array, divisor: Array) -> Pair:
-    """(high + low) / divisor, to the square of an ulp; where that is infinite or NaN, low is 0."""
+    """(high + low) / divisor, to the square of an ulp. Where that is infinite or NaN, low is 0."""
     q = high / divisor
     p, rest = _product(q, divisor, leading_bits(divisor))
     low = (((high - p) - rest) + low) / divisor
@@ -78,10 +78,10 @@ def quotient(high: Array, low: Array, divisor: Array) -> Pair:
 
 
 def leading_bits(x: Any, count: int | None = None) -> Any:
-    """Truncate x to half of its significant bits, or `count`, so that products of what is left are exact.
+    """Truncate x to half of its significant bits, or to `count`, so that products of such numbers are exact.
 
-    A constant to autodiff, so that x - leading_bits(x) has the derivative of x. Of a NumPy array it is one: Triton has
-    no bits of a literal.
+    The result is a constant to autodiff, so that x - leading_bits(x) has the derivative of x. A NumPy array gives a
+    NumPy array, since Triton cannot take the bits of a literal.
     """
     kind, bits = (np.int32, 24) if x.dtype == jnp.float32 else (np.int64, 53)
     mask = np.asarray(-(1 << (bits - (bits // 2 if count is None else count))), kind)
@@ -90,14 +90,14 @@ def leading_bits(x: Any, count: int | None = None) -> Any:
     return lax.bitcast_convert_type(lax.bitcast_convert_type(x, kind) & mask, x.dtype)
 
 
-LOG_2 = (0.693359375, -2.1219444005469057e-4)  # 355 / 512, of which a whole n makes an exact product, and the rest
+LOG_2 = (0.693359375, -2.1219444005469057e-4)  # 355 / 512, whose product with a whole n is exact, and the rest
 
 
 def whole(x: Array) -> tuple[Array, Array]:
     """Return x rounded to a whole n from -127 to 127 (in float64 -1023 to 1023), and 2^n, which is 0 for the least n.
 
-    Added to a power of two, x rounds itself, and n shows in the last bits. They are taken off as integers: a compiler
-    may cancel an added constant against a subtracted one.
+    Adding a power of two rounds x, and n is in the last bits of the sum. Integer arithmetic extracts them, since a
+    compiler may cancel an added constant against a subtracted one.
     """
     kind, mantissa, bias = (jnp.int32, 23, 127) if x.dtype == jnp.float32 else (jnp.int64, 52, 1023)
     offset = 1.5 * 2.0**mantissa + bias
@@ -108,5 +108,5 @@ def whole(x: Array) -> tuple[Array, Array]:
 
 
 def _weakly(x: Array) -> Array:
-    """What comes from bits is not weakly typed, but functions of a Python number are, as in jax.nn."""
+    """Make the result weakly typed if x is, as in jax.nn; a number that was made from bits is not."""
     return lax.convert_element_type_p.bind(x, new_dtype=x.dtype, weak_type=True, sharding=None)

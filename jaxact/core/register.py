@@ -1,4 +1,4 @@
-"""One's own function as a row of the catalog."""
+"""Users' own functions as rows of the catalog."""
 
 import functools
 import inspect
@@ -22,28 +22,29 @@ def register(
     parameters: Mapping[str, Formula] | None = None,
     **facts: Any,
 ) -> "Registered":
-    """Enter a function of one's own into the catalog, for this process.
+    """Enter your own function into the catalog, for this process.
 
     Then `get`, `config`, `names` and `info` know it, `get(..., kind="nnx")` makes modules of it, `flow.observe` and
-    `jaxact.compare` find it by its name, and `propagation` its kinks. The name shows in jaxprs and profiles.
+    `jaxact.compare` find it by its name, and `propagation` knows its kinks. The name shows in jaxprs and profiles.
 
     Args:
-      f: with `slope`, the value `f(x, *parameters)`, an elementwise formula of `jax.numpy`; parameters have numbers as
-        defaults, or none. Without, any function of arrays, whose derivatives are its own.
-      name: the name; f's own by default.
-      slope: the derivative in x as `slope(x, *parameters)`. With it the function is made as jaxact's own are: 16-bit
-        input is computed in float32 and rounded once, the backward pass keeps x alone, bool and int are floats.
-      curvature: the derivative of `slope`, where autodiff of it would lose digits.
-      parameters: the derivative in each parameter, by its name; needed for each that f has.
-      **facts: what else is known: fields of the row, as `jaxact.info("gelu")` shows them. `kinks` is one, a mapping
-        from x to the slope there; `kind` is "pointwise" by default. What is not given has the row's default.
+      f: if `slope` is given, the value `f(x, *parameters)`, an elementwise formula of `jax.numpy` whose parameters have
+        numbers as defaults or no defaults. Otherwise any function of arrays, which keeps its own derivatives.
+      name: the name; f's own name by default.
+      slope: the derivative in x as `slope(x, *parameters)`. If it is given, the function is made as jaxact's own are:
+        16-bit input is computed in float32 and rounded once, the backward pass keeps x alone, and bool and int become
+        floats.
+      curvature: the derivative of `slope`, where autodiff of `slope` would lose digits.
+      parameters: the derivative in each parameter of f, by the parameter's name. Each parameter needs one.
+      **facts: further fields of the row, as `jaxact.info("gelu")` shows them. `kinks` is one, a mapping from x to the
+        slope there. `kind` is "pointwise" by default, and the other fields have the row's defaults.
 
     Returns:
-      The function. Pickle and copy give the same object again, in a process that has registered it too.
+      The function. Pickle and copy give the same object again, in any process that has registered it.
 
     Raises:
       TypeError: f or slope is not callable, or there is no such fact.
-      ValueError: the name is taken, or no name; or `parameters` are not f's.
+      ValueError: the name is taken or is not a valid name, or `parameters` are not those of f.
 
     >>> bump = register(lambda x: jnp.exp(-x * x), name="bump", slope=lambda x: -2 * x * jnp.exp(-x * x), kinks={})
     >>> print(jax.grad(jaxact.get("bump"))(1.0).round(1))
@@ -57,7 +58,7 @@ def register(
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"jaxact.register: expected a name like a variable's, got {name!r}; give name=...")
     if name in catalog.BUILDERS:
-        raise ValueError(f"jaxact: the name {name!r} is taken by what get makes of configs; choose another")
+        raise ValueError(f"jaxact: the name {name!r} is taken by the configs of jaxact.get; choose another")
     given = parameters or {}
     if slope is None:
         if curvature is not None or given:

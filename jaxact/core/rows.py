@@ -1,4 +1,4 @@
-"""Functions along an axis: what the rule is for them, sums and largest entries of a row, the check of arguments."""
+"""How the rule makes functions along an axis; sums and largest entries of a row; the checks of arguments."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ AxisName = str | Sequence[str]
 
 
 class Axes(NamedTuple):
-    """Where a row lies: some axes of an array, and the mapped axes, if any, that it is split over too."""
+    """Where a row lies: on some axes of an array and, if it is split over mapped axes, on these too."""
 
     numbers: tuple[int, ...]
     names: tuple[str, ...] = ()
@@ -26,8 +26,8 @@ class Axes(NamedTuple):
         return lax.psum(total, self.names) if self.names else total
 
     def max(self, x: Array) -> Array:
-        """Return the row's maximum, keeping its axes with size 1. It serves as a shift: no derivative."""
-        # Of a row of no entries -inf; where it is not needed jax2onnx does not know `initial`.
+        """Return the row's maximum, keeping its axes with size 1. It has no derivative, since it serves as a shift."""
+        # The maximum of an empty row is -inf. Other rows do without `initial`, which jax2onnx does not know.
         initial = None if math.prod(x.shape[i] for i in self.numbers) else -jnp.inf
         largest = jnp.max(lax.stop_gradient(x), self.numbers, keepdims=True, initial=initial)
         return lax.pmax(largest, self.names) if self.names else largest
@@ -41,10 +41,10 @@ def logits(x: Array, where: Array | None) -> Array:
 def exponents(
     axes: Axes, x: Array, temperature: Array | None = None, sink: Array | None = None
 ) -> tuple[Array, Array | None, Array]:
-    """Return (x - m) / temperature for logits x, the same of the sink, and m, their largest.
+    """Return (x - m) / temperature for logits x, the same for the sink, and m, the largest of them.
 
-    A row of nothing but -inf is NaN, to be mended where it costs nothing: after the last sum. XLA fuses a row function
-    into one kernel as long as nothing stands between its maximum, difference, exponential and sum.
+    A row of -inf alone gives NaN, which the caller replaces after the last sum, where that costs nothing: XLA fuses a
+    row function into one kernel only if nothing stands between its maximum, difference, exponential and sum.
     """
     m = axes.max(x)
     m = m if sink is None else jnp.maximum(m, lax.stop_gradient(sink))
@@ -57,8 +57,8 @@ def exponents(
 def log_sum(axes: Axes, h: Array, h_sink: Array | None = None) -> Array:
     """log(sum(exp(h))) of exponents whose largest is 0.
 
-    The ones are counted apart: in one sum, others that are each less than an ulp of 1 would all be lost, and with them
-    a loss of 1e-8.
+    The ones are counted apart. In one sum all terms that are less than an ulp of 1 would be lost, and with them a loss
+    (of training) of 1e-8.
     """
     count = axes.sum((h == 0).astype(h.dtype))
     others = axes.sum(jnp.where(h == 0, 0, jnp.exp(h)))
@@ -68,9 +68,10 @@ def log_sum(axes: Axes, h: Array, h_sink: Array | None = None) -> Array:
 
 
 def centred(axes: Axes, weights: Sequence[Array], values: Sequence[Array], total: Array | None = None) -> list[Array]:
-    """Subtract from values their mean by weights that sum to 1, or to `total`: of a row and, if any, of its sink.
+    """Subtract the weighted mean of a row, and of its sink if it has one, from its values.
 
-    Twice: where one entry has nearly all of the weight, what is left of it is the rounding of the mean.
+    The weights sum to 1, or to `total`. The subtraction happens twice: where one entry has nearly all of the weight,
+    the first leaves the rounding error of the mean there.
     """
     values = list(values)
     for _ in range(2):
@@ -93,11 +94,11 @@ def along_axis(
 
     Args:
       name: the public name.
-      value: `value(axes, x, where, *parameters)`, `where` and each parameter being None or an array of x's rank, a
-        parameter of size 1 along the row and in x's working precision. An array, or a tuple that begins with it.
-      tangent: as in `derivative_rule`, with `axes` for static.
-      keep: as in `derivative_rule`, with `axes` for static.
-      parameters: their names.
+      value: `value(axes, x, where, *parameters)`, which returns an array, or a tuple that begins with it. `where` and
+        each parameter are None or an array of x's rank; a parameter has size 1 along the row and x's working precision.
+      tangent: as in `derivative_rule`, with `axes` as the static argument.
+      keep: as in `derivative_rule`, with `axes` as the static argument.
+      parameters: the names of the parameters.
       complex_form: the function of the same arguments for complex input.
 
     Returns:
@@ -152,13 +153,13 @@ def as_mask(who: str, where: ArrayLike, x: Array) -> Array:
 
 
 def one_a_row(who: str, argument: str, value: ArrayLike, x: Array, axes: Axes) -> Array:
-    """Return a parameter with x's rank and working precision, or say that it has no single value a row."""
+    """Return a parameter with x's rank and working precision. It is an error if it has more than one value per row."""
     array = as_float(who, value, argument)
     row = tuple(1 if i in axes.numbers else size for i, size in enumerate(x.shape))
     shape = (1,) * (x.ndim - array.ndim) + array.shape
     if len(shape) != x.ndim or any(size not in (1, most) for size, most in zip(shape, row, strict=True)):
         raise ValueError(
-            f"jaxact.{who}: expected {argument} to have one value a row and so to broadcast to {row}, got shape "
+            f"jaxact.{who}: expected {argument} to have one value per row and so to broadcast to {row}, got shape "
             f"{array.shape}; keep the row's axis with size 1"
         )
     return jnp.reshape(array, shape).astype(working_dtype(x.dtype))

@@ -1,7 +1,7 @@
-"""How an activation is made: its value, its derivative and what is kept go in, a jitted function comes out.
+"""How an activation is made: its value, its derivative and what is kept go in, and a jitted function comes out.
 
-`derivative_rule` is the one mechanism; core/elementwise.py and core/rows.py say what it is for entries and for rows.
-`public` is the edge of every call: what comes in is looked at only where JAX refuses it.
+`derivative_rule` is the one mechanism; core/elementwise.py applies it to entries, and core/rows.py to rows. `public` is
+the edge of every call: it looks at the arguments only where JAX refuses them.
 """
 
 import functools
@@ -32,16 +32,17 @@ def derivative_rule(
     statics: int = 0,
     live: int | None = None,
 ) -> Callable[..., Any]:
-    """Give a function its derivative, for which the backward pass keeps what `keep` chooses and nothing else.
+    """Give a function its derivative. The backward pass keeps what `keep` chooses and nothing else.
 
     Args:
       name: the public name. It shows in jaxprs, HLO and profiles, and `jaxact.flow` finds the function by it.
-      value: `value(*statics, *primals)`, an array or a tuple of arrays.
-      tangent: `tangent(*statics, kept, tangents)`, linear in the tangents, of which those not asked for are None.
-      keep: `keep(*statics, primals, y, asked)`, any tree of arrays, where `asked` says which primals are
+      value: `value(*statics, *primals)`, which returns an array or a tuple of arrays.
+      tangent: `tangent(*statics, kept, tangents)`, which is linear in the tangents. A tangent that is not asked for is
+        None.
+      keep: `keep(*statics, primals, y, asked)`, which returns a tree of arrays; `asked` says which primals are
         differentiated. None keeps the primals.
       statics: how many leading arguments are hashable constants.
-      live: how many primals may be differentiated, the others being constants. None asks JAX at each call, by symbolic
+      live: how many primals may be differentiated; the others are constants. None asks JAX at each call, by symbolic
         zeros, which a Pallas kernel for TPUs cannot hold.
     """
 
@@ -68,8 +69,8 @@ def derivative_rule(
     kernel = jax.custom_jvp(evaluate, nondiff_argnums=tuple(range(statics)))
     kernel.defjvp(differentiate, symbolic_zeros=live is None)
 
-    # On the next rematerialisation a policy sees the names in a function, not those in its derivative: so what is kept
-    # is computed in the function, and `attached` is y with the derivative that needs no more than that.
+    # On the next rematerialisation a policy sees the names in a function, but not those in its derivative. So the
+    # function computes what is kept, and `attached` is y with a derivative that needs nothing else.
     attached = jax.custom_jvp(lambda *arguments: arguments[-1], nondiff_argnums=tuple(range(statics)))
 
     def differentiate_attached(*arguments: Any) -> tuple[Any, Any]:
@@ -97,7 +98,7 @@ def derivative_rule(
 
 
 def by_autodiff(value: Callable[..., Array]) -> Callable[..., Array]:
-    """Make a tangent, as in `derivative_rule` where the primals are kept, of a value that autodiff gets right."""
+    """Make a tangent for `derivative_rule` from a value that autodiff gets right. The rule then keeps the primals."""
 
     def tangent(*arguments: Any) -> Array:
         *static, primals, tangents = arguments
@@ -117,23 +118,23 @@ def by_autodiff(value: Callable[..., Array]) -> Callable[..., Array]:
 def checkpoints_wholly() -> bool:
     """Whether the checkpoint is around the function, which then keeps a copy of an output, or around its tangent.
 
-    On JAX's next rematerialisation a checkpoint of a linear function has no transpose. On the classic one a checkpoint
-    around the function has no place in a Pallas kernel.
+    On JAX's next rematerialisation a checkpoint of a linear function has no transpose. On the classic one a Pallas
+    kernel cannot hold a checkpoint around the function.
     """
     return bool(getattr(jax.config, "jax_remat3", False))
 
 
 def jitted(name: str, traced: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-    """Compile what calls a kernel under the public name.
+    """Compile a function that calls a kernel, under the public name.
 
-    jit outside and custom_jvp inside: an eager call costs 6 us; the other order costs 170.
+    With jit outside and custom_jvp inside an eager call costs 6 us; the other order costs 170 us.
     """
     traced.__name__ = traced.__qualname__ = name
     return jax.jit(traced, **settings)
 
 
 def may_be_differentiated(*arguments: Any) -> bool:
-    """Whether one of the arguments is a tracer. A `TypeError` where that cannot be seen, as of an `nnx.Param`."""
+    """Whether one of the arguments is a tracer. A `TypeError` says that this cannot be seen, as for an `nnx.Param`."""
     for a in arguments:
         if not isinstance(a, _CONSTANTS):
             raise TypeError(f"jaxact: not an array: {type(a)}")
@@ -148,13 +149,13 @@ def public(
     *,
     needed: int | None = None,
 ) -> Callable[..., Any]:
-    """Make the edge of a call: what JAX refuses is converted, or handed to `complex_form`, or said to be wrong.
+    """Make the edge of a call: an argument that JAX refuses is converted, or goes to `complex_form`, or is an error.
 
     Args:
       name: the public name.
-      run: the function of arrays; further arguments by keyword are not arrays.
-      names: of the arrays.
-      complex_form: what takes the same arguments if the first array is complex.
+      run: the function of arrays; its keyword arguments are not arrays.
+      names: the names of the arrays.
+      complex_form: the function that takes the same arguments if the first array is complex.
       needed: how many of the arrays cannot be None; all by default.
     """
 
@@ -162,7 +163,7 @@ def public(
         try:
             return run(*arguments, **settings)
         except (TypeError, ValueError):
-            # Looked into only now: the check takes as long as the call. What it converts can be tried again.
+            # The check comes only now, since it takes as long as the call. The converted arguments are tried again.
             wanted = len(arguments) if needed is None else needed
             arrays = [
                 None if a is None and i >= wanted else as_array(name, a, names[i]) for i, a in enumerate(arguments)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 Meaning = Callable[[Any, Any], Mapping[str, Any]]
-"""Of an argument's value and of x (None where a config binds it): the arguments here, among them "x" in place of x."""
+"""Takes an argument's value and x (None where a config binds it), and gives jaxact's arguments; "x" replaces x."""
 
 
 def _named(ours: str) -> Meaning:
@@ -35,7 +35,7 @@ def _form(value: Any, x: Any) -> Mapping[str, Any]:
 def _dim(value: Any, x: Any) -> Mapping[str, Any]:
     if value is None and jnp.ndim(x) > 2:
         raise ValueError(
-            f"expected an int for an array of rank {jnp.ndim(x)}, got None; PyTorch would guess, say which"
+            f"expected an int for an array of rank {jnp.ndim(x)}, got None; PyTorch would guess the axis, so give it"
         )
     return {"axis": -1 if value is None else value}
 
@@ -49,7 +49,7 @@ def _weight(value: Any, x: Any) -> Mapping[str, Any]:
     value = jnp.asarray(value)
     if value.ndim == 1 and value.size > 1 and jnp.ndim(x) > 1:
         if jnp.shape(x)[1] != value.size:
-            raise ValueError(f"expected {jnp.shape(x)[1]} numbers, one a channel (axis 1 of x), got {value.size}")
+            raise ValueError(f"expected {jnp.shape(x)[1]} numbers, one per channel (axis 1 of x), got {value.size}")
         value = lax.expand_dims(value, range(1, jnp.ndim(x) - 1))
     return {"negative_slope": value.reshape(()) if value.size == 1 else value}
 
@@ -90,7 +90,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Mapping[str, Meaning]]] = {
         "threshold": {"threshold": _named("threshold"), "default_value": _named("value")},
     },
 }
-"""Source -> function here -> their arguments after x, in their order. What is not here is called as it is here."""
+"""Source -> jaxact's function -> the source's arguments after x, in order. Other functions are called as jaxact's."""
 
 
 class Bound(functools.partial):
@@ -106,12 +106,12 @@ class Foreign(Bound):
     source: str
 
     def __call__(self, x: Any, /, *values: Any, **given: Any) -> Array:
-        """Evaluate it: the arguments by that library's names or in its order, or by the names here."""
+        """Evaluate it. Arguments come by the library's names or in its order, or by jaxact's names."""
         theirs = ARGUMENTS[self.source][self.func.__name__]
         if len(values) > len(theirs):
             raise TypeError(
                 f"jaxact.{self.func.__name__}: expected at most {len(theirs)} arguments after the array, "
-                f"{self.source}'s {', '.join(theirs)}, got {len(values)}; leave out what has no meaning here"
+                f"{self.source}'s {', '.join(theirs)}, got {len(values)}; leave out those without a meaning here"
             )
         given = dict(zip(theirs, values, strict=False)) | given
         if theirs.get("dim") is _dim and not {"dim", "axis"} & {*self.keywords, *given}:
@@ -158,7 +158,7 @@ _LAYOUTS = {"mul_and_silu": "gate_last", "swigluoai": "interleaved", "swigluoai_
 
 
 def translated(source: str, function: Callable[..., Any], given: Mapping[str, Any], x: Any = None) -> dict[str, Any]:
-    """Arguments by the names here.
+    """The arguments by jaxact's names.
 
     Raises:
       TypeError: there is no such argument here.
@@ -177,7 +177,7 @@ def translated(source: str, function: Callable[..., Any], given: Mapping[str, An
             ours[name] = value
         else:
             raise TypeError(
-                f"jaxact.{function.__name__}: no argument {name!r} has a meaning here; of {source}'s it takes "
+                f"jaxact.{function.__name__}: the argument {name!r} has no meaning here; of {source}'s it takes "
                 f"{', '.join(theirs)}"
             )
     return ours

@@ -20,10 +20,10 @@ def module(
 
     Args:
       kind: the framework.
-      name: of an activation in `source`, or of a class.
-      given: the config's parameters: the constructor's, or those of the function.
-      function: what the name means in `source`, if anything.
-      bound: the parameters with which it has that meaning.
+      name: the name of an activation in `source`, or of a class.
+      given: the config's parameters, which are the constructor's or those of the function.
+      function: the function that the name means in `source`, if it means one.
+      bound: the parameters that give the function that meaning.
       source: as for `jaxact.get`.
     """
     package = importlib.import_module(f"jaxact.{kind}")
@@ -47,7 +47,7 @@ def module(
 
 
 def config(module: Any) -> dict[str, Any]:
-    """What `jaxact.config` says of a module: its activation's name, and what is not the constructor's default."""
+    """What `jaxact.config` says of a module: its activation's name, and the settings that are not defaults."""
     made = type(module)
     if not made.__module__.startswith("jaxact.modules."):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What modules for images compute."""
+"""The functions of modules for images."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -12,6 +12,6 @@ def softmax2d(x: ArrayLike, where: ArrayLike | None) -> Array:
     if jnp.ndim(x) not in (3, 4):
         raise ValueError(
             "jaxact: Softmax2d expected x of shape (N, C, H, W) or (C, H, W), got "
-            f"{jnp.shape(x)}; Softmax takes an axis"
+            f"{jnp.shape(x)}; for other shapes take Softmax, which has an argument `axis`"
         )
     return jaxact.softmax(x, -3, where)

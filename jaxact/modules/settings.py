@@ -1,4 +1,4 @@
-"""What every module does with its settings: they are checked when it is made, and shown where they are no defaults."""
+"""The settings of modules: they are checked when a module is made, and shown where they are not defaults."""
 
 import functools
 import inspect
@@ -9,20 +9,20 @@ import jax
 import jax.numpy as jnp
 
 DATA = ("where", "key")
-"""Mask and random key, as jaxact names them. They come with each x, so a module takes them when it is called."""
+"""Mask and random key, as jaxact names them. They belong to each x, so a module takes them when it is called."""
 
 _NO_SETTINGS = ("self", "parent", "name", "rngs")
-"""Arguments of constructors that say where a module stands and where its keys come from."""
+"""Arguments of constructors that say where a module is in the model and where its keys come from."""
 
 
 def check(function: Callable[..., Any], *, arrays: int = 1, scalar: bool = True, **settings: Any) -> None:
     """Run the function's own checks of its parameters, so that a wrong one raises here and not at the first call.
 
-    Nothing is computed. Whether an axis exists is known only at the call, so that what goes along an axis is tried with
-    more axes than anybody's data have.
+    Nothing is computed. Whether an axis exists is known only at the call, so a function along an axis is tried on an
+    array with more axes than data usually have.
 
     Args:
-      function: what the module computes.
+      function: the function that the module computes.
       arrays: how many arrays it takes before its parameters.
       scalar: whether it is elementwise.
       **settings: its parameters.
@@ -63,5 +63,5 @@ def is_default(value: Any, default: Any) -> bool:
 
 
 def described(module: Any) -> str:
-    """`CELU(alpha=0.5)`: the class and what is not its default."""
+    """For example `CELU(alpha=0.5)`: the class, and the settings that are not defaults."""
     return f"{type(module).__name__}({', '.join(f'{name}={value!r}' for name, value in changed(module).items())})"

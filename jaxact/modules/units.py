@@ -1,4 +1,4 @@
-"""What gated feed-forward layers have in common."""
+"""What the gated feed-forward layers of the frameworks share."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,5 +17,5 @@ def unit_of(activation: str | Mapping[str, Any] | Callable[..., Array]) -> Calla
 
 
 def gated_width(features: int) -> int:
-    """2/3 of 4 times the width, with which three projections have as many parameters as two, in multiples of 8."""
+    """2/3 of 4 times the width, as a multiple of 8. Three projections then have as many parameters as two."""
     return -(-8 * features // 24) * 8

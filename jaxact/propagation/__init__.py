@@ -1,8 +1,8 @@
 """Theory: the right initialisation for any activation, and what depth does to a signal.
 
-Gains and moments of any callable, initialisers made of them, mean-field predictions of variances, correlations and
-gradients, transformed activations with which plain networks of 100 layers train, unit-scaled ones, and muP's learning
-rates. Importing it computes nothing.
+It has gains and moments of any callable, initialisers made from them, mean-field predictions of variances, correlations
+and gradients, transformed activations with which plain networks of 100 layers train, unit-scaled activations, and
+muP's learning rates. Importing it computes nothing.
 """
 
 from jaxact.propagation.initializers import (

@@ -1,8 +1,8 @@
-"""Expectations of an activation under a Gaussian, to 1e-10: what every formula of signal propagation is made of.
+"""Expectations of an activation under a Gaussian, to 1e-10. Every formula of signal propagation is made of them.
 
-JAX evaluates the function and its derivatives, in float64 on the CPU whatever `jax_enable_x64` says;
+JAX evaluates the function and its derivatives, in float64 on the CPU whatever `jax_enable_x64` says, and
 `scipy.integrate.cubature` integrates. It halves intervals until each is resolved, and so finds kinks and jumps by
-itself; where they are known, it starts from them. Gauss-Hermite is not enough for "any activation": for hard_swish
+itself; it starts from those that are known. Gauss-Hermite quadrature is not enough for "any activation": for hard_swish
 it is off by 1e-5 with 128 nodes.
 """
 
@@ -22,14 +22,14 @@ from jaxact.core import catalog
 
 Function = Callable[..., jax.Array]
 
-# A weight exp(-z^2 / 2) of 1e-87 at the ends: far enough to tell a second moment that is infinite from one that is not,
-# which shows beyond _TAIL.
+# At the ends the weight exp(-z^2 / 2) is 1e-87. That is far enough to tell whether a second moment is infinite, which
+# shows beyond _TAIL.
 _TAIL = 15.0
 _PANELS = np.array([-20.0, -_TAIL, -9.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 9.0, _TAIL, 20.0])
-# The same for the double integral, whose tails need no verdict.
+# The same for the double integral, which needs no check of the tails.
 _INNER_PANELS = np.array([-12.0, -7.5, -4.5, -2.0, 0.0, 2.0, 4.5, 7.5, 12.0])
 _NODES, _INNER_NODES = 16, 10
-# Where the function itself is looked at more closely: activations have their kinks and bends at the small integers.
+# The function itself is sampled more densely here: activations have their kinks and bends at the small integers.
 _BENDS = np.array([-6.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 6.0])
 _RELATIVE_ERROR = 1e-12
 _MOST_KINKED = 8
@@ -37,21 +37,21 @@ _FEW_HALVINGS, _MOST_HALVINGS = 8, 64
 
 
 class InfiniteMomentError(ValueError):
-    """The expectation that was asked for is infinite, or too large for float64."""
+    """The requested expectation is infinite, or too large for float64."""
 
 
 class Integrand:
-    """A function of one real number that is to be integrated.
+    """A function of one real number, ready to integrate.
 
     Args:
-      who: the public function that asks, for error messages.
+      who: the public function that integrates it, for error messages.
       f: any elementwise function of one array.
-      kinks: where f or f' jumps. By default they come from the catalog, and others are found by halving; give them
-        where f jumps so little, or so often, that they are not found.
+      kinks: where f or f' jumps. By default they come from the catalog, and halving finds others. Give them if f jumps
+        by so little, or so often, that halving does not find them.
 
     Raises:
       TypeError: f is not callable, needs a parameter, or does not return real floating-point numbers.
-      ValueError: f is not elementwise, or not finite where it is looked at first.
+      ValueError: f is not elementwise, or is not finite at one of the points that are tried first.
     """
 
     def __init__(self, who: str, f: Function, kinks: Sequence[float] | None = None):
@@ -65,7 +65,7 @@ class Integrand:
     def values(self, x: np.ndarray, order: int = 0) -> np.ndarray:
         """Evaluate f and its derivatives up to `order`: an array of shape (order + 1, *x.shape)."""
         flat = x.reshape(-1)
-        # Padded to a power of 2, so that few programs are compiled.
+        # Padding to a power of 2 keeps the number of compiled programs small.
         padded = np.pad(flat, (0, max(32, 1 << (flat.size - 1).bit_length()) - flat.size), mode="edge")
         with float64():
             rows = [np.asarray(row, np.float64) for row in _evaluate(self._function, order, padded)]
@@ -85,7 +85,7 @@ class Integrand:
     def _integrate(
         self, terms: Callable[..., Sequence[np.ndarray]], mean: float, sigma: float, order: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The integrals of `expect`, and the ends of the panels of z on each of which f is resolved."""
+        """The integrals of `expect`, and the ends of the panels of z on which f is resolved."""
 
         def integrand(z: np.ndarray) -> np.ndarray:
             x = mean + sigma * z
@@ -94,7 +94,8 @@ class Integrand:
             return np.stack(terms(z, *values), axis=-1) * density(z)[:, None]
 
         with np.errstate(all="ignore"):
-            # Each integral to the same share of its integrand's size, also one that is 0, the mean of an odd function.
+            # The tolerance of each integral is the same share of its integrand's size. So it is not 0 where the
+            # integral is 0, as for the mean of an odd function.
             size = _nonzero(np.abs(integrand(np.linspace(-3, 3, 61))).max(axis=0))
             tolerance = max(_RELATIVE_ERROR, 64 * self.eps)
             for halvings in (_FEW_HALVINGS, _MOST_HALVINGS):
@@ -104,7 +105,7 @@ class Integrand:
                 self._check_decay(panels, integral.parts)
                 if integral.converged:
                     break
-                # Kinks leave a few panels unresolved, waves most of them.
+                # Kinks leave a few panels unresolved; waves leave most of them unresolved.
                 if integral.unresolved.sum() <= _MOST_KINKED:
                     self._search(mean + sigma * panels, integral.unresolved)
         if not integral.converged:
@@ -124,7 +125,7 @@ class Integrand:
             )
 
     def _search(self, panels: np.ndarray, unresolved: np.ndarray) -> None:
-        """Find kinks and jumps that nobody gave: where halving a panel leads to narrow intervals."""
+        """Find kinks and jumps that nobody gave: they are where halving a panel leads to narrow intervals."""
         found = [self._bends]
         for a, b in zip(panels[:-1][unresolved], panels[1:][unresolved], strict=True):
             size = _nonzero(np.abs(self.values(np.linspace(a, b, 32), 1)).max(axis=1))
@@ -151,15 +152,15 @@ class Integrand:
     def covariance(self, sigma: float, c: float, order: int = 0) -> float:
         """E g(sigma u) g(sigma v) for standard normal u, v with correlation c; g is f's derivative of that order.
 
-        Let u = sqrt(|c|) p + sqrt(1 - |c|) m, and v the same of p and another m. Given p they are independent, so this
-        is the integral of h(p) h(+-p) with h(p) = E[g(sigma u) | p]: a square of a smoothed function, which does not
-        cancel.
+        Let u = sqrt(|c|) p + sqrt(1 - |c|) m, and let v be the same with another m. Given p they are independent, so
+        this is the integral of h(p) h(+-p) with h(p) = E[g(sigma u) | p]: the square of a smoothed function, which does
+        not cancel.
 
-        The panels are our own here: the kinks of g lie at another place for each p, so that no halving of SciPy's
-        serves all, and it takes many; benchmarks/results/correlation.md has the measurement.
+        The panels are our own here. The kinks of g are at another place for each p, so SciPy would need many halvings,
+        none of which serves all p; benchmarks/results/correlation.md has the measurement.
 
         Raises:
-          ValueError: 8 and 16 nodes a panel disagree.
+          ValueError: the results with 8 and 16 nodes per panel disagree.
         """
         if abs(c) >= 1 - 1e-14:
             sign = math.copysign(1, c)
@@ -175,7 +176,7 @@ class Integrand:
         if r * sigma < 1e-150:
             return float(self.expect(lambda z, *g: [g[order]], sigma=sigma, order=order)[0]) ** 2
         own, kinks = edges / r, self.kinks / (r * sigma)
-        # h is f smoothed over s / r: no panel need be narrower, but within a few s / r of a kink it bends.
+        # h is f smoothed over s / r, so no panel has to be narrower than that. Within a few s / r of a kink h bends.
         own = own[np.unique(np.round(own * r / s, 0), return_index=True)[1]]
         near = kinks[:, None] + s / r * np.array([-8.0, -4.0, -1.5, 0.0, 1.5, 4.0, 8.0])
         panels = np.unique(np.concatenate([_INNER_PANELS, *(e[np.abs(e) < 12] for e in (own, near.reshape(-1)))]))
@@ -183,7 +184,8 @@ class Integrand:
             panels = np.union1d(panels, -panels)
         (p_n, w_n), (p_2n, w_2n) = (_rule(panels, n) for n in (_NODES // 2, _NODES))
         p = np.concatenate([p_n, p_2n])
-        # In pieces, each of which sees only the edges near it: all at once, many edges would fill the memory.
+        # This goes piece by piece, and each piece sees only the edges near it: many edges at once would fill the
+        # memory.
         h = np.concatenate(
             [self._smoothed(part, r, s, sigma, order, edges) for part in np.array_split(p, -(-p.size // 512))]
         )
@@ -252,7 +254,7 @@ class Integrand:
             out = jax.eval_shape(self._function, jax.ShapeDtypeStruct((6,), jnp.float64))
         if getattr(out, "shape", None) != (6,):
             raise ValueError(
-                f"jaxact.{self.who}: expected a function that keeps the shape of its array, but {self.name} made "
+                f"jaxact.{self.who}: expected a function that keeps the shape of its array, but {self.name} gave "
                 f"{getattr(out, 'shape', type(out).__name__)} of (6,); gated and reducing functions have no gain"
             )
         if not jnp.issubdtype(out.dtype, jnp.floating):
@@ -273,7 +275,7 @@ class Integrand:
         array = np.asarray(kinks, np.float64).reshape(-1)
         if not np.isfinite(array).all():
             raise ValueError(
-                f"jaxact.{self.who}: expected kinks to be finite numbers, got {kinks!r}; leave the others out"
+                f"jaxact.{self.who}: expected kinks to be finite numbers, got {kinks!r}; leave out those that are not"
             )
         return array
 
@@ -303,7 +305,7 @@ class Integral(NamedTuple):
     halved: np.ndarray
     """Where the unit interval was halved, its ends included."""
     unresolved: np.ndarray
-    """Which boxes are not integrated to the tolerance yet: shape (boxes,)."""
+    """Which boxes have not reached the tolerance yet: shape (boxes,)."""
 
     def cut(self, panels: np.ndarray) -> np.ndarray:
         """The same halving of every panel of an axis."""
@@ -313,10 +315,11 @@ class Integral(NamedTuple):
 def piecewise(
     f: Callable[[np.ndarray], np.ndarray], cuts: Sequence[np.ndarray], tolerance: float, halvings: int
 ) -> Integral:
-    """Integrate f, of points (n, axes), over each box between `cuts` of the axes: |error| <= tolerance (1 + |part|).
+    """Integrate f over each box between `cuts` of the axes, to |error| <= tolerance (1 + |part|).
 
-    SciPy integrates over the unit cube a function that has a value for each box, so that f is called a few times, with
-    many points. (Given inner points itself, SciPy 1.15 to 1.18's cubature does not always halve the worst interval.)
+    f takes points of shape (n, axes). SciPy integrates a function on the unit cube that has a value for each box, so
+    that f is called a few times with many points. (SciPy could take the cuts itself, but then cubature of SciPy 1.15 to
+    1.18 does not always halve the worst interval.)
     """
     start = np.stack([x.reshape(-1) for x in np.meshgrid(*(c[:-1] for c in cuts), indexing="ij")], axis=-1)
     width = np.stack([x.reshape(-1) for x in np.meshgrid(*map(np.diff, cuts), indexing="ij")], axis=-1)
@@ -337,7 +340,7 @@ def piecewise(
 
 @contextlib.contextmanager
 def float64() -> Iterator[None]:
-    """Run JAX now, in float64 and on the CPU, also while the caller is being traced."""
+    """Run JAX now, in float64 and on the CPU, even while the caller is being traced."""
     cpu = jax.local_devices(backend="cpu")[0]
     with jax.ensure_compile_time_eval(), jax.enable_x64(True), jax.default_device(cpu):
         yield
@@ -345,7 +348,7 @@ def float64() -> Iterator[None]:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _evaluate(f: Function, order: int, x: jax.Array) -> list[jax.Array]:
-    """Evaluate f and its derivatives. Reverse mode, since a user's custom_vjp function has no other."""
+    """Evaluate f and its derivatives, in reverse mode, since a user's custom_vjp function has no other mode."""
     functions = [f]
     for _ in range(order):
         functions.append(jax.grad(lambda x, g=functions[-1]: g(x).sum()))

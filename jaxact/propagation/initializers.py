@@ -1,4 +1,4 @@
-"""Initialisers made of gains, and what else an activation needs to keep a signal: SIREN's, and dropout for SELU."""
+"""Initialisers made from gains, SIREN's initialiser, and the dropout that keeps SELU's mean and variance."""
 
 import math
 from collections.abc import Sequence
@@ -31,17 +31,18 @@ def init_for(
     batch_axis: int | Sequence[int] = (),
     kinks: Sequence[float] | None = None,
 ) -> Initializer:
-    """An initialiser for the weights that f's output is multiplied with: variance gain(f, kind)^2 / fan.
+    """An initialiser for the weights that multiply f's output: their variance is gain(f, kind)^2 / fan.
 
     It is `jax.nn.initializers.variance_scaling` with the exact gain, so that init_for(relu) is he_normal and
-    init_for(selu) is lecun_normal. A first layer, whose input is data, takes lecun_normal.
-    The gain is computed here, once.
+    init_for(selu) is lecun_normal. The gain is computed once, by this call. For a first layer, whose input is data,
+    take lecun_normal.
 
     Args:
       f: any elementwise function of one array.
-      mode: "fan_in" keeps the forward signal; "fan_out", with kind="backward", the gradient; "fan_avg", "fan_geo_avg".
+      mode: "fan_in" keeps the forward signal, and "fan_out" with kind="backward" keeps the gradient; "fan_avg" and
+        "fan_geo_avg" are compromises.
       kind: as in `gain`.
-      distribution: "truncated_normal", "normal", "uniform", or "orthogonal": an orthogonal matrix times
+      distribution: "truncated_normal", "normal", "uniform" or "orthogonal". The last is an orthogonal matrix times
         gain max(sqrt(fan_out / fan_in), 1), with which DKS and TAT train best; mode is then "fan_in".
       in_axis: input axes of the weight, as in variance_scaling.
       out_axis: output axes of the weight.
@@ -49,11 +50,12 @@ def init_for(
       kinks: as in `gain`.
 
     Returns:
-      A function of (key, shape, dtype), for nnx.Linear(kernel_init=...), nn.Dense(kernel_init=...) and their like.
+      A function of (key, shape, dtype), for nnx.Linear(kernel_init=...), nn.Dense(kernel_init=...) and similar layers.
 
     Raises:
-      TypeError: as `gain`.
-      ValueError: as `gain`; mode or distribution is unknown; or "orthogonal" comes with other axes or another mode.
+      TypeError: as for `gain`.
+      ValueError: as for `gain`; or mode or distribution is unknown, or "orthogonal" comes with other axes or another
+        mode.
 
     >>> weights = jaxact.propagation.init_for(jaxact.gelu)(jax.random.key(0), (256, 512))
     >>> weights.shape, round(float(weights.std() * 16), 1)
@@ -95,8 +97,9 @@ def init_for(
 def siren_init(omega: float = 30.0, *, first: bool = False) -> Initializer:
     """SIREN's initialiser, for layers that are followed by sin(omega x).
 
-    Uniform in +-sqrt(6 / fan_in) / omega, so that the sine's argument has the variance 1; in +-1 / fan_in for the first
-    layer, whose input is coordinates in [-1, 1]. Source: Sitzmann et al. 2020, arXiv 2006.09661.
+    Weights are uniform in +-sqrt(6 / fan_in) / omega, so that the sine's argument has variance 1. Those of the first
+    layer, whose inputs are coordinates in [-1, 1], are uniform in +-1 / fan_in. Source: Sitzmann et al. 2020, arXiv
+    2006.09661.
 
     Args:
       omega: the factor inside the sine, > 0.
@@ -119,7 +122,7 @@ def siren_init(omega: float = 30.0, *, first: bool = False) -> Initializer:
         out_sharding: jax.sharding.NamedSharding | jax.sharding.PartitionSpec | None = None,
     ) -> jax.Array:
         fan_in = math.prod(shape[:-1])
-        # Uniform of variance scale / fan_in reaches sqrt(3 scale / fan_in).
+        # A uniform distribution of variance scale / fan_in reaches sqrt(3 scale / fan_in).
         scale = 1 / (3 * fan_in) if first else 2 / omega**2
         uniform = jax.nn.initializers.variance_scaling(scale, "fan_in", "uniform")
         return uniform(key, shape, jnp.result_type(float) if dtype is None else dtype, out_sharding)
@@ -130,8 +133,8 @@ def siren_init(omega: float = 30.0, *, first: bool = False) -> Initializer:
 def alpha_dropout(key: jax.Array, x: ArrayLike, rate: float) -> jax.Array:
     """Dropout that keeps SELU's mean 0 and variance 1: a dropped unit takes SELU's value at -inf, alpha' = -1.7581.
 
-    a (keep ? x : alpha') + b, a = ((1 - rate) (1 + rate alpha'^2))^-1/2, b = -a rate alpha'.
-    Source: Klambauer et al. 2017, arXiv 1706.02515.
+    The result is a x + b where a unit is kept and a alpha' + b where it is dropped, with
+    a = ((1 - rate) (1 + rate alpha'^2))^-1/2 and b = -a rate alpha'. Source: Klambauer et al. 2017, arXiv 1706.02515.
 
     Args:
       key: a PRNG key.

@@ -13,7 +13,7 @@ from jaxact.propagation.lsuv import rescaled, start
 class AlphaDropout(nn.Module):
     """Dropout for SELU networks, which keeps mean and variance (see `jaxact.propagation.alpha_dropout`).
 
-    Used like nn.Dropout: `apply` needs rngs={"dropout": key} unless deterministic.
+    Use it like nn.Dropout: `apply` needs rngs={"dropout": key} unless it is deterministic.
 
     Attributes:
       rate: the share of units to drop, in [0, 1).
@@ -42,22 +42,23 @@ def lsuv(
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Layer-sequential unit-variance initialisation (Mishkin and Matas 2016, arXiv 1511.06422).
 
-    Every module with a parameter `kernel` gets an orthonormal one, then, in the order in which they are called, the
-    scale with which its output has variance 1 on `batch`. One forward pass. Call it outside jit, on a model without
-    nn.scan, vmap or remat.
+    Every module with a parameter `kernel` gets an orthonormal kernel. Then, in the order in which the modules are
+    called, each kernel gets the scale that gives its module's output variance 1 on `batch`. This takes one forward
+    pass. Call it outside jit, on a model without nn.scan, vmap or remat.
 
     Args:
       model: a Flax Linen model.
       variables: what model.init returned; it is not changed.
-      batch: its input: the model is called as model.apply(variables, batch, **kwargs).
+      batch: the model's input; the model is called as model.apply(variables, batch, **kwargs).
       key: a PRNG key, for the orthonormal matrices.
       **kwargs: passed to `apply`, for example rngs.
 
     Returns:
-      The variables with new kernels, and path of each rescaled module -> standard deviation of its output before.
+      The variables with new kernels, and a dictionary from the path of each rescaled module to the standard deviation
+      that its output had before.
 
     Raises:
-      ValueError: no module has a kernel, or one's output is constant, not finite or traced.
+      ValueError: no module has a kernel, or the output of one is constant, not finite or traced.
 
     >>> import flax.linen as nn
     >>> from jaxact.propagation.linen import lsuv
@@ -80,7 +81,7 @@ def lsuv(
         is_layer = context.method_name == "__call__" and module.has_variable("params", "kernel")
         if inside or name in before or not is_layer:
             return next_call(*args, **kwargs)
-        # A bound module cannot be called twice from here, so a copy of it is measured, on its own.
+        # A bound module cannot be called twice from here, so a copy of it is measured by itself.
         alone, params = module.clone(parent=None), dict(module.variables["params"])
         params["kernel"] = start(jax.random.fold_in(key, len(before)), params["kernel"])
         inside.append(name)

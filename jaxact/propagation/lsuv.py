@@ -1,4 +1,4 @@
-"""One layer of LSUV, whatever library the model is written in."""
+"""One layer of LSUV, for any library."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def rescaled(
 ) -> tuple[Any, float]:
     """Scale a kernel until `call()` has variance 1. Returns the last output and the standard deviation of the first.
 
-    A bias makes one division inexact, hence the rounds.
+    It takes several rounds, since a bias makes one division inexact.
     """
     output, first = _measured(name, call)
     std = first

@@ -15,7 +15,7 @@ from jaxact.propagation.lsuv import rescaled, start
 class AlphaDropout(nnx.Dropout):
     """Dropout for SELU networks, which keeps mean and variance (see `jaxact.propagation.alpha_dropout`).
 
-    Constructed and switched (`model.train()`, `model.eval()`) like nnx.Dropout.
+    Construct it and switch it (`model.train()`, `model.eval()`) like nnx.Dropout.
 
     Args:
       rate: the share of units to drop, in [0, 1).
@@ -46,7 +46,7 @@ class AlphaDropout(nnx.Dropout):
         deterministic: bool | None = None,
         rngs: nnx.Rngs | nnx.RngStream | jax.Array | None = None,
     ) -> jax.Array:
-        """Drop units of `inputs`; what is given here goes before what the constructor was given."""
+        """Drop units of `inputs`. Arguments of the call take precedence over those of the constructor."""
         if self.deterministic if deterministic is None else deterministic:
             return inputs
         source = self.rngs if rngs is None else rngs
@@ -60,21 +60,21 @@ class AlphaDropout(nnx.Dropout):
 def lsuv(model: nnx.Module, batch: Any, key: jax.Array, **kwargs: Any) -> dict[str, float]:
     """Layer-sequential unit-variance initialisation, in place (Mishkin and Matas 2016, arXiv 1511.06422).
 
-    Every module with a `kernel` gets an orthonormal one, then, in the order in which they are called, the scale with
-    which its output has variance 1 on `batch`. One forward pass. Call it outside jit, on a model without nnx.scan,
-    vmap or remat.
+    Every module with a `kernel` gets an orthonormal kernel. Then, in the order in which the modules are called, each
+    kernel gets the scale that gives its module's output variance 1 on `batch`. This takes one forward pass. Call it
+    outside jit, on a model without nnx.scan, vmap or remat.
 
     Args:
       model: a Flax NNX model. Other state that a forward pass changes, such as BatchNorm's means, changes too.
-      batch: its input, an array or a tree of arrays: the model is called as model(batch, **kwargs).
+      batch: the model's input, an array or a tree of arrays; the model is called as model(batch, **kwargs).
       key: a PRNG key, for the orthonormal matrices.
       **kwargs: passed to the call.
 
     Returns:
-      Path of each rescaled module -> standard deviation of its output before.
+      A dictionary from the path of each rescaled module to the standard deviation that its output had before.
 
     Raises:
-      ValueError: no module has a kernel, or one's output is constant, not finite or traced.
+      ValueError: no module has a kernel, or the output of one is constant, not finite or traced.
 
     >>> from flax import nnx
     >>> from jaxact.propagation.nnx import lsuv
@@ -114,7 +114,7 @@ def _set(module: Any, kernel: jax.Array) -> None:
 
 @contextlib.contextmanager
 def _visited(classes: set[type], visit: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
-    """Send every call of these classes' instances through `visit`. NNX has no hook for it: the classes are patched."""
+    """Send every call of these classes' instances through `visit`. NNX has no hook for it, so this patches them."""
     originals = {c: (c.__call__, "__call__" in vars(c)) for c in classes}
 
     def patched(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""muP: initial variances and learning rates with which the best learning rate stays where it is as a model gets wider.
+"""muP: initial variances and learning rates with which the best learning rate stays the same as a model gets wider.
 
 Source: Yang et al. 2022, "Tensor Programs V" (arXiv 2203.03466), table 3.
 """
@@ -18,12 +18,12 @@ PyTree = Any
 
 @dataclasses.dataclass(frozen=True)
 class MuP:
-    """What `mup` says of each parameter."""
+    """What `mup` says about each parameter."""
 
     variances: PyTree
-    """The initial variance of each parameter; 0 for vectors, which start as constants: biases at 0, scales at 1."""
+    """The initial variance of each parameter; 0 for vectors, which start as constants: biases at 0 and scales at 1."""
     learning_rates: dict[str, float]
-    """Label -> by what the learning rate is multiplied. A label is a role and the multiplier."""
+    """The factor of the learning rate for each label. A label consists of a role and this factor."""
     labels: PyTree
     """The label of each parameter, as `optax.multi_transform` takes them."""
 
@@ -38,27 +38,27 @@ def mup(params: PyTree, base: PyTree, role: Callable[[str, Any], Role], *, optim
     | output | base / fan_in^2           | base / fan_in        | base / fan_in       |
     | vector | 0                         | 1                    | size / base         |
 
-    where base is the same number of the base model: at the base model's own width all is the standard parametrisation.
-    So `lr` is tuned on the base model, and every width uses it. A transformer's attention logits are to be divided by
-    the head's width, not by its root, where that width grows; optimisers that divide by the gradient's size, such as
-    AdamW and Lion, count as "adam", and their weight decay must not be multiplied by the learning rate.
+    where base is the same number of the base model. At the base model's own width this is the standard parametrisation.
+    So tune `lr` on the base model, and use it at every width. If the width of a transformer's heads grows, divide the
+    attention logits by that width and not by its root. Optimisers that divide by the gradient's size, such as AdamW and
+    Lion, count as "adam", and their weight decay must not be multiplied by the learning rate.
 
     Args:
-      params: the parameters, or their `jax.ShapeDtypeStruct`s. The last axis of a kernel is its output, the one before
-        its input, and axes before that a convolution's window, as in Flax.
-      base: the same of the base model: another width, the same paths.
-      role: a function of a parameter's path, such as "Dense_0/kernel", and of the parameter. "input" is what maps from
-        a size that does not grow to one that does, "output" the reverse, "hidden" what maps from one that grows to
-        another, "vector" a bias or a scale. An embedding table is "input"; since its rows are looked up and not summed,
-        its variance is one of its own, the same at every width.
+      params: the parameters, or their `jax.ShapeDtypeStruct`s. As in Flax, the last axis of a kernel is its output, the
+        axis before it is its input, and axes before these are a convolution's window.
+      base: the parameters of the base model, which have the same paths and another width.
+      role: a function of a parameter's path, such as "Dense_0/kernel", and of the parameter. An "input" maps from a
+        size that does not grow to one that does, an "output" does the reverse, a "hidden" kernel maps from a size that
+        grows to another, and a "vector" is a bias or a scale. An embedding table is an "input". Its rows are looked up
+        and not summed, so choose its variance yourself, the same at every width.
       optimizer: "adam" or "sgd".
 
     Returns:
       The initial variances, labels and multipliers.
 
     Raises:
-      ValueError: the paths differ, a role is missing or unknown, a kernel has fewer than two axes, or a size that must
-        not grow for its role does.
+      ValueError: the paths differ, a role is missing or unknown, a kernel has fewer than two axes, or a size grows that
+        must not grow for its role.
 
     Source: Yang et al. 2022, arXiv 2203.03466.
 
@@ -102,7 +102,7 @@ def _of_one(
 ) -> tuple[float, float]:
     """The initial variance and the learning-rate multiplier."""
     if len(shape) != len(base):
-        raise ValueError(f"jaxact.mup: {name} has the shape {shape}, and {base} in the base model: another rank")
+        raise ValueError(f"jaxact.mup: {name} has the shape {shape}, and {base} in the base model; the rank must agree")
     if role == "vector":
         growth = math.prod(shape) / math.prod(base)
         return 0.0, growth if optimizer == "sgd" else 1.0

@@ -2,8 +2,8 @@
 
 Both put f into g(x) = gamma (f(alpha x + beta) + delta) and choose the four numbers so that the layers' maps of
 variance, Q, and of correlation, C, have given values and slopes at 1. Sources: Martens et al. 2021 (DKS, arXiv
-2110.01765), Zhang et al. 2022 (TAT, arXiv 2203.08120). The papers' conditions are met exactly, but by solving for one
-unknown at a time.
+2110.01765), Zhang et al. 2022 (TAT, arXiv 2203.08120). The conditions are the papers'; unlike there, they are solved
+for one unknown at a time.
 """
 
 import dataclasses
@@ -32,21 +32,22 @@ _SCALES = np.logspace(-3, 1, 25)
 class Shaped:
     """g(x) = output_scale * (function(input_scale * x + input_shift) + output_shift), an activation like any other.
 
-    Works under jit, vmap and grad; pickles if `function` does; keeps the dtype (16-bit floats are computed in float32).
+    It works under jit, vmap and grad, and keeps the dtype; 16-bit floats are computed in float32. It can be pickled if
+    `function` can.
     """
 
     function: Function
     """What is transformed."""
     input_scale: float = 1.0
-    """By what x is multiplied before."""
+    """The factor of x."""
     input_shift: float = 0.0
-    """What is added to x before."""
+    """The number that is added to the scaled x."""
     output_scale: float = 1.0
-    """By what the result is multiplied, once `output_shift` is added."""
+    """The factor of the result, after `output_shift` is added."""
     output_shift: float = 0.0
-    """What is added to the result."""
+    """The number that is added to the result."""
     config: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False, repr=False)
-    """What `jaxact.get` made it from, for `jaxact.config`."""
+    """The config that `jaxact.get` made it from, for `jaxact.config`."""
 
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Evaluate it elementwise."""
@@ -69,24 +70,24 @@ def tat(
 ) -> Shaped:
     """Tailored Activation Transformation: shape f for a plain network of `depth` layers.
 
-    For leaky_relu (and relu, its slope 0): sqrt(2 / (1 + a^2)) leaky_relu(x, a), with the a for which two unrelated
-    inputs leave the last layer with correlation C_f(0) = eta. For a smooth f: Q(1) = Q'(1) = C'(1) = 1 and
-    C''(1) = tau / depth.
+    For leaky_relu (and relu, which has slope 0) the result is sqrt(2 / (1 + a^2)) leaky_relu(x, a), with the a for
+    which two unrelated inputs leave the last layer with correlation C_f(0) = eta. For a smooth f the conditions are
+    Q(1) = Q'(1) = C'(1) = 1 and C''(1) = tau / depth.
 
     Args:
       f: any twice differentiable elementwise function of one array, or jaxact's or jax.nn's leaky_relu or relu.
       depth: how many activations follow each other, >= 1.
-      eta: for leaky_relu, in (0, 1). The paper's 0.8 to 0.95.
-      tau: for other functions, > 0. The paper's 0.3.
+      eta: for leaky_relu, in (0, 1). The paper takes 0.8 to 0.95.
+      tau: for other functions, > 0. The paper takes 0.3.
       kinks: as in `moments`.
 
     Returns:
       The transformed function; pair it with `init_for(tat(f, depth))`, best with distribution="orthogonal".
 
     Raises:
-      TypeError: as `moments`, or depth is not an int.
-      ValueError: depth, eta or tau is out of its range; f has a kink; or no constants meet the conditions. The message
-        says what can be reached.
+      TypeError: as for `moments`, or depth is not an int.
+      ValueError: depth, eta or tau is out of its range, f has a kink, or no constants meet the conditions. The message
+        then says which values can be reached.
 
     >>> round(jaxact.propagation.tat(jaxact.leaky_relu, depth=50).function.keywords["negative_slope"], 7)
     0.4305229
@@ -101,7 +102,7 @@ def tat(
     g = Integrand("tat", f, kinks)
     if g.kinks.size:
         raise ValueError(
-            f"jaxact.tat: expected a smooth function, but {g.name} has a kink at x = {g.kinks[0]:.6g}, without a "
+            f"jaxact.tat: expected a smooth function, but {g.name} has a kink at x = {g.kinks[0]:.6g}, where it has no "
             "curvature; use dks, or tat of leaky_relu"
         )
 
@@ -128,20 +129,22 @@ def tat(
 def dks(f: Function, depth: int = 50, *, zeta: float = 1.5, kinks: Sequence[float] | None = None) -> Shaped:
     """Deep Kernel Shaping: shape f for a plain network of `depth` layers.
 
-    Q(1) = Q'(1) = 1, C(0) = 0 and C'(1) = zeta^(1 / depth), so that the network's own C'(1) is zeta.
+    The conditions are Q(1) = Q'(1) = 1, C(0) = 0 and C'(1) = zeta^(1 / depth), so that C'(1) of the whole network is
+    zeta.
 
     Args:
-      f: any elementwise function of one array that is not homogeneous: for relu and leaky_relu use `tat`.
+      f: any elementwise function of one array that is not homogeneous; for relu and leaky_relu use `tat`.
       depth: how many activations follow each other, >= 1.
-      zeta: the slope of the whole network's correlation map at 1, > 1. The paper's 1.5.
+      zeta: the slope of the whole network's correlation map at 1, > 1. The paper takes 1.5.
       kinks: as in `moments`.
 
     Returns:
       The transformed function; pair it with `init_for(dks(f, depth))`, best with distribution="orthogonal".
 
     Raises:
-      TypeError: as `moments`, or depth is not an int.
-      ValueError: depth or zeta is out of its range, or no constants meet the conditions. The message says what can be.
+      TypeError: as for `moments`, or depth is not an int.
+      ValueError: depth or zeta is out of its range, or no constants meet the conditions. The message then says which
+        values can be reached.
 
     >>> g = jaxact.propagation.dks(jaxact.softplus, depth=50)
     >>> mean, second_moment, *_ = jaxact.propagation.moments(g)
@@ -179,14 +182,14 @@ def dks(f: Function, depth: int = 50, *, zeta: float = 1.5, kinks: Sequence[floa
 
 
 def from_config(config: Mapping[str, Any]) -> Shaped:
-    """Build a transformed activation from what JSON can hold.
+    """Build a transformed activation from a config that JSON can hold.
 
     Args:
-      config: {"name": "tat" or "dks", "of": an activation's name, "depth": an int}, and if they are not to be the
-        defaults, "eta" and "tau" of `tat` or "zeta" of `dks`.
+      config: {"name": "tat" or "dks", "of": an activation's name, "depth": an int}; also "eta" and "tau" of `tat` or
+        "zeta" of `dks`, where they differ from the defaults.
 
     Raises:
-      ValueError: a key is missing or unknown, or an activation is. Else as `tat` and `dks`.
+      ValueError: a key is missing or unknown, or the activation is unknown. Otherwise as for `tat` and `dks`.
 
     >>> jaxact.propagation.from_config({"name": "tat", "of": "leaky_relu", "depth": 20}).output_scale
     1.3915...
@@ -235,7 +238,7 @@ def _solve(
     target: float,
     condition: Callable[[float, float], float],
 ) -> tuple[float, float]:
-    """The scale and the shift of smallest size with local(scale, shift) = target and condition(scale, shift) = 0."""
+    """The scale, and the smallest shift, with local(scale, shift) = target and condition(scale, shift) = 0."""
 
     def scale_at(shift: float) -> float | None:
         previous = None

@@ -1,8 +1,8 @@
 """What depth does to a signal: moments, gains, and the mean-field maps of variance and correlation.
 
-Throughout, a layer is h -> W f(h) + b with W's entries N(0, sigma_w^2 / fan_in) and b's N(0, sigma_b^2), and z is
-standard normal. Sources: Poole et al. 2016 (arXiv 1606.05340), Schoenholz et al. 2017 (1611.01232), He et al. 2015
-(1502.01852).
+Throughout, a layer is h -> W f(h) + b. The entries of W are N(0, sigma_w^2 / fan_in), those of b are N(0, sigma_b^2),
+and z is standard normal. Sources: Poole et al. 2016 (arXiv 1606.05340), Schoenholz et al. 2017 (1611.01232), He et al.
+2015 (1502.01852).
 """
 
 import contextlib
@@ -48,40 +48,40 @@ class FixedPoint(NamedTuple):
 
     @property
     def stable(self) -> bool:
-        """Whether the map returns to it: |slope| < 1, by more than rounding."""
+        """Whether the map returns to the point: |slope| is less than 1 by more than rounding."""
         return abs(self.slope) < 1 - 1e-8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Signal:
-    """What mean-field theory predicts of a plain network, layer by layer. `q` is the variance of a pre-activation."""
+    """What mean-field theory predicts for a plain network, layer by layer. `q` is the variance of a pre-activation."""
 
     sigma_w: float
     """The square root of fan_in times a weight's variance, as given."""
     sigma_b: float
     """The standard deviation of a bias, as given."""
     variances: np.ndarray
-    """q_0, ..., q_depth: shape (depth + 1,). inf or 0 from the layer on where it leaves [1e-200, 1e200]."""
+    """q_0, ..., q_depth: shape (depth + 1,). It is inf or 0 from the layer on where it leaves [1e-200, 1e200]."""
     correlations: np.ndarray
-    """c_0, ..., c_depth of two inputs' pre-activations: shape (depth + 1,). NaN where the variance is inf or 0."""
+    """c_0, ..., c_depth of two inputs' pre-activations: shape (depth + 1,); NaN where the variance is inf or 0."""
     activation_means: np.ndarray
     """E f of each layer's activation: shape (depth,)."""
     activation_variances: np.ndarray
     """Var f of each layer's activation: shape (depth,)."""
     chi: np.ndarray
-    """sigma_w^2 E f'(sqrt(q_l) z)^2, by which layer l multiplies the gradient's mean square: shape (depth,)."""
+    """chi_l = sigma_w^2 E f'(sqrt(q_l) z)^2, the factor of the gradient's mean square in layer l: shape (depth,)."""
     fixed_points: tuple[FixedPoint, ...]
-    """Of the variance map, among 0 and [1e-6, 1e6], as far as the quadrature converges; q_0 if every q is fixed."""
+    """Fixed points of the variance map: 0 and those in [1e-6, 1e6] where the quadrature converges; q_0 if all are."""
     correlation_fixed_points: tuple[FixedPoint, ...]
-    """Of the correlation map at the variance that chi_1 is taken at."""
+    """Fixed points of the correlation map, at the same variance as chi_1."""
     chi_1: float
-    """chi at the fixed variance that q_0 leads to (or at the last finite one): < 1 ordered, > 1 chaotic."""
+    """chi at the fixed variance that q_0 leads to, or at the last finite one: < 1 is ordered, > 1 is chaotic."""
     depth_scale: float
-    """Layers in which a correlation comes e times nearer its fixed point, -1 / ln(slope)."""
+    """The number of layers in which a correlation comes e times nearer to its fixed point: -1 / ln(slope)."""
 
     @property
     def gradient_slope(self) -> float:
-        """Change of ln(gradient norm) per layer on the way back: the mean of ln(chi) / 2."""
+        """The change of ln(gradient norm) per layer on the way back: the mean of ln(chi) / 2."""
         finite = self.chi[np.isfinite(self.chi) & (self.chi > 0)]
         return float(0.5 * np.log(finite).mean()) if finite.size else -math.inf
 
@@ -95,11 +95,12 @@ def moments(f: Function, sigma: float = 1.0, *, kinks: Sequence[float] | None = 
       kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Returns:
-      mean, second_moment, variance, slope_second_moment.
+      The mean, second_moment, variance and slope_second_moment.
 
     Raises:
       TypeError: f is not a function of one array that returns floating-point numbers.
-      ValueError: f changes the shape, is not elementwise or not finite, or a moment is infinite or does not converge.
+      ValueError: f changes the shape, or is not elementwise or not finite; or a moment is infinite or does not
+        converge.
 
     >>> round(jaxact.propagation.moments(jaxact.relu).second_moment, 10)
     0.5
@@ -108,18 +109,18 @@ def moments(f: Function, sigma: float = 1.0, *, kinks: Sequence[float] | None = 
 
 
 def gain(f: Function, kind: Kind = "second_moment", *, kinks: Sequence[float] | None = None) -> float:
-    """The factor that keeps a signal's size through f, to 1e-10: a weight's standard deviation is gain / sqrt(fan).
+    """The factor that keeps the size of a signal through f, to 1e-10. Weights take the deviation gain / sqrt(fan).
 
     Args:
       f: any elementwise function of one array; bind its parameters with functools.partial.
-      kind: "second_moment", (E f(z)^2)^-1/2, keeps the forward signal (He et al. 2015: sqrt(2) for ReLU); "variance",
-        (Var f(z))^-1/2, does so for weights whose mean is taken out (NFNets, arXiv 2101.08692); "backward",
-        (E f'(z)^2)^-1/2, keeps the gradient. z is N(0, 1).
+      kind: which of three gains, with z ~ N(0, 1). "second_moment", (E f(z)^2)^-1/2, keeps the forward signal (He et
+        al. 2015: sqrt(2) for ReLU). "variance", (Var f(z))^-1/2, does so for weights whose mean is subtracted (NFNets,
+        arXiv 2101.08692). "backward", (E f'(z)^2)^-1/2, keeps the gradient.
       kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
-      TypeError: as `moments`.
-      ValueError: as `moments`; or f or f' is constant, so that no factor helps.
+      TypeError: as for `moments`.
+      ValueError: as for `moments`; or f or f' is constant, so that no factor helps.
 
     >>> round(jaxact.propagation.gain(jaxact.relu) ** 2, 10)
     2.0
@@ -144,8 +145,8 @@ def gain(f: Function, kind: Kind = "second_moment", *, kinks: Sequence[float] | 
 def critical(f: Function, q: float = 1.0, *, kinks: Sequence[float] | None = None) -> Critical:
     """The (sigma_w, sigma_b) with fixed variance q and chi_1 = 1: gradients neither vanish nor explode.
 
-    sigma_w^2 = 1 / E f'(sqrt(q) z)^2 and sigma_b^2 = q - sigma_w^2 E f(sqrt(q) z)^2. With q it
-    traces the critical line.
+    sigma_w^2 = 1 / E f'(sqrt(q) z)^2 and sigma_b^2 = q - sigma_w^2 E f(sqrt(q) z)^2. As q varies, the pair traces the
+    critical line.
 
     Args:
       f: any elementwise function of one array.
@@ -153,7 +154,7 @@ def critical(f: Function, q: float = 1.0, *, kinks: Sequence[float] | None = Non
       kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
-      ValueError: no sigma_b reaches chi_1 = 1 at this q; the message says which q do. Else as `moments`.
+      ValueError: no sigma_b reaches chi_1 = 1 at this q; the message says which q can. Otherwise as for `moments`.
 
     >>> sigma_w, sigma_b = jaxact.propagation.critical(jaxact.tanh)
     >>> round(sigma_w, 6), round(sigma_b, 6)
@@ -192,8 +193,8 @@ def signal(
 ) -> Signal:
     """Predict what `depth` layers of f do to variances, correlations and gradients, at infinite width.
 
-    q_l = sigma_w^2 E f(sqrt(q_{l-1}) z)^2 + sigma_b^2; c_l is the correlation of two inputs' pre-activations, by the
-    same map; and chi_l = sigma_w^2 E f'(sqrt(q_l) z)^2.
+    q_l = sigma_w^2 E f(sqrt(q_{l-1}) z)^2 + sigma_b^2, c_l is the correlation of two inputs' pre-activations by the
+    corresponding map, and chi_l = sigma_w^2 E f'(sqrt(q_l) z)^2.
 
     Args:
       f: any elementwise function of one array.
@@ -201,12 +202,12 @@ def signal(
         1 for LeCun.
       sigma_b: the standard deviation of a bias.
       depth: how many layers, >= 1.
-      q: variance of the first pre-activations, > 0.
-      c: correlation of two inputs' first pre-activations, in [-1, 1].
+      q: the variance of the first pre-activations, > 0.
+      c: the correlation of two inputs' first pre-activations, in [-1, 1].
       kinks: where f or f' jumps, for a function whose kinks halving does not find.
 
     Raises:
-      ValueError: an argument is out of its range. Else as `moments`.
+      ValueError: an argument is out of its range. Otherwise as for `moments`.
 
     >>> theory = jaxact.propagation.signal(jaxact.tanh, sigma_w=1.0, sigma_b=0.0, depth=3)
     >>> theory.variances.round(4).tolist()
@@ -220,7 +221,7 @@ def signal(
         raise ValueError(f"jaxact.signal: expected c in [-1, 1], got {c!r}; it is a correlation")
     check_depth("signal", depth)
     layers = _Layers(g, sigma_w, sigma_b)
-    _moments(g, math.sqrt(q))  # raises where the first layer already has no moments
+    _moments(g, math.sqrt(q))  # raises if the first layer already has no moments
 
     variances, correlations = [q], [c]
     means, spreads, chi = [], [], []
@@ -233,7 +234,7 @@ def signal(
         spreads.append(m.variance)
         chi.append(sigma_w**2 * m.slope_second_moment)
     fixed_points = layers.variance_fixed_points(q)
-    # A kinked f has no slope at 0 itself, but one in the limit.
+    # An f with a kink has no slope at 0 itself, but it has one in the limit.
     at = max(_attractor(fixed_points, q, variances), 1e-12)
     chi_1 = layers.chi(at)
     correlation_points = layers.correlation_fixed_points(at, chi_1)
@@ -309,7 +310,7 @@ class _Layers:
         return tuple(points)
 
     def correlation_fixed_points(self, q: float, chi_1: float) -> tuple[FixedPoint, ...]:
-        """1, and where that is unstable the one below it: the last is the stable one."""
+        """The point 1 and, if that is unstable, the stable one below it, which comes last."""
         one = FixedPoint(1.0, chi_1)
         if not chi_1 > 1 + 1e-8:
             return (one,)
@@ -359,7 +360,7 @@ def _moments(g: Integrand, sigma: float) -> Moments:
 
 
 def _attractor(fixed_points: tuple[FixedPoint, ...], q: float, variances: list[float]) -> float:
-    """The fixed point that the variances head for, or the last finite one of them."""
+    """The fixed point that the variances approach, or the last finite variance."""
     finite = [v for v in variances if 0 < v < math.inf]
     rising = variances[1] > q
     ahead = [p.value for p in fixed_points if math.isclose(p.value, q, rel_tol=1e-9) or (p.value > q) == rising]

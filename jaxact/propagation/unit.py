@@ -1,7 +1,7 @@
 """Unit scaling: activations whose output has variance 1, and on request gradients of size 1, for low precision.
 
 Sources: Blake et al. 2023, "Unit Scaling" (arXiv 2303.11257), and 2024, "u-muP" (arXiv 2407.17465). Their libraries
-take sampled or fitted constants; here they are expectations under a Gaussian, integrated.
+have sampled or fitted constants; here they are expectations under a Gaussian, by integration.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from jaxact.propagation.gaussian import (
 
 Backward = Literal["exact", "unit"]
 
-# Both axes of the plane of two standard normal inputs; 1e-17 of the mass lies outside.
+# The range of both axes for two standard normal inputs; 1e-17 of the mass lies outside.
 _CUTS = np.array([-9.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0])
 _TOLERANCE = 1e-9
 
@@ -40,15 +40,16 @@ _TOLERANCE = 1e-9
 class UnitScaled:
     """output_scale * function(*inputs), an activation like any other.
 
-    Works under jit, vmap and grad; pickles if `function` does; keeps the dtype (16-bit floats are computed in float32).
+    It works under jit, vmap and grad, and keeps the dtype; 16-bit floats are computed in float32. It can be pickled if
+    `function` can.
     """
 
     function: Function
     """What is scaled."""
     output_scale: float
-    """By what the output is multiplied: 1 / its standard deviation for standard normal inputs."""
+    """The factor of the output: 1 / its standard deviation for standard normal inputs."""
     gradient_scales: tuple[float, ...] | None = None
-    """By what the gradient of each input is multiplied instead of output_scale, or None: then it is the gradient."""
+    """The factor of each input's gradient, in place of output_scale. None means the exact gradient."""
 
     def __call__(self, *inputs: ArrayLike) -> jax.Array:
         """Evaluate it elementwise, or along the last axis if `function` does."""
@@ -72,15 +73,15 @@ def unit_scaled(
 
     The constant is (Var f(z))^-1/2, exact to 1e-6 or better; the mean stays. With backward="unit" the gradient of each
     input x_i is (E (df/dx_i)^2)^-1/2 df/dx_i, which has size 1 for a cotangent of size 1, in place of
-    output_scale df/dx_i. It is then *not the derivative of what is computed*, but a multiple of it, and each input has
-    a multiple of its own: where the branches of a network meet again, directions change, which is why Blake et al.
-    (2023) constrain the two to be equal there. Such a function has a reverse mode alone.
+    output_scale df/dx_i. It is then *not the derivative of what is computed*, but a multiple of it, with a different
+    factor for each input. Where the branches of a network meet again, that changes the direction of the gradient, so
+    Blake et al. (2023) constrain the factors to be equal there. Such a function has only a reverse mode.
 
     Args:
       f: an elementwise function of one array, a gated unit of two (or of one that it splits, as `glu`), or `softmax`.
         Bind its parameters with functools.partial.
       backward: "exact" or "unit".
-      size: for softmax alone, which acts along the last axis: its number of entries.
+      size: for softmax only, the number of entries along the last axis, on which softmax acts.
       kinks: where f or its slope jumps, for a function whose kinks halving does not find.
 
     Returns:
@@ -88,8 +89,8 @@ def unit_scaled(
 
     Raises:
       TypeError: f is not a function of one or two arrays that returns floating-point numbers.
-      ValueError: f is constant, not elementwise or not finite; a second moment is infinite or does not converge;
-        `size` comes with another function than softmax, or softmax without one.
+      ValueError: f is constant, not elementwise or not finite; a second moment is infinite or does not converge; or
+        `size` is given for a function other than softmax, or is missing for softmax.
 
     Source: Blake et al. 2023, arXiv 2303.11257.
 
@@ -101,7 +102,7 @@ def unit_scaled(
         raise ValueError(f'jaxact.unit_scaled: expected backward to be "exact" or "unit", got {backward!r}')
     if (size is not None) != (f in (softmax, jax.nn.softmax)):
         raise ValueError(
-            "jaxact.unit_scaled: expected size, the number of entries along the axis, with softmax and with it alone, "
+            "jaxact.unit_scaled: expected size, the number of entries along the axis, for softmax and only there, "
             f"got size={size!r} with {name_of(f)}"
         )
     if size is not None:
@@ -117,7 +118,7 @@ def unit_scaled(
     if not min(gradients) > 0:
         raise ValueError(f'jaxact.unit_scaled: the slope of {name_of(f)} is 0 almost everywhere; take backward="exact"')
     scales = tuple(g**-0.5 for g in gradients)
-    # A function that splits its one array has one gradient, of both halves.
+    # A function that splits its one array has one gradient for both halves.
     return UnitScaled(
         f, output**-0.5, scales if len(scales) == 1 or _takes_two(f) else (float(np.mean(gradients)) ** -0.5,)
     )
@@ -126,9 +127,9 @@ def unit_scaled(
 def attention_scale(size: int, mult: float = 1.0) -> float:
     """The factor that gives attention over `size` keys an output of variance 1, for values that are standard normal.
 
-    (size E y^2)^-1/2 for a weight y of softmax(mult z) with standard normal logits z, integrated; it multiplies the
-    output and, in unit scaling, the gradients of queries, keys and values. For many keys it is
-    sqrt(size exp(-mult^2)), Blake et al.'s rule.
+    It is (size E y^2)^-1/2 for a weight y of softmax(mult z) with standard normal logits z, by integration. It
+    multiplies the output and, in unit scaling, the gradients of queries, keys and values. For many keys it is
+    sqrt(size exp(-mult^2)), which is Blake et al.'s rule.
 
     Args:
       size: the number of keys, >= 1.
@@ -199,7 +200,7 @@ def _of_one(f: Function, kinks: Sequence[float] | None) -> tuple[float, float]:
     """Var f and E f'^2."""
     g = Integrand("unit_scaled", f, kinks)
     mean, second, slope = g.expect(lambda z, f, df: [f, np.square(f), np.square(df)], order=1)
-    # The difference of both would cancel.
+    # The difference of the two would cancel.
     variance = g.expect(lambda z, f: [np.square(f - mean)])[0] if second - mean**2 > 1e-13 * second else 0.0
     return float(variance), float(slope)
 
@@ -221,7 +222,7 @@ def _of_pair(f: Function, name: str, kinks: Sequence[float] | None) -> tuple[flo
     cuts = np.union1d(_CUTS, [] if kinks is None else np.asarray(kinks, np.float64))
     integral = piecewise(integrand, [cuts, cuts], _TOLERANCE, 16)
     mean, second, *slopes = integral.parts.sum(axis=0).tolist()
-    # What grows too fast has its integral at the plane's border.
+    # The integral of a function that grows too fast comes from the border of the plane.
     parts = np.abs(integral.parts).reshape(cuts.size - 1, cuts.size - 1, 4)
     inner = parts[1:-1, 1:-1].sum(axis=(0, 1))
     if not (integral.converged and (parts.sum(axis=(0, 1)) <= 1.01 * inner).all()):

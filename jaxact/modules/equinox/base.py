@@ -20,7 +20,7 @@ class Module(equinox.Module):
         return build.config(self)
 
     def __pdoc__(self, **settings: Any) -> wadler_lindig.AbstractDoc:
-        """Describe it to Equinox's printer, which on its own shows a default that was given as another object."""
+        """Describe it to Equinox's printer, which by itself shows a default that was given as another object."""
         arguments = inspect.signature(type(self).__init__).parameters
         fields = [(f.name, getattr(self, f.name), arguments.get(f.name)) for f in dataclasses.fields(self)]
         shown = [(name, value) for name, value, a in fields if a is None or not is_default(value, a.default)]

@@ -1,4 +1,4 @@
-"""Equinox modules that are no function's own."""
+"""Equinox modules that belong to no single function."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,10 +18,10 @@ __all__ = ["Activation", "GatedMLP", "Softmax2d"]
 
 
 class Activation(Module):
-    """Any function as a module: one that has no class here, such as a registered, a compact or a transformed one.
+    """A module for a function that has no class here, such as a registered, a compact or a transformed one.
 
     Args:
-      function: a function of one array, or of gate and value. It is no data: functions from `jaxact.get` are equal
+      function: a function of one array, or of gate and value. It is static, and functions from `jaxact.get` are equal
         where their configs are.
     """
 
@@ -40,16 +40,16 @@ class GatedMLP(Module):
     """Gated feed-forward layer: down_proj(unit(gate_proj(x), up_proj(x))), as in Llama (SwiGLU) and Gemma (GEGLU).
 
     Args:
-      in_features: the width in.
-      hidden_features: the width between; by default 2/3 of 4 times the input's, rounded up to a multiple of 8.
-      out_features: the width out; by default the width in.
-      activation: the unit, or the function that gates: a name or config for `jaxact.get`, or a function. "swiglu" and
+      in_features: the width of the input.
+      hidden_features: the hidden width; by default 2/3 of 4 times the input's, rounded up to a multiple of 8.
+      out_features: the width of the output; by default the input's.
+      activation: the unit, or the function of the gate: a name or config for `jaxact.get`, or a function. "swiglu" and
         "silu" are the same.
-      use_bias: whether the projections have one.
-      remat: whether the backward pass computes the unit again. Then it keeps gate and value; without, the unit's result
-        too, which is what down_proj's gradient needs.
+      use_bias: whether the projections have a bias.
+      remat: whether the backward pass computes the unit again. With it the layer keeps gate and value; without it the
+        layer also keeps the unit's result, which down_proj's gradient needs.
       dtype: the type of the parameters.
-      key: the key that they are made from.
+      key: the key for the initial parameters.
 
     Reference: Shazeer 2020, arXiv:2002.05202, whose hidden width is 2/3 of 4 times the input's.
     """
@@ -92,7 +92,7 @@ class GatedMLP(Module):
 
 
 class Softmax2d(Module):
-    """Softmax over the channels of an image: at each pixel of (N, C, H, W) or (C, H, W) input they sum to 1.
+    """Softmax over the channels of an image, for input of shape (N, C, H, W) or (C, H, W).
 
     With channels last, `Softmax()` does the same. The function is `jaxact.softmax` with axis=-3.
 

@@ -12,12 +12,12 @@ __all__ = ["GumbelSoftmax", "RReLU"]
 
 
 class Random(Module):
-    """A module that needs a key at the call, unless it is in inference."""
+    """A module that needs a key at the call, unless it is in inference mode."""
 
     inference: bool = equinox.field(default=False, kw_only=True)
 
     def _key(self, inference: bool | None, key: Array | None) -> Array | None:
-        """The key of this call; None in inference."""
+        """The key of this call; None in inference mode."""
         if self.inference if inference is None else inference:
             return None
         if key is None:
@@ -31,13 +31,13 @@ class Random(Module):
 class RReLU(Random):
     """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper.
 
-    In inference, as `equinox.nn.inference_mode` makes it, s is the mean of lower and upper, and the result the
+    In inference mode (see `equinox.nn.inference_mode`) s is the mean of lower and upper, and the result is the
     expectation. The function is `jaxact.rrelu`.
 
     Args:
       lower: the least slope.
       upper: the largest slope.
-      inference: whether to take the mean slope; the call's argument goes before.
+      inference: whether to take the mean slope; the call's argument takes precedence.
     """
 
     lower: float = 1 / 8
@@ -53,14 +53,14 @@ class RReLU(Random):
 class GumbelSoftmax(Random):
     """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
 
-    In inference, as `equinox.nn.inference_mode` makes it, the result is softmax(logits), the expectation of a hard
-    sample. The function is `jaxact.gumbel_softmax`.
+    In inference mode (see `equinox.nn.inference_mode`) the result is softmax(logits), the expectation of a hard sample.
+    The function is `jaxact.gumbel_softmax`.
 
     Args:
-      tau: temperature, a positive number, or array of one value a row (the row's axis of size 1).
+      tau: the temperature, a positive number, or array with one value per row (the row's axis has size 1).
       hard: whether a sample is the one-hot vector of its largest entry.
       axis: the axis that sums to 1.
-      inference: whether to take softmax(logits); the call's argument goes before.
+      inference: whether to take softmax(logits); the call's argument takes precedence.
     """
 
     tau: ArrayLike = 1.0

@@ -1,7 +1,7 @@
-"""Modules with learned parameters, as far as no framework is needed: arguments, checks, start values and formula.
+"""The part of modules with learned parameters that needs no framework: arguments, checks, start values and formula.
 
-A framework's class (in its folder's learned.py) lists the same arguments as its fields, makes a parameter of each value
-in `_start()`, and calls `_evaluate` with x and the parameters.
+Each framework has its own class, in learned.py in the framework's folder. The class lists the same arguments as its
+fields, makes a parameter from each value in `_start()`, and calls `_evaluate` with x and the parameters.
 """
 
 from jaxact.modules.learned.attention import SoftmaxSink, SSMax

@@ -1,4 +1,4 @@
-"""Softmax with a learned parameter, as heads of attention have it."""
+"""Softmax with a learned parameter, for heads of attention."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -9,7 +9,7 @@ from jaxact.modules.learned.base import Learned
 
 
 class _Headwise(Learned):
-    """A parameter that is one number or one a head of attention."""
+    """A parameter with one number, or one number per head of attention."""
 
     num_heads: int
     axis: int
@@ -25,11 +25,11 @@ class _Headwise(Learned):
 class SoftmaxSink(_Headwise):
     """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j)).
 
-    The learned parameter is called `sink`, of shape () or (num_heads,): one logit more, whose share is not returned, so
-    that a row can sum to less than 1. A sink of 0 is "softmax off by one".
+    The learned parameter is called `sink` and has the shape () or (num_heads,). It is one more logit, whose share is
+    not returned, so that a row can sum to less than 1. A sink of 0 is "softmax off by one".
 
     Args:
-      num_heads: 1 for one sink, or the number of heads for one a head.
+      num_heads: 1 for one sink, or the number of heads for one sink per head.
       sink_init: the sink before training.
       axis: the axis that is summed over.
       head_axis: the axis of the heads; -3 for attention logits of shape (..., heads, queries, keys).
@@ -37,8 +37,8 @@ class SoftmaxSink(_Headwise):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_heads is under 1 or sink_init not finite; at the call, x has another number of heads or no such
-        axis.
+      ValueError: num_heads is under 1, or sink_init is not finite; at the call, x has another number of heads, or no
+        such axis.
 
     Reference: OpenAI 2025, arXiv:2508.10925 (gpt-oss); Miller 2023, "Attention is off by one".
 
@@ -57,10 +57,10 @@ class SoftmaxSink(_Headwise):
 class SSMax(_Headwise):
     """Scalable softmax with a learned scale: n^(scale x_i) / sum_j n^(scale x_j) of n entries.
 
-    The learned parameter is called `scale`, of shape () or (num_heads,).
+    The learned parameter is called `scale` and has the shape () or (num_heads,).
 
     Args:
-      num_heads: 1 for one scale, or the number of heads for one a head.
+      num_heads: 1 for one scale, or the number of heads for one scale per head.
       scale_init: the scale before training.
       axis: the axis that is summed over.
       head_axis: the axis of the heads; -3 for attention logits of shape (..., heads, queries, keys).
@@ -68,8 +68,8 @@ class SSMax(_Headwise):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_heads is under 1 or scale_init not finite; at the call, x has another number of heads or no such
-        axis.
+      ValueError: num_heads is under 1, or scale_init is not finite; at the call, x has another number of heads, or no
+        such axis.
 
     Reference: Nakanishi 2025, arXiv:2501.19399.
 

@@ -1,4 +1,4 @@
-"""What the modules with learned parameters have in common: types, checks, and how parameters line up with x."""
+"""What the modules with learned parameters share: types, checks, and how parameters line up with x."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ class Learned:
     param_dtype: DTypeLike
 
     _where: ClassVar[str]
-    """The name that the framework's modules are imported from."""
+    """The name to import the framework's modules from."""
     _positive: ClassVar[tuple[str, ...]] = ()
     """The arguments that have to be positive."""
 
@@ -32,7 +32,7 @@ class Learned:
         return f"{self._where}.{type(self).__name__}"
 
     def _check(self) -> None:
-        """Raise an error if an argument is wrong: ints that count are 1 or more, floats finite."""
+        """Raise an error if an argument is wrong: counts have to be 1 or more, and floats finite."""
         for field in dataclasses.fields(cast(Any, self)):
             name = field.name
             value: Any = getattr(self, name, None)
@@ -65,13 +65,13 @@ class Learned:
             if p.ndim and p.shape[0] != shape[axis]:
                 raise ValueError(
                     f"{self._who}: expected {p.shape[0]} channels along axis {axis - len(shape)}, got x of shape "
-                    f"{shape}; make the number of channels theirs, or axis their axis"
+                    f"{shape}; give the number of channels of x, or the axis that has them"
                 )
         return [lax.expand_dims(p, range(1, len(shape) - axis)) if p.ndim else p for p in parameters]
 
 
 class Channelwise(Learned):
-    """Parameters that are one number or one a channel."""
+    """Parameters with one number, or one number per channel."""
 
     num_parameters: int
     axis: int

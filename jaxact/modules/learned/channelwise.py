@@ -1,4 +1,4 @@
-"""Elementwise functions with parameters that are one number or one a channel."""
+"""Elementwise functions whose parameters are one number, or one number per channel."""
 
 import math
 from typing import ClassVar
@@ -16,20 +16,20 @@ from jaxact.modules.learned.base import Channelwise
 class PReLU(Channelwise):
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x, with a learned slope.
 
-    The learned parameter is called `negative_slope`. Its shape is () for one slope and (num_parameters,) for one a
-    channel. It stays in its own type when x is a 16-bit float; the result has x's type. Weight decay pulls the slope to
-    0, that is to ReLU: leave it out there.
+    The learned parameter is called `negative_slope`. Its shape is () for one slope and (num_parameters,) for one slope
+    per channel. It stays in its own type when x is a 16-bit float; the result has x's type. Leave the slope out of
+    weight decay, which would pull it to 0, that is to ReLU.
 
     Args:
-      num_parameters: 1 for one slope, or the number of channels for one slope a channel.
+      num_parameters: 1 for one slope, or the number of channels for one slope per channel.
       negative_slope_init: the slope before training.
       axis: the axis of the channels.
       param_dtype: the type of the slope.
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1 or the slope not finite; at the call, x has another number of channels or no
-        such axis.
+      ValueError: num_parameters is under 1, or the slope is not finite; at the call, x has another number of channels,
+        or no such axis.
 
     Reference: He et al. 2015, arXiv:1502.01852; PyTorch starts at 0.25 as the paper does, Flax at 0.01.
 
@@ -48,18 +48,19 @@ class PReLU(Channelwise):
 class Swish(Channelwise):
     """Swish with a learned rate: x * sigmoid(beta x).
 
-    The learned parameter is called `beta`, of shape () or (num_parameters,). beta = 0 is x / 2, and a large one ReLU.
+    The learned parameter is called `beta` and has the shape () or (num_parameters,). For beta = 0 the function is
+    x / 2, and for a large beta it is nearly ReLU.
 
     Args:
-      num_parameters: 1 for one beta, or the number of channels for one a channel.
+      num_parameters: 1 for one beta, or the number of channels for one beta per channel.
       beta_init: beta before training.
       axis: the axis of the channels.
       param_dtype: the type of beta.
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1 or beta_init not finite; at the call, x has another number of channels or no
-        such axis.
+      ValueError: num_parameters is under 1, or beta_init is not finite; at the call, x has another number of channels,
+        or no such axis.
 
     Reference: Ramachandran et al. 2017, arXiv:1710.05941.
 
@@ -79,20 +80,21 @@ class Swish(Channelwise):
 class Snake(Channelwise):
     """Snake with a learned rate: x + sin(alpha x)^2 / alpha.
 
-    The learned parameter is called `alpha`, of shape () or (num_parameters,). It may come through 0, where Snake is x.
+    The learned parameter is called `alpha` and has the shape () or (num_parameters,). Training may move it through 0,
+    where Snake is x.
 
     Args:
-      num_parameters: 1 for one alpha, or the number of channels for one a channel.
-      alpha_init: alpha before training. The paper takes 5 to 50 where the data are known to be periodic.
+      num_parameters: 1 for one alpha, or the number of channels for one alpha per channel.
+      alpha_init: alpha before training. The paper takes 5 to 50 for data that are known to be periodic.
       axis: the axis of the channels.
       param_dtype: the type of alpha.
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1 or alpha_init not finite; at the call, x has another number of channels or
-        no such axis.
+      ValueError: num_parameters is under 1, or alpha_init is not finite; at the call, x has another number of channels,
+        or no such axis.
 
-    Reference: Ziyin et al. 2020, arXiv:2006.08195; the start: Kumar et al. 2023, arXiv:2306.06546 (DAC).
+    Reference: Ziyin et al. 2020, arXiv:2006.08195; for alpha_init, Kumar et al. 2023, arXiv:2306.06546 (DAC).
 
     The function is `jaxact.snake`.
     """
@@ -109,11 +111,11 @@ class Snake(Channelwise):
 class SnakeBeta(Channelwise):
     """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta.
 
-    The learned parameters are called `log_alpha` and `log_beta`, of shape () or (num_parameters,), so that alpha and
-    beta, their exponentials, stay positive. They are BigVGAN's `alpha` and `beta` with alpha_logscale.
+    The learned parameters are called `log_alpha` and `log_beta` and have the shape () or (num_parameters,). alpha and
+    beta are their exponentials, so they stay positive. BigVGAN calls them `alpha` and `beta`, with alpha_logscale.
 
     Args:
-      num_parameters: 1 for one pair, or the number of channels for one a channel.
+      num_parameters: 1 for one pair, or the number of channels for one pair per channel.
       alpha_init: alpha before training, positive.
       beta_init: beta before training, positive.
       axis: the axis of the channels.
@@ -121,8 +123,8 @@ class SnakeBeta(Channelwise):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1, or alpha_init or beta_init not positive and finite; at the call, x has
-        another number of channels or no such axis.
+      ValueError: num_parameters is under 1, or alpha_init or beta_init is not positive and finite; at the call, x has
+        another number of channels, or no such axis.
 
     Reference: Lee et al. 2022, arXiv:2206.04658 (BigVGAN).
 
@@ -139,18 +141,18 @@ class SnakeBeta(Channelwise):
 
     def _evaluate(self, x: ArrayLike, log_alpha: Array, log_beta: Array) -> Array:
         log_alpha, log_beta = self._lift(x, log_alpha, log_beta)
-        # exp underflows to 0 at -88, which is no amplitude to divide by
+        # exp underflows to 0 at -88, and the formula divides by it.
         return jaxact.snake_beta(x, jnp.exp(widen(log_alpha)), jnp.exp(jnp.maximum(widen(log_beta), -80)))
 
 
 class StarReLU(Channelwise):
     """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias.
 
-    The learned parameters are called `scale` and `bias`, of shape () or (num_parameters,). They start where standard
-    normal input gives mean 0 and variance 1; the released MetaFormers start at 1 and 0.
+    The learned parameters are called `scale` and `bias` and have the shape () or (num_parameters,). They start at the
+    values that give mean 0 and variance 1 for standard normal input; the released MetaFormers start at 1 and 0.
 
     Args:
-      num_parameters: 1 for one pair, or the number of channels for one a channel.
+      num_parameters: 1 for one pair, or the number of channels for one pair per channel.
       scale_init: the scale before training.
       bias_init: the bias before training.
       axis: the axis of the channels.
@@ -158,8 +160,8 @@ class StarReLU(Channelwise):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1, or scale_init or bias_init not finite; at the call, x has another number of
-        channels or no such axis.
+      ValueError: num_parameters is under 1, or scale_init or bias_init is not finite; at the call, x has another number
+        of channels, or no such axis.
 
     Reference: Yu et al. 2022, arXiv:2210.13452.
 
@@ -179,12 +181,12 @@ class StarReLU(Channelwise):
 class XIELU(Channelwise):
     """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
 
-    The learned parameters are called `raw_alpha_p` and `raw_alpha_n`, of shape () or (num_parameters,): alpha_p =
-    softplus(raw_alpha_p) > 0 and alpha_n = beta + softplus(raw_alpha_n) > beta. They are Apertus's `alpha_p` and
-    `alpha_n`, which its checkpoints store before the softplus.
+    The learned parameters are called `raw_alpha_p` and `raw_alpha_n` and have the shape () or (num_parameters,).
+    alpha_p = softplus(raw_alpha_p) > 0 and alpha_n = beta + softplus(raw_alpha_n) > beta. Apertus calls the learned
+    parameters `alpha_p` and `alpha_n`: its checkpoints store them before the softplus.
 
     Args:
-      num_parameters: 1 for one pair, or the number of channels for one a channel.
+      num_parameters: 1 for one pair, or the number of channels for one pair per channel.
       alpha_p_init: alpha_p before training, positive.
       alpha_n_init: alpha_n before training, more than beta.
       beta: the slope at 0, not learned.
@@ -193,8 +195,8 @@ class XIELU(Channelwise):
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_parameters is under 1, alpha_p_init not positive, alpha_n_init not over beta, or one of them not
-        finite; at the call, x has another number of channels or no such axis.
+      ValueError: num_parameters is under 1, alpha_p_init is not positive, alpha_n_init is not over beta, or one of them
+        is not finite; at the call, x has another number of channels, or no such axis.
 
     Reference: Huang & Schlag 2024, arXiv:2411.13010.
 

@@ -1,4 +1,4 @@
-"""What stands in for a normalisation."""
+"""Modules that replace a normalisation."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from jaxact.modules.learned.base import Learned
 
 
 class _Scaled(Learned):
-    """One alpha, and for each channel a gamma and a beta."""
+    """One alpha, and a gamma and a beta for each channel."""
 
     num_features: int
     alpha_init: float
@@ -28,19 +28,19 @@ class _Scaled(Learned):
 class DyT(_Scaled):
     """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
 
-    The learned parameters are called `alpha`, one number, and `gamma` and `beta`, of shape (num_features,); PyTorch's
-    code of the paper calls the latter two weight and bias. The backward pass keeps x.
+    The learned parameters are called `alpha`, which is one number, and `gamma` and `beta`, which have the shape
+    (num_features,). The paper's PyTorch code calls gamma and beta weight and bias. The backward pass keeps x.
 
     Args:
       num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, beta at 0.
+      alpha_init: alpha before training. gamma starts at 1, and beta at 0.
       axis: the axis of the channels.
       param_dtype: the type of the parameters.
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
+      ValueError: num_features is under 1, or alpha_init is not finite; at the call, x has another number of channels,
+        or no such axis.
 
     Reference: Zhu et al. 2025, arXiv:2503.10622.
 
@@ -54,19 +54,19 @@ class DyT(_Scaled):
 class Derf(_Scaled):
     """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
 
-    The learned parameters are called `alpha` and `shift`, one number each, and `gamma` and `beta`, of shape
-    (num_features,). The backward pass keeps x.
+    The learned parameters are called `alpha` and `shift`, which are one number each, and `gamma` and `beta`, which have
+    the shape (num_features,). The backward pass keeps x.
 
     Args:
       num_features: the number of channels.
-      alpha_init: alpha before training. gamma starts at 1, shift and beta at 0.
+      alpha_init: alpha before training. gamma starts at 1, and shift and beta at 0.
       axis: the axis of the channels.
       param_dtype: the type of the parameters.
 
     Raises:
       TypeError: an argument has the wrong type.
-      ValueError: num_features is under 1 or alpha_init not finite; at the call, x has another number of channels or no
-        such axis.
+      ValueError: num_features is under 1, or alpha_init is not finite; at the call, x has another number of channels,
+        or no such axis.
 
     Reference: Chen et al. 2025, arXiv:2512.10938.
 
@@ -83,14 +83,14 @@ class Derf(_Scaled):
 class PolyNorm(Learned):
     """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
 
-    The mean is along `axis`. The learned parameters are called `weight`, of shape (3,), lowest power first (the paper's
-    code stores the highest first), and `bias`, one number. 16-bit input is computed in float32. The backward pass keeps
-    x.
+    The mean is along `axis`. The learned parameters are called `weight` and `bias`. The weight has the shape (3,) with
+    the lowest power first (the paper's code stores the highest first), and the bias is one number. 16-bit input is
+    computed in float32. The backward pass keeps x.
 
     Args:
       eps: positive number that keeps the root from 0.
       axis: the axis of the means.
-      param_dtype: the type of the parameters. The weights start at 1/3, the bias at 0.
+      param_dtype: the type of the parameters. The weights start at 1/3, and the bias at 0.
 
     Raises:
       TypeError: an argument has the wrong type.

@@ -12,11 +12,11 @@ from jaxact.modules.learned.base import Learned
 class Rational(Learned):
     """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4.
 
-    The learned parameters are called `numerator`, of shape (6,), the coefficients of 1, x, ..., x^5, and `denominator`,
-    of shape (4,), those of x, ..., x^4.
+    The learned parameters are called `numerator` and `denominator`. The numerator has the shape (6,) and holds the
+    coefficients of 1, x, ..., x^5; the denominator has the shape (4,) and holds those of x, ..., x^4.
 
     Args:
-      approximates: "leaky_relu" (slope 0.01) or "gelu" (exact): the function that the coefficients start at.
+      approximates: "leaky_relu" (slope 0.01) or "gelu" (exact), the function that the coefficients start from.
       param_dtype: the type of the coefficients.
 
     Raises:

@@ -12,7 +12,7 @@ __all__ = ["GumbelSoftmax", "RReLU"]
 
 
 class Random(Module):
-    """A module that draws a key from the collection of the name, or is given one, unless it is deterministic."""
+    """A module that is given a key or draws one from the named collection, unless it is deterministic."""
 
     deterministic: bool = field(default=False, kw_only=True)
     rng_collection: str = field(default="dropout", kw_only=True)
@@ -27,14 +27,15 @@ class Random(Module):
 class RReLU(Random):
     """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper.
 
-    Deterministic, s is the mean of lower and upper, and the result the expectation. The function is `jaxact.rrelu`.
+    When the module is deterministic, s is the mean of lower and upper, and the result is the expectation. The function
+    is `jaxact.rrelu`.
 
     Args:
       lower: the least slope.
       upper: the largest slope.
-      deterministic: whether to take the mean slope; the call's argument goes before.
-      rng_collection: the rng that the key is made from, `apply(..., rngs={"dropout": key})`; a key at the call goes
-        before.
+      deterministic: whether to take the mean slope; the call's argument takes precedence.
+      rng_collection: the rng that the key is made from, `apply(..., rngs={"dropout": key})`; a key given at the
+        call takes precedence.
     """
 
     lower: float = 1 / 8
@@ -51,16 +52,16 @@ class RReLU(Random):
 class GumbelSoftmax(Random):
     """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
 
-    Deterministic, the result is softmax(logits), the expectation of a hard sample. The function is
+    When the module is deterministic, the result is softmax(logits), the expectation of a hard sample. The function is
     `jaxact.gumbel_softmax`.
 
     Args:
-      tau: temperature, a positive number, or array of one value a row (the row's axis of size 1).
+      tau: the temperature, a positive number, or array with one value per row (the row's axis has size 1).
       hard: whether a sample is the one-hot vector of its largest entry.
       axis: the axis that sums to 1.
-      deterministic: whether to take softmax(logits); the call's argument goes before.
-      rng_collection: the rng that the key is made from, `apply(..., rngs={"dropout": key})`; a key at the call goes
-        before.
+      deterministic: whether to take softmax(logits); the call's argument takes precedence.
+      rng_collection: the rng that the key is made from, `apply(..., rngs={"dropout": key})`; a key given at the
+        call takes precedence.
     """
 
     tau: ArrayLike = 1.0

@@ -1,4 +1,4 @@
-"""The NNX modules with learned parameters, which are `nnx.Param`s. What they are is in `jaxact.modules.learned`."""
+"""The NNX modules with learned parameters, which are `nnx.Param`s. Their arguments are in `jaxact.modules.learned`."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ class Parametric(learned.Learned, Module):
 class PReLU(learned.PReLU, Parametric):
     """Parametric rectified linear unit: x if x >= 0, else negative_slope * x, with a learned slope.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.PReLU`.
+    Its arguments are documented in `jaxact.modules.learned.PReLU`.
     """
 
     num_parameters: int = 1
@@ -61,7 +61,7 @@ class PReLU(learned.PReLU, Parametric):
 class Swish(learned.Swish, Parametric):
     """Swish with a learned rate: x * sigmoid(beta x).
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Swish`.
+    Its arguments are documented in `jaxact.modules.learned.Swish`.
     """
 
     num_parameters: int = 1
@@ -81,7 +81,7 @@ class Swish(learned.Swish, Parametric):
 class Snake(learned.Snake, Parametric):
     """Snake with a learned rate: x + sin(alpha x)^2 / alpha.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Snake`.
+    Its arguments are documented in `jaxact.modules.learned.Snake`.
     """
 
     num_parameters: int = 1
@@ -101,7 +101,7 @@ class Snake(learned.Snake, Parametric):
 class SnakeBeta(learned.SnakeBeta, Parametric):
     """Snake with a learned rate and amplitude: x + sin(alpha x)^2 / beta.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SnakeBeta`.
+    Its arguments are documented in `jaxact.modules.learned.SnakeBeta`.
     """
 
     num_parameters: int = 1
@@ -123,7 +123,7 @@ class SnakeBeta(learned.SnakeBeta, Parametric):
 class StarReLU(learned.StarReLU, Parametric):
     """StarReLU with a learned scale and bias: scale * max(x, 0)^2 + bias.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.StarReLU`.
+    Its arguments are documented in `jaxact.modules.learned.StarReLU`.
     """
 
     num_parameters: int = 1
@@ -145,7 +145,7 @@ class StarReLU(learned.StarReLU, Parametric):
 class XIELU(learned.XIELU, Parametric):
     """xIELU with learned curvatures: alpha_p x^2 + beta x if x > 0, else alpha_n (exp(x) - 1 - x) + beta x.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.XIELU`.
+    Its arguments are documented in `jaxact.modules.learned.XIELU`.
     """
 
     num_parameters: int = 1
@@ -168,7 +168,7 @@ class XIELU(learned.XIELU, Parametric):
 class SoftmaxSink(learned.SoftmaxSink, Parametric):
     """Softmax with a learned sink: exp(x_i) / (exp(sink) + sum_j exp(x_j)).
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SoftmaxSink`.
+    Its arguments are documented in `jaxact.modules.learned.SoftmaxSink`.
     """
 
     num_heads: int = 1
@@ -189,7 +189,7 @@ class SoftmaxSink(learned.SoftmaxSink, Parametric):
 class SSMax(learned.SSMax, Parametric):
     """Scalable softmax with a learned scale: n^(scale x_i) / sum_j n^(scale x_j) of n entries.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.SSMax`.
+    Its arguments are documented in `jaxact.modules.learned.SSMax`.
     """
 
     num_heads: int = 1
@@ -210,7 +210,7 @@ class SSMax(learned.SSMax, Parametric):
 class Rational(learned.Rational, Parametric):
     """Safe Pade unit with learned coefficients: P(x) / (1 + |Q(x)|), P of degree 5 and Q of degree 4.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Rational`.
+    Its arguments are documented in `jaxact.modules.learned.Rational`.
     """
 
     approximates: str = "leaky_relu"
@@ -229,7 +229,7 @@ class Rational(learned.Rational, Parametric):
 class DyT(learned.DyT, Parametric):
     """Dynamic tanh: gamma * tanh(alpha x) + beta, in place of a normalisation.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.DyT`.
+    Its arguments are documented in `jaxact.modules.learned.DyT`.
     """
 
     num_features: int
@@ -251,7 +251,7 @@ class DyT(learned.DyT, Parametric):
 class Derf(learned.Derf, Parametric):
     """Dynamic erf: gamma * erf(alpha x + shift) + beta, in place of a normalisation.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.Derf`.
+    Its arguments are documented in `jaxact.modules.learned.Derf`.
     """
 
     num_features: int
@@ -274,7 +274,7 @@ class Derf(learned.Derf, Parametric):
 class PolyNorm(learned.PolyNorm, Parametric):
     """Polynomial of normalised powers: sum_i weight_i x^i / sqrt(mean(x^(2 i)) + eps) + bias, i = 1, 2, 3.
 
-    Its arguments, and what there is to know of it, are in `jaxact.modules.learned.PolyNorm`.
+    Its arguments are documented in `jaxact.modules.learned.PolyNorm`.
     """
 
     eps: float = 1e-6

@@ -18,7 +18,7 @@ Keys = nnx.Rngs | nnx.RngStream | jax.Array
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Random(Module):
-    """A module that draws from `rngs`, of its own or given at the call, unless it is deterministic."""
+    """A module that draws from its own `rngs`, or from those given at the call, unless it is deterministic."""
 
     deterministic: bool = dataclasses.field(default=False, kw_only=True)
     rng_collection: str = dataclasses.field(default="dropout", kw_only=True)
@@ -47,15 +47,15 @@ class Random(Module):
 class RReLU(Random):
     """Randomized leaky rectified linear unit: x if x >= 0, else s x with s uniform between lower and upper.
 
-    Deterministic, as `model.eval()` makes it, s is the mean of lower and upper, and the result the expectation. The
-    function is `jaxact.rrelu`.
+    When the module is deterministic, as after `model.eval()`, s is the mean of lower and upper, and the result is the
+    expectation. The function is `jaxact.rrelu`.
 
     Args:
       lower: the least slope.
       upper: the largest slope.
       deterministic: whether to take the mean slope.
       rng_collection: the stream of `rngs` to draw from; "dropout" is the one that models have for noise in training.
-      rngs: where keys come from; at the call, a key or other rngs go before.
+      rngs: where keys come from; a key or other rngs given at the call take precedence.
     """
 
     lower: float = 1 / 8
@@ -73,16 +73,16 @@ class RReLU(Random):
 class GumbelSoftmax(Random):
     """Gumbel softmax: softmax((logits + g) / tau), g from the standard Gumbel distribution.
 
-    Deterministic, as `model.eval()` makes it, the result is softmax(logits), the expectation of a hard sample. The
-    function is `jaxact.gumbel_softmax`.
+    When the module is deterministic, as after `model.eval()`, the result is softmax(logits), the expectation of a hard
+    sample. The function is `jaxact.gumbel_softmax`.
 
     Args:
-      tau: temperature, a positive number, or array of one value a row (the row's axis of size 1).
+      tau: the temperature, a positive number, or array with one value per row (the row's axis has size 1).
       hard: whether a sample is the one-hot vector of its largest entry.
       axis: the axis that sums to 1.
       deterministic: whether to take softmax(logits).
       rng_collection: the stream of `rngs` to draw from; "dropout" is the one that models have for noise in training.
-      rngs: where keys come from; at the call, a key or other rngs go before.
+      rngs: where keys come from; a key or other rngs given at the call take precedence.
     """
 
     tau: ArrayLike = 1.0
