@@ -1,8 +1,8 @@
 """Activation functions for JAX whose gradients you can trust, and see.
 
-`import jaxact as nn` replaces `jax.nn`: its activations are jaxact's, and all else that it has is there as it is.
+`import jaxact as nn` replaces `jax.nn`: the activations are jaxact's, and everything else is jax.nn's own.
 `jaxact.nnx`, `jaxact.linen` and `jaxact.equinox` have the activations as modules, `jaxact.flow.observe` shows how
-gradients flow through a model, and the command `jaxact compare` trains the same network with several of them.
+gradients flow through a model, and the command `jaxact compare` trains the same network with several activations.
 """
 
 import functools as _functools
@@ -25,7 +25,7 @@ __version__ = "0.2.0"
 
 
 def _shaped(config):
-    """Build a transformed activation; only then is the theory imported, which needs SciPy."""
+    """Build a transformed activation. This imports the theory, which needs SciPy."""
     from jaxact.propagation import from_config
 
     return from_config(config)
@@ -39,7 +39,7 @@ def _compacted(config):
 
 
 def _module(kind, *meaning):
-    """Build a module; only then is its framework imported."""
+    """Build a module. This imports its framework."""
     from jaxact.modules import build
 
     return build.module(kind, *meaning)
@@ -50,7 +50,7 @@ _catalog.KINDS.update({kind: _functools.partial(_module, kind) for kind in ("nnx
 
 
 def __dir__():
-    """List functions, and what is documented, but no files."""
+    """List functions and other documented names, but no files."""
     return sorted(
         name
         for name, value in globals().items()
@@ -58,10 +58,10 @@ def __dir__():
     )
 
 
-if not _typing.TYPE_CHECKING:  # to a type checker, what is missing is missing
+if not _typing.TYPE_CHECKING:  # a type checker should report missing names
 
     def __getattr__(name):
-        """Say where a name is that is not here."""
+        """Say where to find a name that is not here."""
         if not name.startswith("_"):
             from jaxact.modules import learned
 

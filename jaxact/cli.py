@@ -1,4 +1,4 @@
-"""The command line, `jaxact`. Each command is a row of `COMMANDS`: a dataclass that tyro parses, and what does it."""
+"""The command line, `jaxact`. Each command is a row of `COMMANDS`: a dataclass that tyro parses, and its function."""
 
 import argparse
 import functools
@@ -19,11 +19,11 @@ class Command(NamedTuple):
     """One command."""
 
     form: type
-    """A frozen dataclass; its docstring, and those of its fields, are the help."""
+    """A frozen dataclass; its docstring and those of its fields are the help text."""
     do: Callable[[Any], int]
-    """Takes one and returns the exit code."""
+    """Takes an instance of `options` and returns the exit code."""
     parse: Callable[..., Any] | None = None
-    """Takes the words after the command as args and returns one, where tyro alone does not do."""
+    """Takes the words after the command and returns an instance of `options`, where tyro alone is not enough."""
     extra: str = "compare"
     """Which extra it needs."""
 
@@ -38,7 +38,7 @@ COMMANDS = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 2 for bad input, 130 when interrupted, 1 for a lost process."""
+    """Run a command and return its exit code: 0, 2 for bad input, 130 if it is interrupted, 1 for a lost process."""
     name, *words = [*(sys.argv[1:] if args is None else args)] or [""]
     if name not in COMMANDS:
         _help(name)
@@ -56,7 +56,7 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def _help(word: str) -> None:
-    """Print what there is, the version, or what is wrong, and exit."""
+    """Print the commands, the version, or an error, and exit."""
     parser = argparse.ArgumentParser(
         prog="jaxact",
         description="Activation functions for JAX: see what they do.",

@@ -1,7 +1,7 @@
 """The activations as Equinox modules, under the names that PyTorch users know. Equinox has to be installed.
 
-A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them. A
-mask (`where`) is given at the call; every module takes `key=`, as those of Equinox do, and random ones need it.
+A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them.
+Give a mask (`where`) at the call. Every module takes `key=` there, as Equinox's own do, and random modules need it.
 
 >>> import equinox
 >>> import jaxact.equinox

@@ -15,14 +15,14 @@ from jaxact.functions.sparse import gaussian_topk
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """f(gate) * value: the gated unit of any function, where jaxact has none of its own."""
+    """f(gate) * value: a gated unit for a function for which jaxact has no unit of its own."""
 
     f: Function
     """The function of the gate."""
 
     @property
     def config(self) -> dict[str, Any]:
-        """What `jaxact.config` says of f."""
+        """What `jaxact.config` says about f."""
         return catalog.config(self.f)
 
     def __call__(self, gate: ArrayLike, value: ArrayLike) -> Array:
@@ -32,23 +32,24 @@ class Product:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """What a feed-forward layer does between its projections: an activation, or a gated unit.
+    """The function between the projections of a feed-forward layer: an activation, or a gated unit.
 
-    `unit(x)` for a plain one; `unit(gate, value)`, or `unit(packed)` for what one projection makes of both.
+    Call a plain activation as `unit(x)`. Call a gated unit as `unit(gate, value)`, or as `unit(packed)` with the array
+    of a projection that makes both.
     """
 
     function: Function
-    """Of x, or of gate and value."""
+    """The function of x, or of gate and value."""
     gated: bool = False
     """Whether it takes gate and value."""
     layout: str | None = None
-    """How gate and value are packed where one projection makes both, as for `jaxact.split`."""
+    """How gate and value are packed if one projection makes both, as for `jaxact.split`."""
     sparsity: float = 0.0
-    """The share of the gate that `jaxact.gaussian_topk` sets to 0 before (Gemma 3n)."""
+    """The share of the gate that `jaxact.gaussian_topk` first sets to 0 (Gemma 3n)."""
 
     @property
     def config(self) -> dict[str, Any]:
-        """What `jaxact.config` says of the function."""
+        """What `jaxact.config` says about the function."""
         return catalog.config(self.function)
 
     def __call__(self, x: ArrayLike, value: ArrayLike | None = None) -> Array:
@@ -107,14 +108,14 @@ _UNITS = {
     "sigmoid": "sigmoid_gate",
     "silu": "swiglu",
 }
-"""The unit that gates with a function, with the same parameters."""
+"""The gated unit for each function, with the same parameters."""
 
 
 def gated_by(f: Function) -> Function:
-    """The function of gate and value that gates with f; f itself if it is one."""
+    """The gated unit whose gate's activation is f, or f itself if it is a gated unit."""
     try:
         settings = catalog.config(f)
-    except (TypeError, ValueError):  # not of the catalog, or with an array for a parameter
+    except (TypeError, ValueError):  # f is not in the catalog, or a parameter is an array
         return Product(f)
     name = settings.pop("name")
     if name in catalog.names() and catalog.info(name).kind == "gated":
@@ -125,7 +126,7 @@ def gated_by(f: Function) -> Function:
 
 
 def _limited(unit: str, layout: str = "gate_first", **keys: tuple[str, float]) -> Callable[[_Read, int | None], Unit]:
-    """A gated unit of fixed form with parameters from the configuration: key there and default."""
+    """A gated unit of fixed form. Its parameters come from the configuration, by the key there, or are the default."""
 
     def make(read: _Read, layer: int | None) -> Unit:
         return Unit(catalog.get({"name": unit, **{p: read(*key) for p, key in keys.items()}}), True, layout)
@@ -138,7 +139,7 @@ def _t5(read: _Read, layer: int | None) -> Unit:
     if not projection.startswith("gated-"):
         return _plain(projection)
     act = projection.removeprefix("gated-")
-    return _gated("gelu_new" if act == "gelu" else act, layout="gate_first")  # what T5 1.1 calls gelu is the tanh form
+    return _gated("gelu_new" if act == "gelu" else act, layout="gate_first")  # T5 1.1's gelu is the tanh form
 
 
 def _gemma3n(read: _Read, layer: int | None) -> Unit:
@@ -176,28 +177,28 @@ _OTHERS: Mapping[str, Callable[[_Read, int | None], Unit]] = {
     "gemma3n": _gemma3n,
     "step3p5": _step,
 }
-"""Model type -> what reads its configuration."""
+"""Model type -> the function that reads its configuration."""
 
 
 def from_config(config: Any, layer: int | None = None) -> Unit:
     """Read the activation of a model's feed-forward layers from its Hugging Face configuration.
 
-    Which function an activation string means, whether it gates, how gate and value are packed and where they are
-    clamped is in the model's code more than in its configuration; it is known here for the families of Llama, Qwen,
+    Which function an activation string means, whether it is gated, how gate and value are packed and where they are
+    clamped depends on the model's code more than on its configuration. jaxact knows it for the families of Llama, Qwen,
     Gemma, Mistral, gpt-oss, DeepSeek, GLM, Kimi, Apertus, Nemotron, Phi, ModernBERT, Whisper, ViT, T5 and others.
 
     Args:
-      config: a `transformers` configuration or the dictionary of its config.json. Of a model of several parts it is the
-        text model that is read; give the configuration of another part itself.
+      config: a `transformers` configuration, or the dictionary of its config.json. If a model has several parts, the
+        text model is read; for another part, give that part's configuration.
       layer: which layer, for a model whose layers differ (Gemma 3n's sparsity, Step 3's limits).
 
     Returns:
-      A `Unit`: its `function`, whether it is `gated`, and the `layout` of a fused projection. Apertus learns the
+      A `Unit` with its `function`, whether it is `gated`, and the `layout` of a fused projection. Apertus learns the
       parameters of its xielu, as `jaxact.nnx.XIELU` does; here they have their start values.
 
     Raises:
-      TypeError: config is no configuration.
-      ValueError: the model type or its activation is not known, or the layers differ and layer is not given.
+      TypeError: config is not a configuration.
+      ValueError: the model type or its activation is not known, or the layers differ and `layer` is missing.
 
     Reference: transformers 5.24, the modules of each model.
 
@@ -227,17 +228,17 @@ def from_config(config: Any, layer: int | None = None) -> Unit:
     if act is None or kind not in _GATED | _PLAIN:
         raise ValueError(
             f"jaxact.from_config: expected a known model with an activation, got model_type {read('model_type')!r} "
-            f'with {act!r}; look in its code whether it gates, and use jaxact.get(..., source="transformers")'
+            f'with {act!r}; see in its code whether it is gated, and use jaxact.get(..., source="transformers")'
         )
     return _gated(act, layout="gate_first") if kind in _GATED else _plain(act)
 
 
 def _of_layer(key: str, values: Any, layer: int | None) -> float:
-    """One number of a list with one a layer."""
+    """One number of a list that has one for each layer."""
     if not isinstance(values, list | tuple):
         return float(values)
     if layer is None and len(set(values)) > 1:
         raise ValueError(
-            f"jaxact.from_config: {key} differs from layer to layer; say which, with layer=0 for the first"
+            f"jaxact.from_config: {key} differs from layer to layer; say which layer, with layer=0 for the first"
         )
     return float(values[layer or 0] or 0)

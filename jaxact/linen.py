@@ -1,7 +1,7 @@
 """The activations as Flax Linen modules, under the names that PyTorch users know.
 
-A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them. A
-mask (`where`) is given at the call; random modules take their key from the rng "dropout", as `linen.Dropout` does.
+A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them.
+Give a mask (`where`) at the call. Random modules take their key from the rng "dropout", as `linen.Dropout` does.
 
 >>> from flax import linen
 >>> import jaxact.linen

@@ -1,7 +1,7 @@
 """The activations as Flax NNX modules, under the names that PyTorch users know.
 
-A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them. A
-mask (`where`) is given at the call; random modules draw from `nnx.Rngs`, as `nnx.Dropout` does.
+A module's constructor takes the parameters of its function, with the same names, order and defaults, and checks them.
+Give a mask (`where`) at the call. Random modules draw from `nnx.Rngs`, as `nnx.Dropout` does.
 
 >>> from flax import nnx
 >>> rngs = nnx.Rngs(0)

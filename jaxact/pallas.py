@@ -1,14 +1,14 @@
 """Gradients inside Pallas kernels for TPUs: `import jaxact.pallas` is all that they need.
 
-Every elementwise and gated function lowers inside a kernel. Its derivative holds a checkpoint, for which Mosaic, the
-compiler of kernels for TPUs, has no rule under JAX's classic rematerialisation: there `jax.grad(jaxact.gelu)` inside a
-kernel is a NotImplementedError, as of `jax.checkpoint(jax.nn.gelu)`. This module adds the rule: what is in the
-checkpoint. Kernels for GPUs, and JAX_REMAT3=1, need none.
+Every elementwise and gated function lowers inside a kernel. Its derivative contains a checkpoint. Under JAX's classic
+rematerialisation Mosaic, the compiler of kernels for TPUs, has no rule for it, so that `jax.grad(jaxact.gelu)` inside a
+kernel raises a NotImplementedError, as `jax.checkpoint(jax.nn.gelu)` does. This module adds the rule, which lowers the
+checkpoint's content. Kernels for GPUs, and JAX_REMAT3=1, do not need it.
 """
 
 from typing import Any
 
-from jax._src.pallas.mosaic import lowering as _lowering  # rules have no public place
+from jax._src.pallas.mosaic import lowering as _lowering  # JAX has no public interface for rules
 from jax.extend.core.primitives import remat_p as _remat_p
 
 

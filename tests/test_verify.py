@@ -228,7 +228,7 @@ def test_the_command_is_red_where_a_bound_is_missed(monkeypatch, capsys):
         ({"names": ["swiglu"]}, "expected elementwise functions or rows"),
         ({"types": ["float8"]}, "expected types among float32, float64, bfloat16, float16, got 'float8'"),
         ({"order": 3}, "expected an order of 0, 1 or 2"),
-        ({"platform": "abacus"}, "expected a platform that is here"),
+        ({"platform": "abacus"}, "expected a platform of this machine"),
     ],
 )
 def test_bad_input(arguments, message):

@@ -1,1 +1,1 @@
-"""The catalog to look at: `jaxact list` and `jaxact show`, and what a page of the site says of a function."""
+"""Views of the catalog: `jaxact list`, `jaxact show`, and the facts and curves of the site's pages."""

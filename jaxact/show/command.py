@@ -1,4 +1,4 @@
-"""`jaxact list` and `jaxact show`: a dataclass that is parsed and a function that does it, each."""
+"""`jaxact list` and `jaxact show`: for each, a dataclass for the command line and the function that does the work."""
 
 import dataclasses
 
@@ -10,10 +10,10 @@ from jaxact.show.curves import curve
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class List:
-    """List every activation by family, or those that another library has a name for."""
+    """List every activation by family, or only those for which another library has a name."""
 
     source: Source | None = None
-    """Whose names: jax, torch, keras or transformers; beside each stands the call of jaxact that means the same."""
+    """Whose names to list: jax, torch, keras or transformers. Beside each is the equivalent call of jaxact."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,9 @@ class Show:
     """Show one activation: its formula, facts, names elsewhere, and a chart of f, f' and f''."""
 
     name: str
-    """Its name, as it is written in the source."""
+    """The activation's name, as the source writes it."""
     source: Source = "jax"
-    """Who means what by the name: jax, torch, keras or transformers."""
+    """The library whose name it is: jax, torch, keras or transformers."""
 
 
 def list_all(command: List) -> int:

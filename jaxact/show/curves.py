@@ -1,4 +1,4 @@
-"""What is drawn of an activation: its values and two derivatives along one line, as plain numbers."""
+"""The curves of an activation: its values and two derivatives along one line, as plain numbers."""
 
 import inspect
 import math
@@ -23,7 +23,7 @@ class Curve(NamedTuple):
     setting: str
     """What f(x) is."""
     x: np.ndarray
-    """Ascending; each kink is stepped over, from just left to just right of it."""
+    """Ascending numbers. At each kink there is one just left of it and one just right of it, and none between."""
     orders: np.ndarray
     """(3, points): f, f' and f'' at x."""
     piece: np.ndarray
@@ -33,13 +33,13 @@ class Curve(NamedTuple):
 
 
 def settings(row: Row) -> dict[str, Any]:
-    """The parameters that an activation is drawn with: none, or its first variant where a default is missing."""
+    """The parameters to draw an activation with: none, or those of its first variant where a default is missing."""
     needed = {name for name, default in row.parameters.items() if default is inspect.Parameter.empty} - {"key"}
     return dict(row.variants[0]) if needed else {}
 
 
 def curve(row: Row, bound: Mapping[str, Any] | None = None) -> Curve:
-    """Compute what is drawn.
+    """Compute the curves.
 
     Args:
       row: the activation.
@@ -61,7 +61,7 @@ def curve(row: Row, bound: Mapping[str, Any] | None = None) -> Curve:
 
 
 def _along_a_line(row: Row, bound: Mapping[str, Any]) -> tuple[Callable[[Array], Array], str]:
-    """The activation as a function of one number, and how that is written."""
+    """The activation as a function of one number, and the text of that call."""
     name, function = row.name, row.function
     given = "".join(f", {k}={v:g}" if isinstance(v, float) else f", {k}={v}" for k, v in bound.items())
     if row.kind == "random":
@@ -78,7 +78,7 @@ def _along_a_line(row: Row, bound: Mapping[str, Any]) -> tuple[Callable[[Array],
 
 
 def _with_derivatives(function: Callable[[Array], Array]) -> Callable[[np.ndarray], np.ndarray]:
-    """Map x to f, f' and f'' there, of an elementwise f. Every call has the same shape, so that it compiles once."""
+    """Map x to f, f' and f'' of an elementwise f. Every call has the same shape, so that it compiles once."""
 
     def derivative(f: Callable[[Array], Array]) -> Callable[[Array], tuple[Array, Array]]:
         return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))
@@ -97,7 +97,7 @@ def _with_derivatives(function: Callable[[Array], Array]) -> Callable[[np.ndarra
 
 
 def _half_width(row: Row, compute: Callable[[np.ndarray], np.ndarray], kinks: np.ndarray) -> float:
-    """Half of a window that has all kinks in it and, for an elementwise function, the slopes at both ends."""
+    """Half the width of a window that shows all kinks and, for an elementwise function, the slopes at both ends."""
     low, high = row.range
     if row.lipschitz < math.inf and row.lipschitz > 10 * (high - low):
         return 10 / row.lipschitz  # a fast oscillation: a few periods

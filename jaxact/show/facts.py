@@ -1,4 +1,4 @@
-"""What a row says of an activation, in words."""
+"""What a row says about an activation, in words."""
 
 import inspect
 import math
@@ -17,7 +17,7 @@ _SMOOTHNESS = {
 
 
 def facts(row: Row) -> dict[str, str]:
-    """Say what is known of an activation: a heading and a line of text each."""
+    """The facts about an activation, each as a heading and a line of text."""
     modules = ", ".join(f"jaxact.{framework}.{row.module}" for framework in ("nnx", "linen", "equinox"))
     said = {"call": _signature(row), "modules": modules}
     if row.aliases:
@@ -39,7 +39,7 @@ def facts(row: Row) -> dict[str, str]:
 
 
 def _signature(row: Row) -> str:
-    """How a function is called, without annotations."""
+    """The signature of a function, without annotations."""
     signature = inspect.signature(row.function)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     return f"jaxact.{row.name}{signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)}"
@@ -61,7 +61,7 @@ def _analysis(row: Row) -> dict[str, str]:
 
 
 def elsewhere(row: Row, source: str) -> dict[str, str]:
-    """A source's names for an activation, those of one meaning together, and the call here that means the same."""
+    """A source's names for an activation, grouped by meaning, and the equivalent calls of jaxact."""
     names = {name: {} for name in (row.name, *row.aliases)} if source == "jax" else row.elsewhere.get(source, {})
     calls: dict[str, list[str]] = {}
     for name, bound in names.items():
@@ -70,7 +70,7 @@ def elsewhere(row: Row, source: str) -> dict[str, str]:
 
 
 def _call(row: Row, bound: Mapping[str, Any]) -> str:
-    """A call with these parameters, and the names of those that have to be given."""
+    """A call with these parameters, and the names of the parameters that have to be given."""
     needed = [k for k, v in inspect.signature(row.function).parameters.items() if v.default is v.empty]
     given = [f"{k}={v!r}" for k, v in bound.items()]
     return f"{row.name}({', '.join([k for k in needed if k not in bound] + given)})"

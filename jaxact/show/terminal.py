@@ -1,4 +1,4 @@
-"""The catalog in the terminal: a table of all activations, and one with its facts and a chart of braille dots."""
+"""The catalog in the terminal: a table of all activations, and a sheet of one with facts and a braille chart."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from jaxact.show import facts
 from jaxact.show.curves import ORDERS, Curve
 
 _WIDTH, _HEIGHT = 17, 9
-"""Of a panel, in characters."""
+"""The size of a panel, in characters."""
 _STYLES = ("blue", "yellow", "red")
 
 
@@ -23,7 +23,7 @@ def table(source: Source | None) -> Table:
     """List the activations by family.
 
     Args:
-      source: whose names to list, with the call here that means the same; by default jaxact's own names and formulas.
+      source: whose names to list, with the equivalent calls of jaxact; by default jaxact's own names and formulas.
     """
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("family", "function", "formula") if source is None else ("family", f"{source}'s name", "jaxact's"):
@@ -59,7 +59,7 @@ def _panel(curve: Curve, order: int) -> RenderableType:
     left, right = float(curve.x[0]), float(curve.x[-1])
     if high - low < 1e-6:
         low, high = -1.0, 1.0
-    slack = (high - low) / (4 * _HEIGHT - 2)  # a dot: plotille rounds, and what is on the frame falls outside
+    slack = (high - low) / (4 * _HEIGHT - 2)  # one dot, since plotille rounds, and points on the frame fall outside
     canvas = plotille.Canvas(_WIDTH, _HEIGHT, xmin=left, xmax=right, ymin=low - slack, ymax=high + slack)
     for i, j in itertools.pairwise(range(y.size)):
         if curve.piece[i] == curve.piece[j]:

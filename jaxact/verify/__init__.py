@@ -1,4 +1,4 @@
-"""How right the activations are on the device at hand: oracles, the error unit, and what they say of each function."""
+"""How accurate the activations are on the device at hand: oracles, the error unit, and a judgement of each function."""
 
 from jaxact.verify.results import Result as Result
 from jaxact.verify.results import Verification as Verification

@@ -1,4 +1,4 @@
-"""What tests and `jaxact verify` run over: every row of the catalog, with its defaults and its variants."""
+"""The cases of the tests and of `jaxact verify`: every row of the catalog, with its defaults and its variants."""
 
 import dataclasses
 import functools
@@ -24,22 +24,22 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The row's name and, in brackets, what differs from its defaults."""
+        """The row's name and, in brackets, the parameters that differ from its defaults."""
         settings = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.row.name}({settings})" if settings else self.row.name
 
     def __call__(self, x: Any, **changed: Any) -> Array:
-        """The function of one array; gate and value are the same one."""
+        """The function of one array, which is both gate and value of a gated unit."""
         return self.row.function(*[x] * self.arrays, **{**self.parameters, **changed})
 
     @property
     def arrays(self) -> int:
-        """How many arrays it takes before its parameters."""
+        """How many arrays the function takes before its parameters."""
         return len(inspect.signature(self.row.function).parameters) - len(self.row.parameters)
 
     @property
     def oracle(self) -> Pointwise:
-        """What the function should give."""
+        """The oracle, which knows what the function should give."""
         if self.row.name not in elementwise.POINTWISE:
             raise AssertionError(
                 f"{self.row.name} is in the catalog but has no oracle: add its textbook definition and its float64 "
@@ -54,7 +54,7 @@ class Case:
         return {k: v for k, v in every.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
     def settings(self, dtype: Any) -> dict[str, Any]:
-        """The parameters as the function sees them, rounded to the precision it computes in."""
+        """The parameters as the function sees them, rounded to the precision that it computes in."""
         kind = np.float64 if np.dtype(dtype) == np.float64 else np.float32
         every = {**self.row.parameters, **self.parameters}
         return {name: float(kind(value)) if name in self.numbers else value for name, value in every.items()}
@@ -70,4 +70,4 @@ CASES = [case for row in catalog.rows() for case in _cases(row)]
 
 POINTWISE = [case for case in CASES if case.row.kind == "pointwise"]
 DEFAULTS = list({case.row.name: case for case in reversed(CASES)}.values())[::-1]
-"""One case a row: the defaults, or the first variant where a parameter has none."""
+"""One case for each row: the defaults, or the first variant where a parameter has no default."""

@@ -1,4 +1,4 @@
-"""`jaxact verify`: a dataclass that is parsed and the function that does it."""
+"""`jaxact verify`: a dataclass for the command line, and the function that does the work."""
 
 import dataclasses
 import itertools
@@ -14,22 +14,22 @@ from jaxact.verify.verification import find, find_device, verify
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Check on this machine's device how right values and derivatives are: misrounded, worst ulp, wrong zeros, NaN."""
+    """Check values and derivatives on this machine's device: misrounded results, worst ulp, wrong zeros, NaN."""
 
     names: tuple[str, ...] = ()
-    """Elementwise functions or rows, right after the command, with all variants; by default what jax.nn has too."""
+    """Names of elementwise functions or rows, right after the command. By default, those that jax.nn has too."""
     types: tuple[Literal["bfloat16", "float16", "float32", "float64"], ...] = ("bfloat16", "float16", "float32")
-    """Of a 16-bit type every number is tried, of the others a sample."""
+    """The types. Every number of a 16-bit type is tried, and a sample of the others."""
     order: Literal[0, 1, 2] = 1
     """The highest derivative."""
     exhaustive: bool = False
-    """Try every float32 number as well: minutes a function and core. With --output, a run that was ended goes on."""
+    """Also try every float32 number. It takes minutes per function and core; with --output, a run can be continued."""
     platform: str | None = None
     """cpu, gpu, tpu, ...; by default JAX's default device."""
     output: str | None = None
-    """A directory for verify.json, verify.html and verify.png, and for what an exhaustive run has done so far."""
+    """A directory for verify.json, verify.html and verify.png, and for the state of an exhaustive run."""
     overwrite: bool = False
-    """Replace the files if they are there."""
+    """Replace files that exist."""
 
 
 def parse(args: Sequence[str]) -> Verify:

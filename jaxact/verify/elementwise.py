@@ -16,7 +16,7 @@ from jaxact.verify.unit import BOUNDS, expected, inputs
 
 
 def points(case: Case, dtype: str) -> NDArray[Any]:
-    """Every number of a 16-bit type but NaN and those that are subnormal in float32; of a wider one a sample."""
+    """Every number of a 16-bit type except NaN and those that are subnormal in float32; a sample of a wider type."""
     kind = jnp.dtype(dtype)
     if kind.itemsize > 2:
         return inputs(dtype, case.oracle.joints)
@@ -26,19 +26,19 @@ def points(case: Case, dtype: str) -> NDArray[Any]:
 
 
 def judge(case: Case, x: NDArray[Any], results: list[Any]) -> list[Facts]:
-    """What is to be said of the value and each derivative at x."""
+    """Judge the value and each derivative at x."""
     return [facts(x, got, *expected(case, x, order)) for order, got in enumerate(results)]
 
 
 def verify(case: Case, dtype: str, order: int, device: Device) -> Iterator[Result]:
-    """Judge one function in one type: alone, fused, and jax.nn's."""
+    """Judge one function in one type, alone and fused, and jax.nn's function beside it."""
     x = points(case, dtype)
     with jax.enable_x64(dtype == "float64"):
         ours = _results(case.__call__, order, x, device)
         alone = judge(case, x, ours)
         for k, found in enumerate(alone):
             yield Result(case.name, "jaxact", dtype, k, "alone", found, BOUNDS[dtype][k])
-        # What the product would make NaN of is left out, and the last rows are filled up with zeros.
+        # Inputs that the product would turn into NaN are left out, and the last rows are filled up with zeros.
         rows = x[np.isfinite(x.astype(np.float64))]
         rows = np.concatenate([rows, np.zeros(-rows.size % WIDTH, rows.dtype)])
         together = _results(fused(case.__call__), min(order, 1), rows.reshape(-1, WIDTH), device)

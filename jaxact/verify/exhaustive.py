@@ -1,4 +1,4 @@
-"""Every one of the 2^32 float32 numbers, in chunks, so that a run that was ended goes on where it stopped."""
+"""Every one of the 2^32 float32 numbers, in chunks, so that an interrupted run can go on where it stopped."""
 
 import concurrent.futures
 import dataclasses
@@ -22,7 +22,7 @@ from jaxact.verify.results import Device, Result, environment
 from jaxact.verify.unit import BOUNDS
 
 CHUNK, BLOCK = 2**22, 2**16
-"""What the device computes at once, and what the oracle does: it stays in a processor's cache."""
+"""How many numbers the device computes at once, and how many the oracle does, which fit in a processor's cache."""
 
 
 def exhaustive(
@@ -39,12 +39,12 @@ def exhaustive(
       case: an elementwise function and its parameters.
       order: the highest derivative.
       device: where the function is computed; the oracle is NumPy's, on this machine's cores.
-      directory: where what is done so far is kept; a file that is there already is gone on with.
-      progress: called with words, how many numbers are done and how many there are.
+      directory: where the state of the run is kept; a run whose file is already there goes on.
+      progress: called with a description, how many numbers are done, and how many there are.
       numbers: how many bit patterns to try, from 0 on; for tests.
 
     Raises:
-      ValueError: what was kept is of another device or other versions.
+      ValueError: the file in the directory comes from another device or other versions.
     """
     where = environment(device) | {"order": str(order)}
     path = directory and directory / f"{case.name}.exhaustive.json"
@@ -82,7 +82,7 @@ def _kept(path: Path | None, where: dict[str, str]) -> tuple[int, list[Facts] | 
     state: dict[str, Any] = json.loads(path.read_text())
     if state["environment"] != where:
         raise ValueError(
-            f"jaxact.verify: expected {path} to be of this device, these versions and this order ({where}), got "
+            f"jaxact.verify: expected {path} to come from this device, these versions and this order ({where}), got "
             f"{state['environment']}; choose another directory or remove the file"
         )
     return state["done"], [Facts(**{**each, "histogram": tuple(each["histogram"])}) for each in state["found"]]

@@ -1,4 +1,4 @@
-"""What is said of results: worst error in two units, how many are not correctly rounded, wrong zeros and NaNs."""
+"""The facts about results: worst error in two units, how many are not correctly rounded, wrong zeros and NaNs."""
 
 import dataclasses
 from typing import Any
@@ -10,38 +10,38 @@ from numpy.typing import NDArray
 from jaxact.verify.unit import smallest, units
 
 EDGES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
-"""Upper ends of the histogram's bins, in ulp; a last bin is above them."""
+"""Upper ends of the histogram's bins, in ulp; one more bin is above them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """Of some results, against what they should be."""
+    """The facts about some results, against what they should be."""
 
     inputs: int
     """How many were judged."""
     worst: float
-    """Largest error in the error unit (jaxact.verify.unit), of those that are not NaN."""
+    """Largest error in the error unit (jaxact.verify.unit), among the results that are not NaN."""
     at: float
     """The input of that."""
     ulp: float
     """Largest error in ulp of the right result, among the normal results."""
     normal: int
-    """How many right results are normal numbers that nothing on the way to them has to flush."""
+    """How many right results are normal numbers that can be computed without flushing anything on the way."""
     misrounded: int
-    """How many of those are not the nearest number of the type."""
+    """How many of the results in `normal` are not the nearest number of the type."""
     tail: int
-    """How many are misrounded among smaller normal ones, where float32, in which 16 bits are computed, flushes."""
+    """How many smaller normal results are misrounded; there float32, which computes the 16-bit types, flushes."""
     zeros: int
     """How many are 0 where the right result is normal."""
     nans: int
     """How many are NaN."""
     nan_at: float | None
-    """The first input of these."""
+    """The first input whose result is NaN and should not be."""
     histogram: tuple[int, ...]
-    """The normal results by their error in ulp, as EDGES says."""
+    """How many normal results have which error in ulp, in the bins of EDGES."""
 
     def __add__(self, other: "Facts") -> "Facts":
-        """Of both sets of results together."""
+        """The facts about both sets of results together."""
         worse = self if self.worst >= other.worst else other
         added = {
             name: getattr(self, name) + getattr(other, name)
@@ -58,7 +58,7 @@ class Facts:
 
 
 def rounded(reference: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
-    """The nearest numbers of a type, ties to even, rounded once (a cast to bfloat16 goes through float32)."""
+    """The nearest numbers of a type, ties to even. They are rounded once; a cast to bfloat16 would round twice."""
     info = jnp.finfo(dtype)
     step = _ulp(reference, dtype)
     with np.errstate(over="ignore", invalid="ignore"):

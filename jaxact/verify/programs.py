@@ -1,4 +1,4 @@
-"""How a function is computed when it is judged: its derivatives, alone and as compilers fuse it with what is around."""
+"""How a function is computed when it is judged: with its derivatives, alone and fused with the code around it."""
 
 import functools
 import inspect
@@ -16,7 +16,7 @@ from jaxact.verify.results import Device
 
 Function = Callable[[Any], Array]
 WIDTH = 64
-"""Of the matrix product that a fused function stands behind."""
+"""The size of the matrix product before a fused function."""
 
 
 def peer(case: Case) -> Function | None:
@@ -40,7 +40,7 @@ def _total(function: Function, x: Array) -> Array:
 
 
 def fused(function: Function) -> Function:
-    """The function as a model has it: of a product with a matrix (here the identity), under vmap."""
+    """The function as a model has it: applied to a product with a matrix (here the identity), under vmap."""
 
     def of_product(row: Array) -> Array:
         return function(jnp.dot(row, jnp.eye(WIDTH, dtype=row.dtype), precision=lax.Precision.HIGHEST))
@@ -49,7 +49,7 @@ def fused(function: Function) -> Function:
 
 
 def run(program: Callable[[Array], list[Array]], x: NDArray[Any], device: Device, chunk: int = 2**22) -> list[Any]:
-    """Run a compiled program on a device, a chunk at a time, and less at once where there is no memory for it."""
+    """Run a compiled program on a device, one chunk at a time, in smaller chunks where memory is short."""
     results, start = [], 0
     while start < len(x):
         try:

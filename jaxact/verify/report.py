@@ -1,4 +1,4 @@
-"""What a verification found as a table of 80 columns, and its histograms of errors as a page and a picture."""
+"""The results of a verification as a table of 80 columns, and the histograms of errors as a page and a picture."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +19,11 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _HALVES = {"bfloat16": "65,028", "float16": "63,490"}
 """How many numbers of a 16-bit type are tried."""
 BINS = (*(f"≤ {edge:g}" for edge in EDGES), f"> {EDGES[-1]:g}")
-"""What the histogram's bins hold, in ulp. The first is what is correctly rounded."""
+"""The labels of the histogram's bins, in ulp. The first bin has the correctly rounded results."""
 
 
 def tables(found: Verification) -> Iterator[Table]:
-    """One table a type: a line a function and derivative, with how many results are misrounded, ours and jax.nn's."""
+    """One table per type, with one line per function and derivative: how many results are misrounded, and jax.nn's."""
     theirs = {(r.function, r.dtype, r.order, r.way): r for r in found.results if r.by != "jaxact"}
     for dtype in dict.fromkeys(r.dtype for r in found.results):
         title = f"\n{dtype} on {found.environment['device']}"
@@ -52,13 +52,13 @@ def _line(r: Result, other: Result | None) -> list[str]:
 
 
 def bars(histogram: tuple[int, ...]) -> str:
-    """A histogram as eight small bars, their height logarithmic."""
+    """A histogram as eight small bars of logarithmic height."""
     most = max(max(histogram).bit_length(), 1)
     return "".join(_BARS[-(-n.bit_length() * (len(_BARS) - 1) // most)] for n in histogram)
 
 
 def _missed(r: Result) -> str:
-    """How many are misrounded, or which share where the inputs are a sample."""
+    """How many results are misrounded, or which share of them where the inputs are a sample."""
     every = r.dtype in _HALVES and r.way == "alone"
     return str(r.facts.misrounded) if every else f"{r.facts.misrounded / max(r.facts.normal, 1):.1%}"
 
@@ -68,7 +68,7 @@ def _number(x: float) -> str:
 
 
 def sentences(found: Verification) -> Iterator[str]:
-    """What holds and what does not, in plain words."""
+    """The sentences that say which bounds hold and which do not."""
     for dtype, patterns in _HALVES.items():
         ours = [r for r in found.results if r.dtype == dtype and r.by == "jaxact" and r.way == "alone"]
         if not ours:
@@ -88,7 +88,7 @@ def sentences(found: Verification) -> Iterator[str]:
 
 
 def chart(found: Verification) -> "altair.TopLevelMixin":
-    """A histogram of errors a function, derivative and type, jaxact's and jax.nn's."""
+    """A histogram of errors for each function, derivative and type, jaxact's and jax.nn's."""
     import altair as alt
 
     shown = [r for r in found.results if r.way != "fused" and r.facts.normal]

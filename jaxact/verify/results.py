@@ -1,4 +1,4 @@
-"""What a verification found, whether it holds, and how it is kept."""
+"""The results of a verification, whether they are within bounds, and how they are stored."""
 
 import dataclasses
 import importlib.metadata
@@ -12,16 +12,16 @@ from jaxact.core.files import replace
 from jaxact.verify.facts import Facts
 
 Device = Any
-"""A `jax.Device`, which type checkers take for a variable."""
+"""`jax.Device`, which type checkers would take for a variable."""
 ORDERS = ("value", "first derivative", "second derivative")
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """Of one function, computed in one way, in one type."""
+    """The facts about one function, computed in one way, in one type."""
 
     function: str
-    """Its name and, in brackets, what differs from its defaults."""
+    """The function's name and, in brackets, the parameters that differ from its defaults."""
     by: str
     """"jaxact" or "jax.nn"."""
     dtype: str
@@ -29,15 +29,15 @@ class Result:
     order: int
     """0 for the value, 1 and 2 for derivatives."""
     way: str
-    """"alone", "fused" (mapped, behind a matrix product), "all" (every float32), or the length of rows."""
+    """"alone", "fused" (mapped, after a matrix product), "all" (every float32), or the length of the rows."""
     facts: Facts
-    """How far the results are from the oracle's."""
+    """How far the results are from those of the oracle."""
     bound: float | None
-    """What the error unit has to stay within; None for what is only compared with."""
+    """The bound on the error in units; None for a function that only serves for comparison."""
 
     @property
     def missed(self) -> str | None:
-        """What is out of bounds, in words; None if nothing is."""
+        """A sentence that says what is out of bounds, or None."""
         if self.bound is None:
             return None
         found, what = self.facts, f"{self.function}, {ORDERS[self.order]} in {self.dtype}, {self.way}"
@@ -52,20 +52,20 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """All results, and where they were had."""
+    """All results, and the environment that they come from."""
 
     environment: dict[str, str]
     """The device, versions, and the flags that decide how a compiler treats numbers."""
     results: tuple[Result, ...]
-    """One a function, type, derivative, way and library."""
+    """One result for each function, type, derivative, way and library."""
 
     @property
     def missed(self) -> list[str]:
-        """What is out of bounds, a sentence each."""
+        """One sentence for each result that is out of bounds."""
         return [missed for result in self.results if (missed := result.missed)]
 
     def save(self, path: Path) -> None:
-        """Write all of it as JSON."""
+        """Write all results as JSON."""
         replace(path, lambda part: part.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n"))
 
 

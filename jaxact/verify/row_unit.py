@@ -1,8 +1,8 @@
 """The error unit for functions of a row, the rows at which they are checked, and what they should give there.
 
 The unit of entry i is an ulp of max(|ref_i|, sum_j |x_j d ref_i / d x_j| / 8): one ulp of the result or, where that is
-more, what changing every input of the row by up to 1/8 ulp of its own would change. The inputs of a derivative are
-the logits and the tangent (or cotangent).
+more, the change of the result when every input of the row changes by up to 1/8 of its own ulp. The inputs of a
+derivative are the logits and the tangent (or cotangent).
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Expected:
 
 
 def tangents(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Of either sign and not small: a product y t that XLA flushes is then no part of a result that counts."""
+    """Numbers of either sign that are not small, so that a product y t that XLA flushes does not matter."""
     rng = np.random.default_rng(1)
     return (rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)).astype(jnp.dtype(dtype))
 
@@ -34,7 +34,7 @@ def tangents(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 def rows(n: int, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Rows of n entries and their masks.
 
-    Ordinary, wide, spread over 1e4, tied, nearly one-hot, small, far from 0, masked, with -inf, and with +inf.
+    They are ordinary, wide, spread over 1e4, tied, nearly one-hot, small, far from 0, masked, with -inf, and with +inf.
     """
     rng = np.random.default_rng(n)
     normal = rng.normal(size=n)
@@ -59,13 +59,13 @@ def rows(n: int, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 
 def settled(x: Values, mask: NDArray[np.bool_]) -> Values:
-    """The row as the functions mean it: -inf where it is left out; infinite logits alone, and equal, if there are."""
+    """The row as the functions see it: -inf where an entry is left out; any infinite logits are alone, and equal."""
     x = np.where(mask, x, -np.inf)
     return np.where(x == np.inf, 0, -np.inf) if np.any(x == np.inf) else x
 
 
 def _total(x: Values) -> Any:
-    """The exact sum, rounded once; of long doubles their pairwise sum, good to a few of their own ulp."""
+    """The exact sum, rounded once. For long doubles it is the pairwise sum, which is good to a few of their ulp."""
     return math.fsum(x) if x.dtype == np.float64 else np.sum(x)
 
 
@@ -76,9 +76,9 @@ def softmax(x: Values) -> Values:
 
 
 def entmax(x: Values, alpha: float) -> Values:
-    """(z^q + q (x - b))^(1 / q) from the smallest share z and its logit b on, by bisection of log z; q = alpha - 1.
+    """(z^q + q (x - b))^(1 / q) with the smallest share z, whose logit is b, by bisection of log z; q = alpha - 1.
 
-    From the largest logit on it would be (u + q (x - max(x)))^(1 / q), where at alpha 12 no float64 u sums to 1.
+    The form with the largest logit, (u + q (x - max(x)))^(1 / q), will not do: at alpha 12 no float64 u sums to 1.
     """
     q = x.dtype.type(alpha) - 1
     near = x[q * (x - x.max()) > -1]
@@ -99,7 +99,7 @@ def entmax(x: Values, alpha: float) -> Values:
 
 
 def _without(values: Values) -> Values:
-    """The sum of all others, for values of 0 or more: what sum - value loses where one has nearly all."""
+    """The sum of all other values, for values >= 0. The difference sum - value loses digits where one dominates."""
     result = _total(values) - values
     largest = np.argmax(values)
     result[largest] = _total(np.delete(values, largest))
@@ -107,7 +107,7 @@ def _without(values: Values) -> Values:
 
 
 def _centred(weights: Values, t: Values) -> Values:
-    """T - sum(weights t), measured from the heaviest entry, so that this one does not cancel."""
+    """Return t - sum(weights t), where the t of the heaviest entry is subtracted first, so that it does not cancel."""
     t = t - t[np.argmax(weights)]
     return t - _total(weights * t)
 
@@ -121,7 +121,7 @@ def _sums_of_distances(weights: Values, at: Values, points: Values) -> Values:
 
 
 def of_shares(x: Values, p: Values, alpha: float, t: Values) -> tuple[Expected, Expected]:
-    """Of entmax p of a settled row x, the value, and the derivative along t, forward or reverse.
+    """The value p of entmax at a settled row x, and its derivative along t, forward or reverse.
 
     By the implicit function theorem the Jacobian is diag(d) - d w^T, d = p^(2 - alpha) on the support and
     w = d / sum(d); alpha = 1 is softmax.
@@ -145,7 +145,7 @@ def of_shares(x: Values, p: Values, alpha: float, t: Values) -> tuple[Expected, 
 
 
 def of_logarithms(x: Values, t: Values, left_out: NDArray[np.bool_]) -> tuple[Expected, Expected, Expected]:
-    """Of log_softmax of a settled row x, the value, and the derivatives along t in forward and in reverse mode."""
+    """The value of log_softmax at a settled row x, and its derivatives along t in forward and in reverse mode."""
     p, t = softmax(x), np.where(left_out, 0, t)
     others = _without(p)
     size = np.where(np.isfinite(x), np.abs(x), 0)

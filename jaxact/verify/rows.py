@@ -1,4 +1,4 @@
-"""Functions of a row against their oracles, entry by entry: masked, tied, nearly one-hot, of 3 to 100,000 entries."""
+"""Functions of a row against their oracles, entry by entry: rows of 3 to 100,000 entries, masked, tied or one-hot."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ from jaxact.verify.row_unit import Expected
 from jaxact.verify.unit import BOUNDS
 
 ALPHAS = {"softmax": 1.0, "softmin": 1.0, "log_softmax": 1.0, "sparsemax": 2.0, "entmax15": 1.5, "entmax": 1.5}
-"""What each function is entmax of."""
+"""The alpha with which each function is entmax."""
 LENGTHS = (3, 100, 100_000)
 SHARES = 12
-"""Units for softmax's and softmin's value in float32: x - max alone is rounded to 8."""
+"""Units for softmax's and softmin's value in float32: rounding x - max alone costs 8."""
 FROM_ROUNDED = 4
-"""Units for a slope that is made of a 16-bit y: half an ulp of y is up to one of the slope, and moves the mean of t."""
+"""Units for a slope from a 16-bit y: half an ulp of y is up to one ulp of the slope, and moves the mean of t."""
 
 
 def expected(name: str, x: Any, mask: NDArray[np.bool_], t: Any, alpha: float) -> tuple[Expected, Expected, Expected]:
-    """Value, forward and reverse derivative along t of one row."""
+    """The value of one row, and its forward and reverse derivatives along t."""
     sign = -1 if name == "softmin" else 1
     settled = row_unit.settled(sign * x, mask)
     if name == "log_softmax":
@@ -36,13 +36,13 @@ def expected(name: str, x: Any, mask: NDArray[np.bool_], t: Any, alpha: float) -
 
 
 def bounds(name: str, dtype: str, n: int) -> tuple[float, float]:
-    """Of the value and of the first derivative, of rows of n entries."""
+    """The bounds of the value and of the first derivative, for rows of n entries."""
     value, slope = BOUNDS[dtype][:2]
     if dtype == "float32":
         if name not in ("softmax", "softmin"):
             return value, slope
-        return SHARES, SHARES if n == LENGTHS[-1] else slope  # made of a value whose sum has 100,000 roundings
-    return value, slope if name in ("log_softmax", "sparsemax") else FROM_ROUNDED  # theirs is not made of y
+        return SHARES, SHARES if n == LENGTHS[-1] else slope  # the value comes from a sum with 100,000 roundings
+    return value, slope if name in ("log_softmax", "sparsemax") else FROM_ROUNDED  # these slopes do not come from y
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -52,11 +52,11 @@ def _results(function: Callable[..., Any], x: Any, masks: Any, t: Any) -> tuple[
 
 
 def verify(name: str, dtype: str, device: Device) -> Iterator[Result]:
-    """Judge value and first derivative of one function in one type, and jax.nn's of the same name."""
+    """Judge value and first derivative of one function in one type, and jax.nn's function of the same name."""
     providers = {"jaxact": catalog.info(name).function, "jax.nn": getattr(jax.nn, name, None)}
     for n in LENGTHS:
         x, masks = row_unit.rows(n, dtype)
-        keep = ~np.isposinf(x.astype(np.float32)).any(-1)  # of +inf jax.nn makes NaN, and so may jaxact
+        keep = ~np.isposinf(x.astype(np.float32)).any(-1)  # for +inf jax.nn gives NaN, and jaxact may give it too
         x, masks = x[keep], masks[keep]
         t = row_unit.tangents(x.shape, dtype)
         wanted = [
@@ -67,7 +67,7 @@ def verify(name: str, dtype: str, device: Device) -> Iterator[Result]:
             if function is None:
                 continue
             got = [np.asarray(y) for y in _results(function, *jax.device_put((x, masks, t), device))]
-            # Of 100,000 shares, those under float16's smallest number are lost, also to the mean of t.
+            # Shares below float16's smallest number are lost, also to the mean of t; there are 100,000.
             lost = dtype == "float16" and n == LENGTHS[-1]
             for order, ways in enumerate(([0], [1, 2])):
                 every = [_facts(x, got[i], [w[i] for w in wanted]) for i in ways]

@@ -16,7 +16,7 @@ BOUNDS = {"float32": (5, 8, 32), "float64": (16, 32, 128), "bfloat16": (1, 1, 2)
 
 
 def smallest(dtype: Any) -> float:
-    """The size under which XLA may flush a result or something on the way to it, and no precision is asked for."""
+    """The size below which XLA may flush a result, or something on the way to it, so that no precision is required."""
     tiny = float(jnp.finfo(dtype).tiny)
     return tiny if jnp.dtype(dtype) == jnp.float16 else tiny * 2**10
 
@@ -24,8 +24,8 @@ def smallest(dtype: Any) -> float:
 def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any]) -> NDArray[np.float64]:
     """|got - reference| in ulps, of got's type, of max(|reference|, |sensitivity| / 8).
 
-    `sensitivity` is x * d reference / dx, what a relative change of x does. Where the reference is under `smallest`, a
-    result that is small too counts as right. NaN is infinitely wrong.
+    `sensitivity` is x * d reference / dx, the effect of a relative change of x. Where the reference is below
+    `smallest`, a result that is small too counts as right. NaN is infinitely wrong.
     """
     info = jnp.finfo(got.dtype)
     size = np.maximum(np.abs(reference), np.abs(sensitivity) / 8)
@@ -42,7 +42,7 @@ def units(got: NDArray[Any], reference: NDArray[Any], sensitivity: NDArray[Any])
 
 @functools.cache
 def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
-    """Every number of a 16-bit type; of a wider one a sample of each binade, more around 1, and neighbours of joints.
+    """Every number of a 16-bit type, or a sample of a wider type: some of each binade, more around 1 and joints.
 
     +-0, +-inf and the largest numbers are among them; subnormal numbers are not.
     """
@@ -68,23 +68,23 @@ def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
     x = x[(np.abs(x) >= jnp.finfo(kind).tiny) | (x == 0)]
     if kind == np.float64:
         return x
-    # Neighbours of 1 fill it up to one length, whatever the number of joints: what eager calls compile serves all.
+    # Neighbours of 1 fill it up to one length, whatever the number of joints, so that eager calls compile only once.
     return np.concatenate([x, 1 + jnp.finfo(kind).eps * np.arange(-x.size % 4096, dtype=kind)])
 
 
 def expected(
     case: Case, points: NDArray[Any], order: int, wrt: str | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a case should give, and the sensitivity of that, at points of the type that it is computed in.
+    """What a case should give at points of the type that it is computed in, and the sensitivity of that.
 
     Args:
       case: an elementwise function and its parameters.
       points: the inputs.
-      order: of the derivative.
-      wrt: the parameter that it is in, instead of x.
+      order: the order of the derivative.
+      wrt: the parameter to differentiate in, instead of x.
 
     Returns:
-      Reference and sensitivity; the reference is NaN where it is a convention.
+      The reference and the sensitivity; the reference is NaN where it is a convention.
     """
     oracle, settings = case.oracle, case.settings(points.dtype)
     x = points.astype(np.float64)
@@ -99,7 +99,7 @@ def expected(
         sensitivity = np.where(np.isfinite(x * change), x * change, 0)  # undefined at +-inf, and next to where f is
         reference = form(x, **settings)
     undefined = np.isin(x, oracle.joints) & (order == 2)
-    if points.dtype == np.float64:  # the float64 forms are no better than what they would judge
+    if points.dtype == np.float64:  # the float64 forms are no better than the results that they would judge
         orders = (order, wrt) if wrt is None else (1, wrt)
         reference = np.array(
             [0 if skip else oracle.exact(t, *orders, **settings) for t, skip in zip(x, undefined, strict=True)]
@@ -115,9 +115,9 @@ def _at_inputs(case: Case, dtype: str, order: int, wrt: str | None) -> tuple[NDA
 def check(
     case: Case, function: Callable[[Array], Sequence[Array]], dtype: str, order: int, wrt: str | None = None
 ) -> None:
-    """Hold what `function` returns, ways to the derivative of `order` of the case, to the bound at every input.
+    """Check the results of `function`, which are several ways to one derivative of the case, at every input.
 
-    A zero where the true result is a normal number, and NaN, are out of bounds by their size.
+    NaN, and a zero where the true result is a normal number, have errors that exceed every bound.
     """
     x = inputs(dtype, case.oracle.joints)
     reference, sensitivity = _at_inputs(case, dtype, order, wrt)

@@ -1,4 +1,4 @@
-"""`verify`: how right the functions are on a device, beside jax.nn's."""
+"""`verify`: how accurate the functions are on a device, beside those of jax.nn."""
 
 import concurrent.futures
 import os
@@ -26,23 +26,24 @@ def verify(
 ) -> Verification:
     """Compare functions and their derivatives with oracles on a device: NumPy's float64, and mpmath for float64.
 
-    Of a 16-bit type every number is tried, of float32 331,776, with neighbours of kinks; rows have 3 to 100,000
-    entries. An elementwise function is computed alone, and fused under vmap behind a matrix product. Left out are
-    subnormal inputs, which devices flush. jax.nn's function of the same name is judged beside it.
+    It tries every number of a 16-bit type and 331,776 of float32, with neighbours of kinks; rows have 3 to 100,000
+    entries. An elementwise function is computed alone, and fused under vmap after a matrix product. Subnormal inputs,
+    which devices flush, are left out. jax.nn's function of the same name is judged beside it.
 
     Args:
-      names: names of elementwise functions or rows, with all their variants; none means what jax.nn has too.
+      names: names of elementwise functions or rows, which are tried with all their variants; none means all that jax.nn
+        has too.
       types: "bfloat16", "float16", "float32", "float64".
-      order: the highest derivative, 0 to 2; of rows 1.
-      platform: "cpu", "gpu", "tpu" or another of JAX's; by default JAX's default device.
+      order: the highest derivative, 0 to 2; for rows it is at most 1.
+      platform: "cpu", "gpu", "tpu" or another platform of JAX; by default that of JAX's default device.
       progress: called with a name, how much is done, and how much there is.
 
     Returns:
-      What was found; `.missed` lists what is out of DESIGN's bounds, and is empty if all holds.
+      The results; `.missed` lists those that are out of DESIGN's bounds, and is empty if there are none.
 
     Raises:
-      ValueError: a name, type or platform is unknown or not here, the order is out of range, or the device can't
-        compute in a type.
+      ValueError: a name or type is unknown, the platform is unknown or not on this machine, the order is out of range,
+        or the device can't compute in a type.
 
     >>> found = verify(["relu"], ["bfloat16"])
     >>> found.missed, found.results[0].facts.misrounded
@@ -54,7 +55,7 @@ def verify(
         if dtype not in BOUNDS:
             raise ValueError(f"jaxact.verify: expected types among {', '.join(BOUNDS)}, got {dtype!r}; choose others")
     if order not in (0, 1, 2):
-        raise ValueError(f"jaxact.verify: expected an order of 0, 1 or 2, got {order!r}; higher ones are for the tests")
+        raise ValueError(f"jaxact.verify: expected an order of 0, 1 or 2, got {order!r}; the tests check higher orders")
     jobs: list[tuple[str, str, Callable[[], list[Result]]]] = [
         (case.name, dtype, lambda case=case, dtype=dtype: list(elementwise.verify(case, dtype, order, device)))
         for case in cases
@@ -64,7 +65,7 @@ def verify(
         (name, dtype, lambda name=name, dtype=dtype: list(rows.verify(name, dtype, device)))
         for name in along
         for dtype in types
-        if dtype != "float64"  # whose oracle of a row is no better than what it would judge
+        if dtype != "float64"  # the oracle of a row is float64 too, and no better than the results
     ]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = [pool.submit(_on_device, device, *job) for job in jobs]
@@ -86,7 +87,7 @@ def _on_device(device: Device, name: str, dtype: str, job: Callable[[], Any]) ->
 
 
 def find(names: Sequence[str]) -> tuple[list[Case], list[str]]:
-    """The elementwise cases, and the functions of rows, of these names; of none those that jax.nn has too."""
+    """The elementwise cases and the functions of rows with these names; without names, those that jax.nn has too."""
     for name in names:
         row = catalog.info(name)
         if row.kind != "pointwise" and row.name not in rows.ALPHAS:
@@ -112,4 +113,4 @@ def find_device(platform: str | None) -> Device:
         return jax.devices(platform)[0]
     except RuntimeError as error:
         here = ", ".join(sorted({device.platform for device in jax.devices()}))
-        raise ValueError(f"jaxact.verify: expected a platform that is here ({here}), got {platform!r}") from error
+        raise ValueError(f"jaxact.verify: expected a platform of this machine ({here}), got {platform!r}") from error

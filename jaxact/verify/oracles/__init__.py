@@ -1,1 +1,1 @@
-"""What every activation should give, from textbooks: NumPy in float64, and mpmath; imports nothing that it judges."""
+"""What every activation should give, from textbooks, in NumPy's float64 and in mpmath. It imports nothing of jaxact."""

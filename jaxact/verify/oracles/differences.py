@@ -1,4 +1,4 @@
-"""Derivatives of a formula to any order, by differences with so many digits that nothing of them is lost."""
+"""Derivatives of a formula to any order, by differences with so many digits that none are lost."""
 
 import itertools
 import math
@@ -17,15 +17,15 @@ def derivatives(
 ) -> list[NDArray[np.float64]]:
     """Every partial derivative of a function of several numbers, up to an order.
 
-    By forward differences of step 2^-140, which are off by about 2^-140 in proportion to the next derivative.
+    They are forward differences of step 2^-140, which are off by about 2^-140 times the next derivative.
 
     Args:
-      formula: of a list of mpmath numbers, returning several.
+      formula: a function of a list of mpmath numbers that returns several.
       at: the point, where the function has these derivatives.
       order: the highest order.
 
     Returns:
-      For each order k from 0 on an array of shape (outputs, inputs, ..., inputs), k times inputs.
+      For each order k from 0 on, an array of shape (outputs, inputs, ..., inputs), with k times inputs.
     """
     mp, n = mpmath.mp, len(at)
     with mp.workprec((order + 1) * _STEP_BITS + 100):

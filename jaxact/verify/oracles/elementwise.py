@@ -1,11 +1,11 @@
 """What every elementwise activation should give, written from the textbook.
 
-Each function is here twice. `definition` is the formula as it stands in a book, evaluated by mpmath with as many digits
-as its cancellation costs, derivatives by central differences with a step of 2^-60: right to 30 digits and slow.
-`value`, `slope` and `curvature` are float64 NumPy forms for millions of points; tests/test_oracles.py holds them to
-the definition within 1e-12 of the error unit. At a kink, slopes follow jax.nn's convention.
+Each function is here twice. `definition` is the formula of a book. mpmath evaluates it with as many digits as its
+cancellation costs, and its derivatives by central differences with a step of 2^-60, which is right to 30 digits and
+slow. `value`, `slope` and `curvature` are float64 NumPy forms for millions of points; tests/test_oracles.py checks that
+they agree with the definition to 1e-12 of the error unit. At a kink, slopes follow jax.nn's convention.
 
-To add an activation: one entry in `POINTWISE`.
+To add an activation, add one entry to `POINTWISE`.
 """
 
 from collections.abc import Mapping
@@ -125,7 +125,7 @@ POINTWISE: Mapping[str, Pointwise] = {
         lambda x, beta=1.0: -special.log_expit(-beta * x) / beta,
         lambda x, beta=1.0: special.expit(beta * x),
         lambda x, beta=1.0: beta * forms.bump(beta * x),
-        # For z = beta x, minus the entropy of a coin with probability sigmoid(z).
+        # With z = beta x, it is minus the entropy of a coin with probability sigmoid(z).
         beta=lambda x, beta=1.0: -forms.coin_entropy(beta * x) / beta**2,
     ),
     "sparse_plus": pointwise(

@@ -1,4 +1,4 @@
-"""Float64 forms of the elementwise functions that take more than a line: what elementwise.py makes its table from."""
+"""Float64 forms of the elementwise functions that take more than a line, for the table in elementwise.py."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -127,7 +127,7 @@ def head(x: Any) -> Any:
 
 
 def turned(x: Values, rate: float) -> tuple[Values, Values]:
-    """sin(rate x) and cos(rate x), of a product that is not rounded."""
+    """sin(rate x) and cos(rate x) for a product that is not rounded."""
     x, rate = np.asarray(x, np.float64), np.float64(rate)
     angle = head(rate) * head(x)
     rest = head(rate) * (x - head(x)) + (rate - head(rate)) * x
@@ -136,7 +136,7 @@ def turned(x: Values, rate: float) -> tuple[Values, Values]:
 
 
 def or_mean(form: Form, mean: Form = lambda x, **_: 0.0) -> Form:
-    """The form, and at +-inf, where it has no limit, its mean over a period; NaN where an angle overflows float32."""
+    """The form; at +-inf, where it has no limit, its mean over a period; and NaN where an angle overflows float32."""
 
     def extended(x: Values, **parameters: Any) -> Values:
         with np.errstate(invalid="ignore"):
@@ -173,7 +173,7 @@ def coin_entropy(z: Values) -> Values:
 
 
 def far_left(x: Values) -> Values:
-    """exp(-x), but for x under -50, where exp(-exp(-x)) is 0 anyway."""
+    """exp(-x), except for x below -50, where exp(-exp(-x)) is 0 anyway."""
     return np.exp(-np.clip(x, -50, 1e3))
 
 
@@ -182,7 +182,7 @@ def thresholded(x: Values, negative_slope: float = 0.0, max_value: float = np.in
 
 
 def tanh_shrink(x: Values) -> Values:
-    """X - tanh(x); under 1/2 by Lambert's continued fraction from the inside out."""
+    """Return x - tanh(x). Below 1/2 it is Lambert's continued fraction, from the inside out."""
     q = np.clip(x, -0.5, 0.5) ** 2
     k = 31.0 + 0 * q
     for odd in range(29, 1, -2):
@@ -204,7 +204,7 @@ def sqrt_softplus_curvature(x: Values) -> Values:
 
 
 def soft_cap_cap_slope(v: Values) -> Values:
-    """tanh(v) - v (1 - tanh(v)^2); v^3 (2/3 - 8/15 v^2 + ...) near 0, by the two parts that hardly cancel."""
+    """tanh(v) - v (1 - tanh(v)^2). Near 0 it is v^3 (2/3 - 8/15 v^2 + ...), the sum of two parts that hardly cancel."""
     return np.where(
         np.abs(v) < 0.5, v * np.tanh(v) ** 2 - tanh_shrink(v), np.tanh(v) - np.clip(v, -1e3, 1e3) * sech2(v)
     )

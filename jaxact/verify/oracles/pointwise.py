@@ -1,4 +1,4 @@
-"""What is known of an elementwise function: the formula of a book, and float64 forms of its derivatives."""
+"""The oracle of an elementwise function: the formula of a book, and float64 forms of its derivatives."""
 
 import dataclasses
 import math
@@ -15,14 +15,14 @@ class Pointwise:
     """One elementwise function. All callables take its parameters as keywords, with jax.nn's names and defaults."""
 
     definition: Callable[..., Any]
-    """`definition(m, x, **parameters)`, m being mpmath.mp."""
+    """`definition(m, x, **parameters)`, where m is mpmath.mp."""
     value: Form
     slope: Form
     curvature: Form
     parameter_slope: Mapping[str, Form] = dataclasses.field(default_factory=dict)
     """d value / d parameter, by the parameter's name."""
     joints: tuple[float, ...] = ()
-    """Where its pieces meet: there the second derivative is a convention, which no test fixes."""
+    """The points where its pieces meet. There the second derivative is a convention that no test checks."""
 
     def derivative(self, order: int) -> Form:
         """Value, slope, curvature or (by a difference of curvatures, to 7 digits) the derivative of curvature."""
@@ -37,7 +37,7 @@ class Pointwise:
 
         At a joint only orders 0 and 1 are defined; the slope there is the convention in `slope`.
         """
-        import mpmath  # what is not judged in float64 needs none
+        import mpmath  # only float64 results need it
 
         mp = mpmath.mp
         if order and x in self.joints:
@@ -45,7 +45,7 @@ class Pointwise:
             form = self.slope if wrt is None else self.parameter_slope[wrt]
             return mp.mpf(float(form(np.float64(x), **parameters)))
         at = mp.mpf(x if wrt is None else parameters[wrt])
-        # Room for the size of f, for a result as small as the smallest float64, and for n steps of 2^-60 each.
+        # The digits leave room for the size of f, for the smallest float64, and for n steps of 2^-60 each.
         bits = 1200 + max(0, math.frexp(x)[1])
         step_bits = 60 - min(0, math.frexp(float(at))[1] if at else -1074)
         step_bits += 0 if wrt is None else max(0, math.frexp(x)[1])  # a parameter may be a factor of x
@@ -76,7 +76,7 @@ def pointwise(
     joints: tuple[float, ...] = (),
     **parameter_slope: Form,
 ) -> Pointwise:
-    """Make an oracle of functions that have limits at +-inf."""
+    """Make an oracle from functions that have limits at +-inf."""
     return Pointwise(
         definition,
         _limited(value),

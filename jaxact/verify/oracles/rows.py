@@ -1,6 +1,6 @@
 """What functions of a row should give: float64 NumPy forms, with masks and along any axes.
 
-jaxact/verify/row_unit.py has those that the error unit is measured against, of one row and with their sensitivities.
+jaxact/verify/row_unit.py has the forms for the error unit, which take one row and have sensitivities.
 """
 
 import math
@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 
 
 def glu(x: Values, axis: int = -1) -> Values:
-    """The first half times sigmoid of the second."""
+    """The first half times the sigmoid of the second."""
     a, b = np.split(x, 2, axis)
     return a * special.expit(b)
 
@@ -35,7 +35,7 @@ def logsumexp(x: Values, where: Any = True, axis: int | tuple[int, ...] | None =
 
 
 def _shifted(x: Values, where: Any, axis: Any, temperature: float) -> Values:
-    """X / temperature less the row's maximum; -inf where masked, and beside an infinite logit, which becomes 0."""
+    """Return x / temperature less the row's maximum; -inf where masked. Beside an infinite logit, it is 0 or -inf."""
     x = np.where(where, x, -np.inf) / temperature
     infinite = x == np.inf
     x = np.where(np.any(infinite, axis=axis, keepdims=True), np.where(infinite, 0.0, -np.inf), x)
@@ -44,14 +44,14 @@ def _shifted(x: Values, where: Any, axis: Any, temperature: float) -> Values:
 
 
 def softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """exp(x / temperature) over its sum; a row without entries is zeros, and infinite logits share the row."""
+    """exp(x / temperature) over its sum. A row without entries is all 0, and infinite logits share their row."""
     e = np.exp(_shifted(x, where, axis, temperature))
     total = np.sum(e, axis=axis, keepdims=True)
     return e / np.where(total > 0, total, 1)
 
 
 def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, temperature: float = 1.0) -> Values:
-    """The logarithm of softmax: the shifted row less log1p of what the sum of exponentials is over 1."""
+    """The logarithm of softmax: the shifted row less log1p of the sum of exponentials minus 1."""
     z = _shifted(x, where, axis, temperature)
     others = np.sum(np.where(z < 0, np.exp(z), 0), axis=axis, keepdims=True)
     ties = np.sum(z == 0, axis=axis, keepdims=True)
@@ -61,7 +61,7 @@ def log_softmax(x: Values, where: Any = True, axis: int | tuple[int, ...] = -1, 
 def softmax_gradient(y: Values, cotangent: Values, axis: int | tuple[int, ...] = -1) -> Values:
     """Cotangent times d softmax / dx at temperature 1, for rows y that sum to 1.
 
-    y_i sum_j y_j (c_i - c_j): the pairwise form, quadratic in the row's length, in which nothing cancels.
+    It is y_i sum_j y_j (c_i - c_j), the pairwise form, which is quadratic in the row's length and cancels nowhere.
     """
     axes = np.atleast_1d(axis)
     target = range(-len(axes), 0)

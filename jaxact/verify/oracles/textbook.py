@@ -1,8 +1,8 @@
-"""The formulas of gated units, rows, random functions and learned modules as they stand in a book, for mpmath.
+"""The textbook formulas of gated units, rows, random functions and learned modules, for mpmath.
 
-Each takes mpmath's context `m`, its inputs as mpmath numbers (a row as a list of them) and, as keywords, every
-parameter that it can be differentiated in; a row gives a list back. `differences.derivatives` makes derivatives of
-them. Elementwise functions are in elementwise.py.
+Each takes mpmath's context `m`, its inputs as mpmath numbers (a list of them for a row) and, as keywords, every
+parameter that it can be differentiated in; a row gives a list. `differences.derivatives` makes their derivatives.
+Elementwise functions are in elementwise.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ GATED: Mapping[str, Callable[..., Number]] = {
         _silu(m, min(gate, limit), alpha) * (_within(value, limit) + 1)
     ),
 }
-"""Of a gate and a value."""
+"""Formulas of a gate and a value."""
 
 
 def softmax(m: Any, x: Row, temperature: Number = 1, sink: Number = None) -> Row:
@@ -64,9 +64,9 @@ def logsumexp(m: Any, x: Row, b: Row | None = None) -> Row:
 
 
 def entmax(m: Any, x: Row, alpha: Number = 1.5) -> Row:
-    """max(q x_i - tau, 0)^(1 / q) with q = alpha - 1 and tau such that they sum to 1.
+    """max(q x_i - tau, 0)^(1 / q) with q = alpha - 1 and tau such that the row sums to 1.
 
-    tau by bisection, and then by Newton's method to all digits, on a support that is known by then.
+    Bisection finds tau closely enough to know the support, and Newton's method then finds all digits.
     """
     q = alpha - 1
     largest = q * max(x)
@@ -119,13 +119,13 @@ ROWS: Mapping[str, Callable[..., Row]] = {
     "gaussian_topk": gaussian_topk,
     "poly_norm": poly_norm,
 }
-"""Of the entries of a row that are not masked."""
+"""Formulas of the entries of a row that are not masked."""
 
 RANDOM: Mapping[str, Callable[..., Any]] = {
     "rrelu": lambda m, x, drawn, lower=1 / 8, upper=1 / 3: x if x >= 0 else x * (lower + drawn * (upper - lower)),
     "gumbel_softmax": lambda m, x, drawn, tau=1: softmax(m, [a + g for a, g in zip(x, drawn, strict=True)], tau),
 }
-"""Of x and what was drawn: uniform on [0, 1) for rrelu, from the standard Gumbel distribution for gumbel_softmax."""
+"""Formulas of x and the drawn numbers: uniform on [0, 1) for rrelu, standard Gumbel for gumbel_softmax."""
 
 
 def rational(m: Any, x: Number, numerator: Row, denominator: Row) -> Number:
@@ -151,4 +151,4 @@ LEARNED: Mapping[str, Callable[..., Any]] = {
     "SSMax": ssmax,
     "SoftmaxSink": lambda m, x, sink: softmax(m, x, 1, sink),
 }
-"""Modules of one channel by what they learn, at defaults elsewhere; the last three of a row, the others of a number."""
+"""Modules of one channel as functions of their learned parameters. The last three take a row, the others a number."""
