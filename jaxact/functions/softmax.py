@@ -1,4 +1,4 @@
-"""Softmax and its kin: functions of a whole row, along one axis or several.
+"""Softmax and similar functions of a whole row, along one axis or several.
 
 All accumulate in float32 for 16-bit input. Logits of -inf, and entries that `where` leaves out, have probability 0 and
 gradient 0, even where a row has no other entries.

@@ -1,4 +1,4 @@
-"""Softplus and its kin: smooth forms of max(x, 0)."""
+"""Softplus and other smooth forms of max(x, 0)."""
 
 import math
 from typing import Any
