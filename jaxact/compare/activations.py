@@ -1,4 +1,4 @@
-"""What is written for an activation or a study, and what it means. Text is parsed and looked up, never evaluated."""
+"""The meaning of the text for an activation or a study. Text is parsed and looked up, but never evaluated."""
 
 import ast
 import functools
@@ -15,19 +15,19 @@ import jaxact
 from jaxact.compare.errors import Invalid, invalid, running
 
 MODULES = ("nnx", "linen", "equinox")
-"""Whose modules "PReLU" may be one of: "linen.PReLU"; NNX's where nothing is said."""
+"""The libraries that may stand before a module's name, as in "linen.PReLU"; without one, the module is NNX's."""
 
 
 class Activation(NamedTuple):
-    """An activation and what it is called."""
+    """An activation and its name."""
 
     name: str
     function: Any
-    """Of one array; or a module that learns something, such as jaxact.nnx.PReLU()."""
+    """A function of one array, or a module that learns something, such as jaxact.nnx.PReLU()."""
 
 
 def resolve(given: Any) -> Activation:
-    """Find what is meant by an activation.
+    """Find the activation that is meant.
 
     Args:
       given: a name ("gelu"), a call with constants ("leaky_relu(negative_slope=0.2)"), a module ("PReLU",
@@ -64,7 +64,7 @@ def resolve(given: Any) -> Activation:
 
 
 def load(written: str) -> Any:
-    """Return what "file.py:name" names. The file is run once, as Python runs a script that is imported.
+    """Return the object that "file.py:name" names. The file runs once, as an imported script does.
 
     Raises:
       ValueError: there is no such file or name, or the file raises.
@@ -88,7 +88,7 @@ def _module_of(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise invalid("a Python file", str(path), "give one that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # where dataclasses look their types up
+    sys.modules.setdefault(path.stem, module)  # dataclasses look up their types there
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # as for a script: it may import its neighbours
     try:
@@ -136,7 +136,7 @@ def _written(config: dict[str, Any]) -> str:
 
 
 def _called(given: Any) -> str:
-    """What a callable without a name of its own is called: a partial by its config, a module by its class."""
+    """A name for a callable without one: the config of a partial, the class of a module."""
     try:
         return _written(jaxact.config(given))
     except (ValueError, TypeError):
@@ -144,7 +144,7 @@ def _called(given: Any) -> str:
 
 
 def place(given: Any) -> str:
-    """How a study or an activation is written down, so that it can be found again: a file by its whole path."""
+    """The text for a study or an activation, with which it can be found again: for a file the whole path."""
     if isinstance(given, str):
         file, _, name = given.rpartition(":")
         return f"{os.path.abspath(os.path.expanduser(file))}:{name}" if ".py:" in given else given

@@ -1,4 +1,4 @@
-"""Models of Flax NNX, Flax Linen and Equinox as the two functions that a study is made of."""
+"""Models of Flax NNX, Flax Linen and Equinox as the two functions that make up a study."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,22 +7,22 @@ import jax
 
 
 class Stateful(NamedTuple):
-    """Parameters and what else a model changes, such as BatchNorm's averages. A study's `init` may return it."""
+    """Parameters, and the state that a model also changes, such as BatchNorm's averages. `Study.init` may return it."""
 
     parameters: Any
-    """What is trained: a pytree of arrays of floats."""
+    """The parameters to train: a pytree of arrays of floats."""
     state: Any
-    """What is carried from step to step: any pytree of arrays."""
+    """The state that is carried from step to step: any pytree of arrays."""
 
 
 Functions = tuple[Callable[[jax.Array], Stateful], Callable[[Stateful, Any, Any], tuple[Any, dict[str, Any], Any]]]
 
 
 def nnx(make: Callable[..., Any], loss: Callable[..., Any]) -> Functions:
-    """Of an NNX module: its `Param`s are trained, all its other variables carried, random streams among them."""
+    """Adapt an NNX module. Its `Param`s are trained, and its other variables are carried, also random streams."""
     from flax import nnx
 
-    graphs = []  # of the first model; the others' may hold other closures, such as a new initializer
+    graphs = []  # the first model's; the graphs of others may hold other closures, such as a new initializer
 
     def init(key: jax.Array) -> Stateful:
         graph, parameters, state = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
@@ -40,7 +40,7 @@ def nnx(make: Callable[..., Any], loss: Callable[..., Any]) -> Functions:
 
 
 def linen(module: Any, loss: Callable[..., Any], first: Callable[[], Any]) -> Functions:
-    """Of a Linen module: "params" are trained, all other collections carried. `first` gives a batch to start from."""
+    """Adapt a Linen module. "params" are trained, and all other collections carried. `first` gives a first batch."""
 
     def init(key: jax.Array) -> Stateful:
         made: dict[str, Any] = {}
@@ -74,10 +74,10 @@ def linen(module: Any, loss: Callable[..., Any], first: Callable[[], Any]) -> Fu
 
 
 def equinox(make: Callable[..., Any], loss: Callable[..., Any]) -> Functions:
-    """Of an Equinox module: its arrays of floats are trained, its `equinox.nn.State`, if it has one, is carried."""
+    """Adapt an Equinox module. Its arrays of floats are trained, and its `equinox.nn.State`, if any, is carried."""
     import equinox as eqx
 
-    models = []  # the first one: the structure of the others, which holds markers and closures, may not be equal
+    models = []  # the first one, since the structure of others has other markers and closures, and may not be equal
 
     def init(key: jax.Array) -> Stateful:
         made = make(key)

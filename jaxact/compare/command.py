@@ -1,4 +1,4 @@
-"""`jaxact compare` and `jaxact report`: what is parsed, and what does it."""
+"""`jaxact compare` and `jaxact report`: the dataclasses of the command line, and the functions that do the work."""
 
 import argparse
 import dataclasses
@@ -19,11 +19,11 @@ class Report:
     directories: tuple[str, ...]
     """The logs' directories."""
     output: str | None = None
-    """Where to write; by default the first of them."""
+    """Where to write; by default into the first log."""
 
 
 def parse(args: Sequence[str]) -> Comparison:
-    """Parse the command line of `jaxact compare`, which the study's options are part of.
+    """Parse the command line of `jaxact compare`, which includes the study's options.
 
     Raises:
       ValueError: there is no such study, or no earlier result to resume.
@@ -52,7 +52,7 @@ def parse(args: Sequence[str]) -> Comparison:
     defaults = {field.name: getattr(default, field.name) for field in dataclasses.fields(Comparison)}
     for name, parameter in chosen.items():
         if name in defaults:
-            raise invalid("options of a study with names of their own", repr(name), "call it otherwise")
+            raise invalid("options of a study with names that are not taken", repr(name), "give it another name")
         help = f"{said.get(name, 'An option of the study.')} Several values train a network with each."
         kind = hints.get(name, type(parameter.default))
         fields.append((name, typing.Annotated[tuple[kind, ...], tyro.conf.arg(help=help)], dataclasses.field()))
@@ -67,7 +67,7 @@ def parse(args: Sequence[str]) -> Comparison:
 
 
 def compare(comparison: Comparison) -> int:
-    """Do `jaxact compare`: train, then print the tables, what they say and where the report is."""
+    """Do `jaxact compare`: train, then print the tables, the verdict and the report's place."""
     summary = run(comparison)
     if processes.first():
         from jaxact.compare.report import show

@@ -1,4 +1,4 @@
-"""What to compare: one frozen dataclass that is the command line and the Python API alike."""
+"""What to compare: one frozen dataclass, which is both the command line and the Python API."""
 
 import dataclasses
 import functools
@@ -27,11 +27,11 @@ class Network(NamedTuple):
     """One of the networks that are compared."""
 
     name: str
-    """What it is called in the report: the activation, and those options of which there are several."""
+    """The network's name in the report: the activation, and the options that have several values."""
     activation: str
     options: dict[str, Any]
     rates: tuple[float, ...]
-    """Learning rates, of which the best is chosen for the report."""
+    """Learning rates. The report shows the best one."""
     study: Study
 
 
@@ -39,44 +39,45 @@ class Network(NamedTuple):
 class Comparison:
     """Train the same network with several activations and compare gradient flow and learning.
 
-    By default the network is a plain multilayer perceptron without normalisation or skip connections, so that what is
-    seen comes from the activation, on scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10 classes, a
-    quarter of them held out. All get the same random numbers for their initial weights, and the same batches.
+    By default the network is a plain multilayer perceptron without normalisation or skip connections, so that the
+    differences come from the activation. It learns scikit-learn's handwritten digits: 1,797 images of 8x8 pixels in 10
+    classes, a quarter of them held out. All networks get the same random numbers for their initial weights, and the
+    same batches.
     """
 
     study: Any = studies.DEFAULT
-    """digits-mlp, digits-cnn, text-transformer, or file.py:name, a function that takes an activation and returns a
-    jaxact.compare.Study, or a Study. "jaxact compare file.py:name" is the same."""
+    """The study: digits-mlp, digits-cnn, text-transformer, or file.py:name, which is a jaxact.compare.Study or a
+    function that takes an activation and returns one. "jaxact compare file.py:name" means the same."""
     activations: tuple[Any, ...] = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu")
     """Activations: jaxact's names, "leaky_relu(negative_slope=0.2)", modules that learn ("PReLU"), file.py:name."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The study's own options, a value or a tuple of several, with each of which a network is trained."""
+    """The study's own options. Each has a value, or a tuple of values; a network is trained with each of them."""
     optimizer: str | None = None
     """Any of Optax's named optimizers, with its defaults; by default the study's (digits: adam)."""
     learning_rate: tuple[float, ...] = ()
-    """Learning rate, constant, by default the study's (digits: 0.001). Of several the best on a validation part, which
-    is then not trained on, is taken for each network."""
+    """Learning rate, which is constant; by default the study's (digits: 0.001). If there are several, each network
+    takes the one that is best on a validation part, which is then not trained on."""
     batch_size: int | None = None
     """Examples in a batch, by default the study's (digits: 128); it is split evenly over all devices and processes."""
     steps: int | None = None
     """Training steps of each network, by default the study's (digits: 300)."""
     seeds: int = 3
-    """Networks trained for each activation, at the same time; they differ in initial weights and order of the data."""
+    """How many networks to train for each activation; they differ in initial weights and order of the data."""
     seed: int = 0
-    """The first of these seeds; the others count up from it."""
+    """The first seed; the others count up from it."""
     log_every: int = 20
     """Steps from one measurement to the next; the start and the end are always measured."""
     checkpoint_every: int = 150
-    """Steps from one checkpoint to the next, up to the next measurement; the end is always saved."""
+    """Steps from one checkpoint to the next, rounded up to a measurement; the end is always saved."""
     platform: Literal["cpu", "gpu", "tpu"] | None = None
-    """Where to train; by default where JAX wants to."""
+    """The platform to train on; by default JAX's own choice."""
     directory: str = "jaxact-compare"
     """Where to write the log, report.html, the charts and the checkpoints."""
     overwrite: bool = False
     """Replace an earlier result in the directory."""
     resume: str | None = None
-    """The directory of an earlier result, to go on with all its settings from the last checkpoints; more steps, seeds
-    or activations can be given with it."""
+    """The directory of an earlier result. The run continues with all its settings from the last checkpoints; it may
+    have more steps, seeds or activations."""
     processes: Processes = dataclasses.field(default_factory=Processes)
     """Which processes train together."""
 
@@ -106,7 +107,7 @@ class Comparison:
         self.processes.check()
 
     def settings(self) -> dict[str, Any]:
-        """Return all that the result depends on, as JSON can hold it."""
+        """Return everything that the result depends on, in JSON's terms."""
         how = ("platform", "directory", "overwrite", "resume", "processes")
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in how}
         fields["study"] = written.place(self.study)
@@ -130,7 +131,7 @@ class Comparison:
         return cls(**fields, directory=directory, resume=directory)
 
     def networks(self) -> list[Network]:
-        """Make what is trained, in order: every activation with every option."""
+        """Make the networks to train, in order: every activation with every option."""
         make = studies.find(self.study)
         for name in self.options:
             check_choice("an option of the study", name, options(make))
@@ -170,7 +171,7 @@ class Comparison:
         )
 
     def _study(self, activation: str, make: Callable[[], Study]) -> Study:
-        """Make a study with what is given here in place of its own."""
+        """Make a study, with the settings that are given here in place of its own."""
         who = written.place(self.study)
         with running(f"{who}({activation})"):
             study = make()
@@ -182,7 +183,7 @@ class Comparison:
 
 
 def options(make: Any) -> dict[str, inspect.Parameter]:
-    """The options of a study: the keyword arguments of the function that makes it; none of one that is made."""
+    """The options of a study: the keyword arguments of the function that makes it. A ready study has none."""
     return {} if isinstance(make, Study) else dict(list(inspect.signature(make).parameters.items())[1:])
 
 

@@ -1,4 +1,4 @@
-"""The result directory of a run: whose it is, whether it may be written, and what an earlier run there was of."""
+"""The result directory of a run: whether it may be written, and the settings of an earlier run there."""
 
 import json
 from pathlib import Path
@@ -12,15 +12,15 @@ from jaxact.compare.errors import invalid
 from jaxact.core.files import replace, writing
 
 FREE = ("log_every", "checkpoint_every")
-"""What a resumed run may have otherwise. Of steps, seeds and activations it may have more."""
+"""The settings that a resumed run may change. It may also have more steps, seeds and activations."""
 
 
 def open_directory(comparison: Comparison) -> Path:
     """Make the directory, or open it to resume. Every process calls it; the first of them alone writes files.
 
     Raises:
-      ValueError: it holds something else, or a result that may be neither overwritten nor resumed, or it can't be
-        written; or the processes don't agree on it.
+      ValueError: it holds something else, or a result that may be neither overwritten nor resumed; it can't be written;
+        or the processes don't agree on it.
     """
     path = Path(comparison.resume or comparison.directory).expanduser().resolve()
     settings = comparison.settings()
@@ -49,7 +49,7 @@ def _prepare(path: Path, settings: dict[str, Any], comparison: Comparison) -> No
         elif comparison.resume:
             _check_same(path, json.loads(file.read_text()), settings)
         elif comparison.overwrite or not (any(path.glob(log.RECORDS)) and log.read(path)[1]):
-            log.clear(path)  # also of what ended before it was trained
+            log.clear(path)  # also if the earlier run ended before training
         else:
             advice = f"choose another directory, or resume the run (--resume {path}), or replace it (--overwrite)"
             raise invalid("a directory without a result", f"{path}, which holds one", advice)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 
 
 class Invalid(ValueError):
-    """Something that was given can't be used, or code of the user's raised; the message says what and where."""
+    """An argument can't be used, or the user's code raised an error; the message says what and where."""
 
 
 def invalid(expected: str, got: object, advice: str) -> Invalid:
-    """Make the one error that is raised for bad input: what was expected, what came, and what to do."""
+    """Make the error for bad input: what was expected, what came, and what to do."""
     got = got if isinstance(got, str) else repr(got)
     return Invalid(f"jaxact.compare: expected {expected}, got {got}; {advice}")
 
@@ -23,7 +23,7 @@ def check_integer(name: str, value: object, least: int) -> None:
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
-    """Raise unless a value is one of the choices, with the nearest of them."""
+    """Raise an error, which names the nearest choice, unless a value is one of the choices."""
     choices = sorted(choices)
     if value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=3)
@@ -37,10 +37,10 @@ class ProcessLost(RuntimeError):
 
 @contextlib.contextmanager
 def running(what: str) -> Iterator[None]:
-    """Turn what the user's code raises in a with block into one line with its place; an `Invalid` passes.
+    """Turn an error of the user's code in a with block into one line with its place; an `Invalid` passes.
 
     Raises:
-      Invalid: with the user's own exception as its cause.
+      Invalid: the user's code raised an exception, which is the cause.
     """
     try:
         yield
@@ -52,7 +52,7 @@ def running(what: str) -> Iterator[None]:
 
 
 def _place(error: Exception) -> str:
-    """Where: the innermost line that is neither of a library nor of jaxact."""
+    """The place: the innermost line that is neither in a library nor in jaxact."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

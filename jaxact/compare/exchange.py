@@ -1,4 +1,4 @@
-"""A study whose model uses an activation already: another takes its place, and nobody edits the model."""
+"""Studies whose model already uses an activation: another takes its place, and nobody edits the model."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from jaxact.compare.study import Study
 
 
 def used(study: Study) -> list[str]:
-    """The elementwise activations that a study's loss calls, in the order they run in."""
+    """The elementwise activations that a study's loss calls, in the order in which they run."""
     with running(f"the study {study.name!r}"):
         variables = study.init(jax.random.key(0))
         batch = jax.tree.map(lambda x: x[0], next(study.feed(range(1), 0)))
@@ -24,17 +24,17 @@ def used(study: Study) -> list[str]:
 
 
 def split(given: Any) -> tuple[str, Activation]:
-    """Read "gelu=relu", what is exchanged for what; "" for what is exchanged where it is not said."""
+    """Read "gelu=relu", which exchanges gelu for relu; the old name is "" if the text has only the new one."""
     named = re.fullmatch(r"(\w+)=(.+)", given) if isinstance(given, str) else None
     new = resolve(named[2] if named else given)
     return (named[1], new._replace(name=given)) if named else ("", new)
 
 
 def makers(study: Study, activations: Sequence[Any]) -> list[tuple[str, Callable[[], Study]]]:
-    """What makes the study with each activation in place of the one that it has.
+    """The function that makes the study with a given activation in place of its own.
 
     Raises:
-      ValueError: its loss calls no elementwise activation that is recognised.
+      ValueError: `swap` recognises no elementwise activation in its loss.
     """
     names = used(study)
     if not names:
@@ -45,10 +45,10 @@ def makers(study: Study, activations: Sequence[Any]) -> list[tuple[str, Callable
 
 
 def exchanged(study: Study, old: str, new: Activation, names: Sequence[str]) -> Study:
-    """Make the study with a new activation in an old one's place, wherever its loss calls that.
+    """Make the study with a new activation in place of an old one, wherever its loss calls the old one.
 
     Raises:
-      ValueError: the loss does not call it, or it calls several and it is not said which.
+      ValueError: the loss does not call the old one, or it calls several and the text does not say which to exchange.
     """
     if not old and len(names) > 1:
         advice = f"say which is exchanged, such as {names[0]}={new.name}"

@@ -1,4 +1,4 @@
-"""The log: a directory of records that any training loop can write, and of which the report is made."""
+"""The log: a directory of records that any training loop can write, and from which the report is made."""
 
 import dataclasses
 import json
@@ -32,11 +32,11 @@ ARRAYS = {
     "zero_share": ("y_zeros",),
     "flat_share": ("flat",),
 }
-"""What a record has of each site, and what `Flow.to_records` calls it: a number, or the rms and count of a norm."""
+"""What a record has for each site, and its name in `Flow.to_records`: a number, or the rms and count of a norm."""
 
 
 class Log:
-    """Writes records, a line each, into files of its own: append-only, readable however it ends, from many processes.
+    """Writes records, one per line, into its own append-only files. They are always readable; many processes may write.
 
     >>> import tempfile
     >>> log = Log(tempfile.mkdtemp() + "/log", name="mine", higher_is_better=("accuracy",), chance={"accuracy": 0.1})
@@ -57,15 +57,16 @@ class Log:
         chance: Mapping[str, float] | None = None,
         nouns: Mapping[str, str] | None = None,
     ):
-        """Make the directory, or open it to add to what is there.
+        """Make the directory, or open it to add records.
 
         Args:
-          directory: where.
-          name: what the page calls it.
+          directory: the directory of the log.
+          name: the name of the log on the page.
           setting: what is trained, in a few words, for the page.
-          higher_is_better: the metrics of which more is better, the one that counts first; else "loss" counts.
-          chance: what a metric is by guessing.
-          nouns: what the page calls "examples" and "loss".
+          higher_is_better: the metrics of which more is better. The first one decides who is best; by default "loss"
+            decides.
+          chance: the value of a metric by guessing.
+          nouns: the page's words for "examples" and "loss".
 
         Raises:
           ValueError: it can't be written.
@@ -78,7 +79,7 @@ class Log:
             "chance": dict(chance or {}),
             "nouns": dict(nouns or {}),
         }
-        # A new file each time it is opened, in whose name its place among the others is: none is ever changed.
+        # Each opening makes a new file, whose name has its place among the others. No old file is ever changed.
         file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
         with writing(False, file):
             self._file = file.open("x")
@@ -97,19 +98,20 @@ class Log:
         held_out_flow: Flow | None = None,
         **metrics: Any,
     ) -> None:
-        """Write what was measured of a network at a step. A second record of the same place replaces the first.
+        """Write the measurements of a network at a step. A second record of the same place replaces the first.
 
         Args:
-          network: its name, usually the activation's.
+          network: the network's name, usually that of the activation.
           step: the training step; 0 is before training.
-          seed: which of several networks of this name.
-          flow: what `jaxact.flow.observe` saw of a training batch.
-          held_out_flow: the same of held-out examples; then dead units are those that none of these comes through.
-          **metrics: numbers. "loss" is that of held-out examples, "train_loss" of the batch, "seconds_per_step" a time;
-            others are what you call them. What is not finite is noted as such.
+          seed: the number of the network among several with this name.
+          flow: what `jaxact.flow.observe` saw for a training batch.
+          held_out_flow: the same for held-out examples. Dead units are then those that no held-out example comes
+            through.
+          **metrics: numbers. "loss" is the loss of held-out examples, "train_loss" that of the batch, and
+            "seconds_per_step" a time; other names are yours. Numbers that are not finite are recorded as such.
 
         Raises:
-          ValueError: a metric is no number, or a Flow is of several steps or seeds.
+          ValueError: a metric is not a number, or a Flow has several steps or seeds.
         """
         record: Record = {"network": str(network), "seed": int(seed), "step": int(step)}
         for name, value in metrics.items():
@@ -123,14 +125,14 @@ class Log:
         self._write(record)
 
     def describe(self, network: str, **facts: Any) -> None:
-        """Write what does not change while a network is trained: its options, and what is "predicted" of it."""
+        """Write what does not change while a network is trained: its options, and what is "predicted" for it."""
         self._write({"network": str(network), "about": facts})
 
     def report(self) -> "Summary":
         """Write report.html and the charts into the directory.
 
         Returns:
-          What is in them.
+          The summary that they show.
         """
         from jaxact.compare.report import write
         from jaxact.compare.summary import Summary
@@ -140,10 +142,10 @@ class Log:
         return summary
 
     def to_wandb(self, run: Any) -> None:
-        """Give the whole log to Weights & Biases, a chart a metric.
+        """Give the whole log to Weights & Biases, with one chart per metric.
 
         Args:
-          run: what `wandb.init` returns, or anything with its `log`.
+          run: the result of `wandb.init`, or any object with its `log`.
         """
         steps: dict[int, dict[str, float]] = {}
         for network, metric, step, value in scalars(self.directory):
@@ -152,10 +154,10 @@ class Log:
             run.log(steps[step], step=step)
 
     def to_tensorboard(self, writer: Any) -> None:
-        """Give the whole log to TensorBoard, a tag a metric and network.
+        """Give the whole log to TensorBoard, with one tag per metric and network.
 
         Args:
-          writer: a `tensorboardX.SummaryWriter`, or anything with its `add_scalar`.
+          writer: a `tensorboardX.SummaryWriter`, or any object with its `add_scalar`.
         """
         for network, metric, step, value in scalars(self.directory):
             writer.add_scalar(f"{metric}/{network}", value, step)
@@ -176,11 +178,11 @@ class Log:
 
 
 def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record], dict[str, dict[str, Any]]]:
-    """Read a log, also while it is written.
+    """Read a log, even while it is being written.
 
     Returns:
-      What it is about; the last record of each network, learning rate, seed and step, in the order of steps; and what
-      `describe` said of each network.
+      What the log is about; the last record of each network, learning rate, seed and step, in the order of steps; and
+      what `describe` wrote about each network.
 
     Raises:
       ValueError: there is no log.
@@ -194,7 +196,7 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
         for line in file.read_bytes().splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:  # cut off by a kill
+            except ValueError:  # the process was killed in the middle of a line
                 continue
             if "about" in record:
                 facts.setdefault(record["network"], {}).update(record["about"])
@@ -207,7 +209,7 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
 
 
 def clear(directory: Path) -> None:
-    """Remove an earlier log, and nothing that no log has."""
+    """Remove an earlier log, and no other files."""
     for pattern in (RECORDS, "*.unfinished", ABOUT, "comparison.json", "report.html", "*.png"):
         for file in directory.glob(pattern):
             file.unlink()
@@ -215,7 +217,7 @@ def clear(directory: Path) -> None:
 
 
 def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, float]]:
-    """Yield network and seed, metric, step and value of every number of a log; a site's under its path."""
+    """Yield network and seed, metric, step and value of every number of a log. A site's numbers are under its path."""
     for record in read(directory)[1]:
         run = f"{record['network']}/seed {record['seed']}"
         for name, value in record.items():
@@ -228,7 +230,7 @@ def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, 
 
 
 def _seen(flow: Flow, held_out: Flow | None) -> Record:
-    """What a record has of a Flow: a line of numbers a site, the gradient's slope, and findings."""
+    """The part of a Flow that a record has: numbers for each site, the gradient's slope, and findings."""
     sites = flow.to_records()
     if any(site["step"] or site["stack"] for site in sites):
         raise invalid("the Flow of one step and seed", "one that is stacked", "log each by itself: jax.tree.map")
@@ -250,7 +252,7 @@ def _seen(flow: Flow, held_out: Flow | None) -> Record:
 
 
 def _places(sites: list[Record]) -> list[str]:
-    """Where each site is, whatever activation is there: path, iteration, and a number where there are several."""
+    """The place of each site, whatever its activation: path, iteration, and a number where there are several."""
     seen: dict[str, int] = {}
     places = []
     for site in sites:

@@ -1,4 +1,4 @@
-"""What is measured, a row a metric: how it is had from a record, averaged, formatted and drawn."""
+"""The metrics, one row for each: how to get it from a record, average, format and draw it."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ class Value(NamedTuple):
     centre: float
     """Over its seeds."""
     spread: float | None
-    """Standard deviation over them (n - 1), or for times half the distance between quartiles; None for one."""
+    """Standard deviation over seeds (n - 1), or for times half the distance between quartiles; None for one seed."""
     by_seed: dict[int, float]
 
 
@@ -25,15 +25,15 @@ class Metric:
     """A number of each record, or of each site of a record."""
 
     name: str
-    """Where a record has it."""
+    """The metric's key in a record."""
     title: str
-    """Its column, and the axis of its chart."""
+    """The title of its column and of its chart's axis."""
     of: Callable[[Record], float | None]
-    """Takes it from a record, or from a site."""
+    """The function that takes it from a record, or from a site."""
     at: Literal["start", "end", "always"] = "end"
-    """At which steps it counts for the table."""
+    """The steps that count for the table."""
     over: Literal["mean", "median"] = "mean"
-    """How it is averaged over seeds, and over steps where it counts always."""
+    """How to average it over seeds, and over steps if all steps count."""
     text: Callable[[float], str]
     spread: bool = False
     """Whether the table shows the spread."""
@@ -41,7 +41,7 @@ class Metric:
     drawn: bool = False
     """Whether it is drawn by step."""
     explanation: str = ""
-    """What the page says above its chart."""
+    """The text above its chart on the page."""
     heatmap: bool = False
     """Whether it is drawn by depth and step too."""
     column: bool = True
@@ -79,7 +79,7 @@ class Metric:
         return Value(self.mean(values), spread, dict(found)) if values else None
 
     def mean(self, values: Sequence[float]) -> float:
-        """The mean; the geometric one of what has a logarithmic axis, where a 0 counts as the least number there is."""
+        """The mean, or the geometric mean for a logarithmic axis, where 0 counts as the smallest positive number."""
         if not self.log:
             return statistics.fmean(values)
         return math.exp(statistics.fmean(math.log(max(v, 1e-300)) for v in values))
@@ -102,7 +102,7 @@ def scalar(name: str) -> Callable[[Record], float | None]:
 
 
 def _factor(record: Record) -> float | None:
-    """By what the gradient's norm is multiplied a layer, on its way from the output back to the input."""
+    """The factor of the gradient's norm per layer, on its way from the output back to the input."""
     slope = record.get("gradient_slope")
     return None if slope is None else math.exp(-slope)
 
@@ -133,7 +133,7 @@ def milliseconds(value: float) -> str:
 
 
 def digits(value: float) -> str:
-    """Two decimals of what is between 0.005 and 1,000, else two digits."""
+    """Two decimals for numbers between 0.005 and 1,000, and else two digits."""
     return f"{value:.2f}" if 0.005 <= abs(value) < 1e3 or value == 0 else f"{value:.2g}"
 
 
@@ -158,7 +158,7 @@ FIXED = (
         spread=True,
     ),
 )
-"""The columns that every log has which has what they are made of."""
+"""The columns of every log that has the numbers for them."""
 
 SITES = (
     Metric(
@@ -188,14 +188,14 @@ SITES = (
         explanation="Share of units with |f'| < 0.001 for every held-out example: no gradient comes through them.",
     ),
 )
-"""What is drawn by depth."""
+"""The metrics that are drawn by depth."""
 
 TITLES = {"loss": "held-out loss", "train_loss": "training loss", "validation_loss": "validation loss"}
 _RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope")
 
 
 def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
-    """Make the row of each metric of a log: what it calls its own, the loss, and the fixed ones."""
+    """Make the rows of the metrics of a log: those with the log's own names, the loss, and the fixed ones."""
     named = dict.fromkeys(k for r in records for k, v in r.items() if isinstance(v, float) and k not in _RESERVED)
     names = [*dict.fromkeys([*(n for n in about["higher_is_better"] if n in named), *named])]
     noun = about["nouns"].get("loss")

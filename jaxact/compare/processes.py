@@ -1,4 +1,4 @@
-"""Several processes that train together: how they meet, agree and share data, and how they end when one is lost."""
+"""Several processes that train together: how they meet, agree and share data, and how they end if one is lost."""
 
 import contextlib
 import dataclasses
@@ -23,24 +23,24 @@ PATIENCE = 300.0
 """Seconds that a process waits for the others to start."""
 
 HEARTBEAT = 30
-"""Seconds without a sign of life after which a process counts as lost, where no broken connection tells earlier."""
+"""Seconds without a sign of life after which a process counts as lost, unless its connection breaks earlier."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Processes:
-    """Train in several processes, usually one on each host; all are given the same command and see the same directory.
+    """Train in several processes, usually one on each host, with the same command and the same directory.
 
-    By default there is only this one. It uses all devices of its host.
+    By default there is only one process, which uses all devices of its host.
     """
 
     find: bool = False
-    """JAX finds the others: on TPU pods, under SLURM, Open MPI and Kubernetes."""
+    """Let JAX find the other processes: on TPU pods, under SLURM, Open MPI and Kubernetes."""
     coordinator: str | None = None
-    """Elsewhere: a host and port of process 0, such as 10.0.0.1:1234."""
+    """Elsewhere, a host and port of process 0, such as 10.0.0.1:1234."""
     count: int | None = None
-    """Elsewhere: how many processes there are."""
+    """Elsewhere, how many processes there are."""
     id: int | None = None
-    """Elsewhere: which of them this one is, counted from 0."""
+    """Elsewhere, the number of this process, counted from 0."""
 
     def check(self) -> None:
         """Raise a `ValueError` that says what is wrong, if anything is."""
@@ -71,7 +71,7 @@ class Processes:
         self.check()
         if not (self.find or self.coordinator) or jax.distributed.is_initialized():
             return
-        # With it JAX would take SIGTERM for a notice that may wait, and a process would not end when told to.
+        # With it JAX would take SIGTERM for a notice that can wait, and the process would not end.
         jax.config.update("jax_enable_preemption_service", False)
         if self.coordinator is not None:
             print(f"Process {self.id} of {self.count} waits up to {PATIENCE:g} s for the others.", file=sys.stderr)
@@ -97,7 +97,7 @@ class Processes:
         )
 
     def _reach(self) -> None:
-        """Raise where JAX would abort the program: the port is taken, or nobody answers there."""
+        """Raise an error where JAX would abort the program: the port is taken, or nobody answers there."""
         assert self.coordinator is not None
         host, port = self.coordinator.rsplit(":", 1)
         end = time.monotonic() + PATIENCE
@@ -122,7 +122,7 @@ def first() -> bool:
 
 
 def make_mesh(platform: str | None = None) -> Mesh:
-    """Lay the devices of all processes in a line, over which a batch is split.
+    """Arrange the devices of all processes in a line, over which a batch is split.
 
     Raises:
       ValueError: JAX has no such devices.
@@ -135,7 +135,7 @@ def make_mesh(platform: str | None = None) -> Mesh:
 
 
 def spread(tree: Any, sharding: NamedSharding) -> Any:
-    """Make arrays over all processes of what each of them holds in whole: each fills its own devices."""
+    """Make arrays over all processes from whole arrays that each process holds: each fills its own devices."""
 
     def one(x: Any) -> jax.Array:
         x = np.asarray(x)
@@ -146,7 +146,7 @@ def spread(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def stack(trees: list[Any]) -> Any:
-    """Stack the leaves of equal trees; the structure is the first one's, since others may hold other closures."""
+    """Stack the leaves of equal trees. The structure is that of the first, since others may hold other closures."""
     leaves = zip(*(jax.tree.leaves(without_keys(tree)) for tree in trees), strict=True)
     return with_keys(trees[0], [np.stack(list(map(np.asarray, each))) for each in leaves])
 
@@ -157,7 +157,7 @@ def without_keys(tree: Any) -> Any:
 
 
 def with_keys(like: Any, leaves: list[Any]) -> Any:
-    """Make a tree like another of leaves that were had `without_keys`."""
+    """Make a tree like another from leaves that come from `without_keys`."""
     kinds, structure = jax.tree.flatten(like)
     wrap = jax.random.wrap_key_data
     made = [wrap(x, impl=jax.random.key_impl(k)) if _is_key(k) else x for k, x in zip(kinds, leaves, strict=True)]
@@ -169,7 +169,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def gather(text: str) -> list[str]:
-    """Return the text of every process, by id, in every process; none goes on before all have come."""
+    """Return the text of every process, by id, in every process. No process goes on before all have arrived."""
     data = text.encode()
     longest = int(multihost_utils.process_allgather(np.int32(len(data))).max())
     rows = multihost_utils.process_allgather(np.frombuffer(data.ljust(longest + 1, b"\0"), np.uint8))
@@ -177,7 +177,7 @@ def gather(text: str) -> list[str]:
 
 
 def agree(decide: Callable[[], T]) -> T:
-    """Return what `decide` returns, unless it raises a `ValueError` in any process: then raise that in every one."""
+    """Return the result of `decide`. If it raises a `ValueError` in any process, raise that in every process."""
     try:
         decided, problem = decide(), ""
     except ValueError as error:
@@ -190,7 +190,7 @@ def agree(decide: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Raise `ProcessLost` for what JAX raises in a with block when another process is gone."""
+    """Raise `ProcessLost` for the error that JAX raises in a with block when another process is gone."""
     try:
         yield
     except Invalid:
@@ -207,7 +207,7 @@ def together() -> Iterator[None]:
 def exit_code(command: str, do: Callable[[], int | None]) -> int:
     """Run a command and return its exit code: its own or 0, 2 for bad input, 130 if interrupted, 1 if one is lost.
 
-    A process that fails among others ends here and now, since JAX would wait for them, and they for it.
+    A process that fails among others ends at once, since JAX would wait for them, and they for it.
     """
     try:
         return do() or 0

@@ -1,4 +1,4 @@
-"""What is compared: how parameters are made, a loss of parameters and a batch, the data. Written by users too."""
+"""What is compared: how parameters are made, a loss of parameters and a batch, and the data. Users write these too."""
 
 import dataclasses
 import functools
@@ -17,15 +17,15 @@ from jaxact.compare.adapters import Stateful
 from jaxact.compare.errors import check_integer, invalid, running
 
 VALIDATION = 10
-"""One training example in as many is for validation, where a rate is to be chosen and the study has no such part."""
+"""One in so many training examples is for validation, if a rate has to be chosen and the study has no such part."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
     """A model, a loss and data, which `jaxact compare` trains with several activations.
 
-    A file has a function `make(activation) -> Study`, or, where the activation is to be exchanged in a model that uses
-    one already, a `Study` itself. Further keyword arguments of `make` become options of the command line.
+    A file has a function `make(activation) -> Study`. Further keyword arguments of `make` become options of the command
+    line. If the model already uses an activation, the file may have a `Study` itself, and the activation is exchanged.
 
     >>> import jaxact
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
@@ -43,42 +43,43 @@ class Study:
     """
 
     name: str
-    """What the page calls it."""
+    """The name on the page."""
     init: Callable[[jax.Array], Any]
-    """Takes a PRNG key and returns parameters, a pytree of arrays of floats; or a `Stateful` of them and what else the
-    model changes. It is called once a seed, outside of jit, with jax.random.key(seed)."""
+    """Takes a PRNG key and returns parameters, a pytree of arrays of floats, or a `Stateful` of parameters and state.
+    It is called once per seed, outside of jit, with jax.random.key(seed)."""
     loss: Callable[..., Any]
-    """loss(parameters, batch, key=None) returns a real scalar, a mean over the batch, or a pair of it and a dictionary
-    of metrics, scalars too. The key is for dropout and the like; None says that the model is evaluated and not trained.
-    It may be left out. Of a `Stateful` it returns (scalar, metrics, state)."""
+    """loss(parameters, batch, key=None) returns a real scalar, which is a mean over the batch, or a pair of the scalar
+    and a dictionary of metrics, which are scalars too. The key is for dropout and similar noise; None says that the
+    model is evaluated and not trained. The key may be left out. A loss of a `Stateful` returns (scalar, metrics,
+    state)."""
     batches: Any
-    """A pytree of arrays that share their first axis, of which batches are drawn, for each seed in its own order; or a
-    function that takes a seed and returns an iterator over batches, all of one shape, which does not end."""
+    """A pytree of arrays that share their first axis, from which batches are drawn, for each seed in its own order; or
+    a function that takes a seed and returns an endless iterator over batches of one shape."""
     held_out: Any
-    """A pytree of arrays like it, never trained on, which is taken in batches of `held_out_batch`; or a function that
-    returns an iterator over batches. It need not fit into memory."""
+    """A pytree of similar arrays that are never trained on, and are taken in batches of `held_out_batch`; or a function
+    that returns an iterator over batches, which need not fit into memory."""
     validation: Any = None
-    """As `held_out`: where a learning rate is chosen. By default a tenth of the arrays of `batches`, left out there."""
+    """The data for choosing a learning rate, as for `held_out`. By default a tenth of `batches`, not trained on."""
     batch_size: int = 128
     """Examples in a batch that is drawn from arrays."""
     held_out_batch: int = 4096
     """Examples that are evaluated at once."""
     steps: int = 300
-    """Training steps, where the command line does not say."""
+    """Training steps, unless the command line says otherwise."""
     learning_rate: float | tuple[float, ...] = 1e-3
-    """The learning rate, or several to choose from, where the command line does not say."""
+    """The learning rate, or several to choose from, unless the command line says otherwise."""
     optimizer: Callable[[float], optax.GradientTransformation] = optax.adam
-    """Takes the learning rate, which jax.jit traces, and returns an optimizer, where the command line does not say."""
+    """Takes the learning rate, which jax.jit traces, and returns an optimizer. The command line may name another."""
     higher_is_better: tuple[str, ...] = ()
-    """The metrics of which more is better, the one that counts first. By default the held-out loss counts."""
+    """The metrics of which more is better. The first one decides who is best; by default the held-out loss decides."""
     chance: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """What a metric is by guessing."""
+    """The values of metrics by guessing."""
     nouns: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """What the page calls "examples" and "loss": {"examples": "images", "loss": "cross-entropy"}."""
+    """The page's words for "examples" and "loss": {"examples": "images", "loss": "cross-entropy"}."""
     setting: str = ""
     """What is trained, in a few words, for the page."""
     predicted: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What theory says before training: "gradient", a list of norms by layer over the last one's, and other metrics."""
+    """What theory predicts before training: "gradient", norms by layer over the last layer's, and other metrics."""
 
     def __post_init__(self) -> None:
         who = f"of the study {self.name!r}"
@@ -93,18 +94,18 @@ class Study:
                 shapes = [np.shape(leaf) for leaf in jax.tree.leaves(arrays)]
                 if len({shape[:1] for shape in shapes}) != 1 or shapes[0][:1] in ((), (0,)):
                     like = f"{name} {who} to be arrays that share their first axis, or a function"
-                    raise invalid(like, f"shapes {shapes}", "give every array an entry an example")
+                    raise invalid(like, f"shapes {shapes}", "give every array one entry per example")
         if not callable(self.batches) and self.batch_size > (examples := _length(self.batches)):
             most = f"batch_size {who} to be at most {examples}, the number of training examples"
             raise invalid(most, self.batch_size, "choose a smaller batch_size")
 
     @classmethod
     def nnx(cls, model: Callable[..., Any], loss: Callable[..., Any], **fields: Any) -> "Study":
-        """Make a study of a Flax NNX model; its BatchNorm and Dropout work, in training and in evaluation.
+        """Make a study of a Flax NNX model. Its BatchNorm and Dropout work, in training and in evaluation.
 
         Args:
           model: takes `nnx.Rngs` and returns the module.
-          loss: takes the module and a batch and returns a scalar, or a pair of it and metrics.
+          loss: takes the module and a batch and returns a scalar, or a pair of a scalar and metrics.
           **fields: the other fields.
         """
         init, wrapped = adapters.nnx(model, loss)
@@ -112,12 +113,12 @@ class Study:
 
     @classmethod
     def linen(cls, module: Any, loss: Callable[..., Any], **fields: Any) -> "Study":
-        """Make a study of a Flax Linen module, all its collections included.
+        """Make a study of a Flax Linen module, with all its collections.
 
         Args:
           module: a Linen module.
           loss: takes a function that calls the module, a batch, and whether it is for training; returns a scalar, or a
-            pair of it and metrics: lambda apply, batch, train: xent(apply(batch[0], train=train), batch[1]).
+            pair of a scalar and metrics: lambda apply, batch, train: xent(apply(batch[0], train=train), batch[1]).
           **fields: the other fields.
         """
         draw = _drawing(fields["batches"], fields.get("batch_size", cls.batch_size))
@@ -130,15 +131,15 @@ class Study:
 
         Args:
           model: takes a key and returns the module, or the pair that equinox.nn.make_with_state makes.
-          loss: takes module, batch and key (None in evaluation) and returns a scalar, or a pair of it and metrics. Of a
-            pair it takes module, state, batch and key, and returns (scalar, metrics, state).
+          loss: takes module, batch and key (None in evaluation) and returns a scalar, or a pair of a scalar and
+            metrics. For a model with state it takes module, state, batch and key, and returns (scalar, metrics, state).
           **fields: the other fields.
         """
         init, wrapped = adapters.equinox(model, loss)
         return cls(init=init, loss=wrapped, **fields)
 
     def evaluate(self, variables: Any, batch: Any, key: Any) -> tuple[Any, tuple[dict[str, Any], Any]]:
-        """Call the loss, and return in one form: the scalar, and a pair of metrics and state, None if there is none.
+        """Call the loss. Return the scalar, and a pair of metrics and state; the state is None if there is none.
 
         Raises:
           ValueError: it returns something else.
@@ -160,7 +161,7 @@ class Study:
         return loss, (dict(metrics), state)
 
     def with_validation(self) -> "Study":
-        """Return the study with a validation part: its own, or examples that are then not trained on."""
+        """Return the study with a validation part: its own part, or examples that are then not trained on."""
         if self.validation is not None:
             return self
         if callable(self.batches):
@@ -171,9 +172,9 @@ class Study:
         return dataclasses.replace(self, batches=train, validation=validation)
 
     def feed(self, seeds: range, start: int) -> Iterator[Any]:
-        """Yield the batches from step `start` on, as numpy arrays with a first axis of seeds.
+        """Yield the batches from step `start` on, as NumPy arrays with a first axis of seeds.
 
-        What is drawn depends on seed and step alone, so that a resumed run sees the batches that it would have seen.
+        A batch depends only on seed and step, so that a resumed run sees the batches that it would have seen.
         """
         shapes = None
         with running(f"batches of {self.name!r}"):
@@ -204,12 +205,12 @@ class Study:
 
 
 def _drawing(batches: Any, size: int) -> Callable[[int], Any]:
-    """What takes a seed and returns an iterator of batches."""
+    """The function that takes a seed and returns an iterator of batches."""
     return batches if callable(batches) else functools.partial(epochs, batches, size)
 
 
 def epochs(arrays: Any, size: int, seed: int) -> Iterator[Any]:
-    """Yield batches of arrays without an end: every epoch goes through a new permutation of the examples."""
+    """Yield batches of arrays without end. Every epoch goes through a new permutation of the examples."""
     examples = _length(arrays)
     for epoch in itertools.count():
         order = np.random.default_rng((seed, epoch)).permutation(examples)
@@ -231,7 +232,7 @@ def _length(arrays: Any) -> int:
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Whether it may be called with so many arguments."""
+    """Whether a function may be called with so many arguments."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:

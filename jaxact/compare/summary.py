@@ -1,4 +1,4 @@
-"""One aggregation and one verdict of a log. Table, page and terminal show these same words and numbers."""
+"""One aggregation and one verdict of a log. Table, page and terminal all show these words and numbers."""
 
 import collections
 import dataclasses
@@ -17,7 +17,7 @@ from jaxact.compare.metrics import Metric, Record, Value, count, listed, percent
 from jaxact.flow.finding import Finding
 
 LEAST_DEAD = 0.01
-"""Share of dead units from which on they are worth a sentence."""
+"""Share of dead units from which on the verdict mentions them."""
 CONFIDENCE = 0.95
 CHANCE = 0.1
 """A network is called no better than guessing if it has made less than this share of the way from chance to perfect."""
@@ -27,20 +27,20 @@ WORST_FIRST = {
     "vanishing gradients": "The gradient of {} vanishes",
     "exploding gradients": "The gradient of {} explodes",
 }
-"""Those of flow's rules that the verdict says, in its words."""
+"""The rules of flow that the verdict mentions, in its words."""
 SHOWN = {"dead units": "dead_share", "saturation": "x_std", "initialisation": "x_std"}
-"""The chart that shows what a rule is about; else the gradient's."""
+"""The chart that shows the subject of a rule; otherwise it is the gradient's."""
 
 
 class Sentence(NamedTuple):
-    """One thing that the verdict says, and the chart that shows it."""
+    """One sentence of the verdict, and the chart that shows its subject."""
 
     text: str
     chart: str
 
 
 class Found(NamedTuple):
-    """A rule of flow's that holds in one network: when, in how many seeds, and the first finding."""
+    """A rule of flow that holds in one network: when, in how many seeds, and the first finding."""
 
     rule: str
     when: str
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """One network: an activation, with all its seeds, at the learning rate that was best for it."""
+    """One network: an activation with all its seeds, at the learning rate that was best for it."""
 
     name: str
     records: list[Record]
@@ -67,7 +67,7 @@ class Compared:
     """How many seeds ended with a loss that is not finite."""
     seeds: int
     learning_rate: float | None
-    """The one that was chosen, None where the log has none."""
+    """The learning rate that was chosen; None if the log has none."""
     rates: tuple[float, ...]
     """Those that were tried."""
     found: tuple[Found, ...]
@@ -81,7 +81,7 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """All that a log says: `networks`, `metrics`, `verdict`, and `table()`."""
+    """The contents of a log: `networks`, `metrics`, `verdict`, and `table()`."""
 
     directory: Path
     about: dict[str, Any]
@@ -93,7 +93,7 @@ class Summary:
         """Read one or several logs.
 
         Raises:
-          ValueError: there is no log, or nothing in it.
+          ValueError: there is no log, or it is empty.
         """
         read = [log.read(directory) for directory in directories]
         about = read[0][0]
@@ -115,7 +115,7 @@ class Summary:
 
     @property
     def counts(self) -> Metric | None:
-        """The metric that decides who is best: the first of which more is better, else the loss."""
+        """The metric that decides who is best: the first one of which more is better, or else the loss."""
         return next((m for m in self.metrics if m.better), None)
 
     @property
@@ -131,11 +131,11 @@ class Summary:
 
     @property
     def records(self) -> list[Record]:
-        """All records, of the rates that were chosen."""
+        """All records of the rates that were chosen."""
         return [record for network in self.networks for record in network.records]
 
     def table(self) -> list[dict[str, str]]:
-        """The final table: titles and texts, a row a network."""
+        """The final table: titles, and one row of texts per network."""
         made = []
         for network in self.networks:
             row = {"activation": network.name}
@@ -150,7 +150,7 @@ class Summary:
         return made
 
     def theory(self) -> list[dict[str, str]]:
-        """What theory predicts before training, beside what was measured; no rows where it predicts nothing."""
+        """The predictions of theory before training, beside the measurements; no rows if theory predicts nothing."""
         made = []
         for network in self.networks:
             predicted = network.about.get("predicted") or {}
@@ -170,7 +170,7 @@ class Summary:
 
     @property
     def verdict(self) -> list[Sentence]:
-        """What is seen in this very run, the worst first."""
+        """The sentences about this run, the worst first."""
         said: list[Sentence] = []
         curve = next((m.name for m in self.metrics if m.name in ("loss", "train_loss")), "")
         for network in self.networks:
@@ -190,7 +190,7 @@ class Summary:
         return said
 
     def _at_end(self, say: Callable[[Compared], str]) -> Iterable[tuple[str, str]]:
-        """What is said of networks, and at which step they end; nothing of those of which "" is said."""
+        """The texts about networks, with the step at which they end. Networks with the text "" are left out."""
         told: dict[str, list[str]] = {}
         for network in self.networks:
             if said := say(network):
@@ -244,12 +244,12 @@ class Summary:
 
 
 def slope(norms: Sequence[float]) -> float:
-    """The gradient's slope as `jaxact.flow` defines it, of norms by depth: by least squares, of their logarithms."""
+    """The gradient's slope as `jaxact.flow` defines it: the least-squares slope of the logarithms of norms by depth."""
     return float(np.polyfit(range(len(norms)), np.log(np.maximum(norms, 1e-300)), 1)[0]) if len(norms) > 1 else 0.0
 
 
 def paired(one: Value, other: Value) -> tuple[float, float] | None:
-    """Confidence interval of the mean difference over the seeds that both have; None for fewer than two."""
+    """Confidence interval of the mean difference over the seeds that both have; None for fewer than two seeds."""
     differences = [one.by_seed[seed] - other.by_seed[seed] for seed in one.by_seed.keys() & other.by_seed.keys()]
     if len(differences) < 2:
         return None
@@ -298,7 +298,7 @@ def _validation(records: list[Record]) -> float:
 
 
 def _findings(records: list[Record]) -> tuple[Found, ...]:
-    """Say of each rule when it holds: at which steps, and in how many seeds, with the first finding."""
+    """For each rule, say at which steps it holds, and in how many seeds, with the first finding."""
     places: dict[str, list[tuple[Record, Finding]]] = {}
     for record in records:
         for finding in {f["rule"]: Finding(**f) for f in reversed(record.get("findings", ()))}.values():
@@ -317,7 +317,7 @@ def _rank(rule: str) -> int:
 
 
 def _during(steps: Sequence[int], every: Sequence[int]) -> str:
-    """When, in words: of all steps that were measured, those at which it was found."""
+    """The steps at which something was found, among all measured steps, in words."""
     if len(steps) == 1:
         return _at(steps[0])
     ends = [_at(step).removeprefix("at ") for step in (steps[0], steps[-1])]

@@ -1,4 +1,4 @@
-"""The trainer: all seeds of a network at once, the batch split over all devices, every step repeatable."""
+"""The trainer. It trains all seeds of a network at once, splits the batch over all devices, and is repeatable."""
 
 import concurrent.futures
 import contextlib
@@ -40,11 +40,11 @@ CHECKPOINTS = "checkpoints"
 
 
 class State(NamedTuple):
-    """What training changes; every array has a leading axis of seeds."""
+    """The state of a training; every array has a leading axis of seeds."""
 
     parameters: Any
     model: Any
-    """The model's own state, such as BatchNorm's averages; None where it has none."""
+    """The model's own state, such as BatchNorm's averages; None if it has none."""
     optimizer: Any
 
     @property
@@ -54,7 +54,7 @@ class State(NamedTuple):
 
 
 def train(comparison: Comparison) -> Summary:
-    """Do what `jaxact.compare.run` says, with a progress display on the terminal."""
+    """Do what `jaxact.compare.run` documents, with a progress display on the terminal."""
     comparison.check()
     comparison.processes.join()
     mesh = processes.make_mesh(comparison.platform)
@@ -79,7 +79,7 @@ def train(comparison: Comparison) -> Summary:
 
 
 def _train(trainings: list[list["_Training"]], directory: Path, setting: str) -> None:
-    """Train all that is left to train, the networks' trainings in turn."""
+    """Run all trainings that are not finished, network by network."""
     study, first = trainings[0][0].study, processes.first()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     columns += (TextColumn("{task.fields[status]}"),)
@@ -89,12 +89,12 @@ def _train(trainings: list[list["_Training"]], directory: Path, setting: str) ->
         bars = {t: progress.add_task(t.label, start=False, total=t.study.steps, status="") for of in left for t in of}
 
         def prepare(of: list["_Training"]) -> None:
-            for training in of:  # one after the other, since they share their programs
+            for training in of:  # these go one after the other, since they share their programs
                 progress.update(bars[training], status="compiling")
                 training.prepare()
                 progress.update(bars[training], status="compiled")
 
-        # All before the first is trained: side by side, and so that step times are of training alone.
+        # All compile side by side before the first one trains, so that step times are of training alone.
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(prepare, left))
         log = None
@@ -126,7 +126,7 @@ def make_step(study: Study) -> Callable[[State, Any, Any, Any], State]:
 
 
 def make_optimizer(study: Study, rate: Any) -> optax.GradientTransformationExtraArgs:
-    """Build the optimizer. Its update may be given value, grad and value_fn, which line searches ask for."""
+    """Build the optimizer. Its update may take value, grad and value_fn, which line searches need."""
     with running(f"the optimizer of {study.name!r}"):
         return optax.with_extra_args_support(study.optimizer(rate))
 
@@ -142,7 +142,7 @@ def measure(study: Study, state: State, key: Any, batch: Any) -> tuple[dict[str,
 
 
 def evaluate(study: Study, state: State, part: Any) -> tuple[dict[str, Any], flow.Flow]:
-    """Take the loss and the metrics of held-out examples, and which units they come through."""
+    """Take the loss and the metrics of held-out examples, and the units that they come through."""
 
     # Nothing of the model is differentiated: of the hidden layers only the forward pass is asked.
     def loss_of(zero: Any) -> Any:
@@ -159,7 +159,7 @@ def _observe(loss_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class Programs:
-    """What is compiled for a study, all seeds at once: whatever the learning rate, and whichever the seeds."""
+    """The compiled programs of a study for all seeds at once, which serve every learning rate and all seeds."""
 
     def __init__(self, study: Study, mesh: Mesh):
         self.mesh = mesh
@@ -197,7 +197,7 @@ class _Training:
 
     @property
     def done(self) -> bool:
-        """Whether it is trained to the end."""
+        """Whether the training has reached its end."""
         return self.place >= self.study.steps
 
     def _spread(self, tree: Any, spec: P | None = None) -> Any:
@@ -256,7 +256,7 @@ class _Training:
                 self.save()
 
     def log(self, log: Log | None, show: Callable[..., None], **more: Any) -> None:
-        """Measure, write a record a seed, and show how it goes."""
+        """Measure, write one record per seed, and show the progress."""
         measured, seen = jax.device_get(self.programs.measure(*self._arguments(self.place)))
         metrics, held_out = self._over("held_out")
         if self.done and self.study.validation is not None:
@@ -275,7 +275,7 @@ class _Training:
         show(completed=self.place, status=f"{lost} of {len(finite)} diverged" if lost else f"held out: {learned}")
 
     def _over(self, name: str) -> tuple[dict[str, Any], flow.Flow]:
-        """Means over the examples of a part, and the sum of what was seen of them."""
+        """Means over the examples of a part, and the sum of their Flows."""
         sizes, metrics, flows = [], [], []
         for part in self.study.parts(name):
             numbers, seen = jax.device_get(self.programs.evaluate(self.state, self._spread(part)))
@@ -293,7 +293,7 @@ class _Training:
         raise invalid(f"the loss of {self.network.name} to be finite before training", f"none{where}", advice)
 
     def save(self) -> None:
-        """Write all that is needed to go on from here."""
+        """Write everything that is needed to go on from here."""
         if processes.first():
             leaves = map(np.asarray, jax.tree.leaves(processes.without_keys(self.state)))
             saved = {"step": self.place, "leaves": {str(i): leaf for i, leaf in enumerate(leaves)}}
@@ -303,7 +303,7 @@ class _Training:
 
 
 def _blocks(network: Network, comparison: Comparison, directory: Path) -> list[range]:
-    """Which seeds train together: those of earlier runs, and all that are new."""
+    """The groups of seeds that train together: those of earlier runs, and all new ones."""
     files = (directory / CHECKPOINTS).glob(f"{_slug(network)}-*") if comparison.resume else ()
     ends = sorted({tuple(map(int, f.name.split("-")[-2:])) for f in files if f.suffix != ".unfinished"})
     blocks = [range(*pair) for pair in ends]
@@ -312,6 +312,6 @@ def _blocks(network: Network, comparison: Comparison, directory: Path) -> list[r
 
 
 def _slug(network: Network) -> str:
-    """A file's name for a network, which no other one has."""
+    """A unique file name for a network."""
     short = re.sub(r"[^a-z0-9]+", "_", network.name.lower())[:40]
     return f"{short}_{hashlib.sha1(network.name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Sight: how activations and gradients flow through any JAX function, unchanged."""
+"""See how activations and gradients flow through any JAX function, unchanged."""
 
 import importlib as _importlib
 from typing import Any as _Any

@@ -17,7 +17,7 @@ HEADINGS = ("depth", "site", "source", "x mean", "x std", "max |x|", "y rms", "d
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The table's cells: one row a record, a column a heading."""
+    """The table's cells: one row per record, and one column per heading."""
     return [
         (
             "".join(f"{i}:" for i in r["step"]) + str(r["depth"]),
@@ -61,7 +61,7 @@ def html(records: Sequence[Record]) -> str:
 
 
 def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
-    """Gradient norm by depth, a line for each step and seed; over several steps a heat map of it too."""
+    """Gradient norm by depth, with one line for each step and seed, and over several steps a heat map too."""
     try:
         import altair as alt
     except ImportError as error:

@@ -10,7 +10,7 @@ class Finding:
     """What is wrong, where, how one can tell, and what to do."""
 
     rule: str
-    """What is wrong, in two or three words; always the same ones for the same thing."""
+    """What is wrong, in two or three words, which are always the same for the same fault."""
     site: str
     """The label of the site, or of the function and the layer."""
     file: str
@@ -22,7 +22,7 @@ class Finding:
     advice: str
     """What to do about it."""
     step: tuple[int, ...] = ()
-    """The step it was seen at, of a Flow that is stacked over steps; empty otherwise, and of what `lint` finds."""
+    """The step at which it was seen, for a Flow that is stacked over steps; otherwise, and from `lint`, empty."""
 
     @property
     def source(self) -> str:

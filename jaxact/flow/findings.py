@@ -1,4 +1,4 @@
-"""What is wrong with a model, told from what went through it: the checklist of debugging a network, made executable."""
+"""What is wrong with a model, by what went through it: an executable checklist for debugging a network."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from jaxact.flow.finding import Finding
 
 Record = dict[str, Any]
 
-# A gradient that shrinks or grows a thousandfold from end to end is past what the step size of one optimizer serves.
+# If a gradient shrinks or grows a thousandfold from end to end, one optimizer's step size does not suit all layers.
 SHRUNK = 1e-3
 UNDERFLOW = 1e-24
 """A root mean square under which a gradient is about to become 0 in float32."""
 DRIFT = 1.5
-"""Factor a layer by which the signal's rms may change, at initialisation, without a finding."""
+"""Factor per layer by which the signal's rms may change, at initialisation, without a finding."""
 DEAD = 0.2
 """Share of a layer's units that may be dead."""
 OBSERVATIONS = 64
@@ -27,7 +27,7 @@ SATURATED = 0.5
 
 
 def find(records: Sequence[Record]) -> list[Finding]:
-    """Look at the last step's records for what is wrong, in each member of a stack by itself.
+    """Find what is wrong in the last step's records, for each member of a stack by itself.
 
     Args:
       records: as `Flow.to_records` gives them.
@@ -37,7 +37,7 @@ def find(records: Sequence[Record]) -> list[Finding]:
 
 def _found(current: Sequence[Record]) -> list[Finding]:
     found = _nonfinite(current)
-    # What is left of an array with entries that are not finite says nothing; nor does a gradient that came through one.
+    # An array with entries that are not finite says nothing more, and neither does a gradient that came through one.
     sound = [r for r in current if not r["x_nonfinite"] and not r["y_nonfinite"]]
     if not any(r["dx_nonfinite"] or r["dy_nonfinite"] for r in current) and len(sound) == len(current):
         found += _gradients(current)
@@ -47,7 +47,7 @@ def _found(current: Sequence[Record]) -> list[Finding]:
 
 
 def last_steps(records: Sequence[Record]) -> list[list[Record]]:
-    """The records of the last step alone, for each member of a stack, as a seed."""
+    """The records of the last step alone, for each member of a stack, for example a seed."""
     members: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         members.setdefault(tuple(record["stack"].items()), []).append(record)
@@ -57,11 +57,11 @@ def last_steps(records: Sequence[Record]) -> list[list[Record]]:
 def gradient_slope(records: Sequence[Record]) -> tuple[float, list[Record]]:
     """Slope of the log of the gradient's norm against depth, by least squares: about 0 in a healthy network.
 
-    Elementwise activations count, whose cotangents are of one kind; the weights of an attention are of another. The
-    norm is that of the whole cotangent, so that pooling, which spreads it over fewer entries, does not show.
+    Only elementwise activations count, since their cotangents are of one kind; attention weights are of another. The
+    norm is that of the whole cotangent, so that pooling, which changes the number of entries, does not show.
 
     Returns:
-      The slope a layer, NaN for fewer than two layers; and the records that count.
+      The slope per layer, which is NaN for fewer than two layers, and the records that count.
     """
     layers = [r for r in _layers(records) if r["dx_count"] and r["dx_rms"] > 0]
     if len(layers) < 2:
@@ -76,7 +76,7 @@ def _layers(records: Sequence[Record]) -> list[Record]:
 
 
 def _log_norm(record: Record) -> float:
-    """Logarithm of the norm of the cotangent of what comes in."""
+    """Logarithm of the norm of the cotangent of the site's input."""
     return math.log(record["dx_rms"]) + 0.5 * math.log(record["dx_count"])
 
 
@@ -86,14 +86,14 @@ def _gradients(records: Sequence[Record]) -> list[Finding]:
         return []
     first, last = layers[0], layers[-1]
     fitted, measured = -slope * (len(layers) - 1), _log_norm(first) - _log_norm(last)
-    # A zero cotangent alone is nothing: a zero initial state, a zero-initialised scale or a masked step makes it. A
-    # gradient has vanished if it is 0 from there back to the input, and nearly was before.
+    # A zero cotangent alone is no fault: a zero initial state, a zero-initialised scale or a masked step makes it. A
+    # gradient has vanished if it is 0 from there back to the input, and was nearly 0 before.
     before = [r for r in _layers(records) if r["dy_count"] and r["depth"] < first["depth"]]
     gone = bool(before) and not any(r["dx_rms"] or r["dy_rms"] for r in before) and first["dx_rms"] < UNDERFLOW
     factor = math.exp(measured)
     numbers = (
         f"from {last['site']} back to {first['site']} the gradient's norm changes by a factor of {factor:.2g} over "
-        f"{len(layers)} layers, {math.exp(-slope):.2g} a layer" + (", and is 0 before that" if gone else "")
+        f"{len(layers)} layers, {math.exp(-slope):.2g} per layer" + (", and is 0 before that" if gone else "")
     )
     if max(fitted, measured) < math.log(SHRUNK) or (gone and measured < 0):
         advice = (
@@ -111,7 +111,7 @@ def _dead(records: Sequence[Record]) -> list[Finding]:
     for record in records:
         if math.isnan(record["dead"]) or record["x_count"] < OBSERVATIONS * record["units"]:
             continue
-        if not record["x_rms"]:  # all of it is 0, as behind a zero-initialised scale
+        if not record["x_rms"]:  # every entry is 0, as after a zero-initialised scale
             continue
         if record["dead"] > DEAD * record["units"] and not _saturates(record["name"]):
             examples = record["x_count"] / record["units"]
@@ -134,9 +134,9 @@ def _saturated(records: Sequence[Record]) -> list[Finding]:
 
 
 def _drifting(records: Sequence[Record]) -> list[Finding]:
-    """The signal changes size from layer to layer in a stack of one activation: its initialisation does not fit it."""
+    """In a stack of one activation the signal changes size from layer to layer: the initialisation does not fit."""
     layers = [r for r in _layers(records) if r["y_rms"] > 0]
-    if any(any(r["step"]) for r in layers):  # once it is trained, it is no matter of the initialisation
+    if any(any(r["step"]) for r in layers):  # after training it is not the initialisation's fault
         return []
     runs: list[list[Record]] = []
     for before, after in pairwise([{"name": None, "units": 0}, *layers]):
@@ -152,7 +152,7 @@ def _drifting(records: Sequence[Record]) -> list[Finding]:
         ratios = [b["x_rms"] / a["x_rms"] for a, b in pairwise(run) if a["x_rms"]]
         if not 1 / DRIFT <= factor <= DRIFT and all((ratio > 1) == (factor > 1) for ratio in ratios):
             change = f"from {run[0]['x_rms']:.2g} to {run[-1]['x_rms']:.2g}"
-            numbers = f"the rms of what comes in goes {change} over {len(run)} layers"
+            numbers = f"the rms of the inputs goes {change} over {len(run)} layers"
             advice = f"initialise for {run[0]['name']}: jaxact.propagation has its gain"
             found.append(_finding("initialisation", run[0], numbers, advice))
     return found

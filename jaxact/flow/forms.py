@@ -1,4 +1,4 @@
-"""How activations are written: by jax.nn, and by hand. `recognise` traces these and compares."""
+"""The ways to write activations: those of jax.nn, and those by hand. `recognise` traces these and compares."""
 
 import dataclasses
 import functools
@@ -17,19 +17,19 @@ class Form:
     name: str
     """Its name in jaxact."""
     write: Callable[..., Array]
-    """Of x and the parameters."""
+    """A function of x and the parameters."""
     parameters: tuple[str, ...] = ()
     """Names of the arguments after x, as jaxact's function calls them."""
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Parameters that this form has a value for."""
     by_hand: bool = False
-    """Whether a user writes it; libraries use the same equations for other things, as `maximum(variance, 0)`."""
+    """Whether only users write it. Libraries use the same equations for other things: `maximum(variance, 0)`."""
     same_slope: bool = True
-    """Whether its derivative is jaxact's everywhere, at kinks too."""
+    """Whether its derivative equals jaxact's everywhere, also at kinks."""
     reduces: bool = False
-    """Whether an axis is summed up and gone."""
+    """Whether it sums an axis away."""
     joined: bool = False
-    """Whether it is an activation and what comes after it, a product or a square."""
+    """Whether it is an activation together with the product or square after it."""
 
 
 def _logsumexp(*names: str) -> Callable[..., Array]:
@@ -142,4 +142,4 @@ def _all() -> list[Form]:
 
 
 FORMS = tuple(_all())
-"""Larger ones before those that are in them."""
+"""Larger forms come before those that they contain."""

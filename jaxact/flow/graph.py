@@ -1,7 +1,7 @@
-"""The equations of a jaxpr as expressions, which `recognise` compares: one node a value, JAX's own small calls opened.
+"""The equations of a jaxpr as expressions that `recognise` compares: one node for each value, with JAX's calls opened.
 
-What only arranges entries (a broadcast, a transpose, a cast to the type there is) is a node of its own, which `core`
-looks through, and `arrangement` keeps account of.
+An operation that only arranges entries (a broadcast, a transpose, a cast to the same type) is a separate node. `core`
+looks through such nodes, and `arrangement` keeps account of them.
 """
 
 import dataclasses
@@ -25,20 +25,20 @@ MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 
 _OF_NUMBERS = {"sqrt": np.sqrt, "neg": np.negative, "mul": np.multiply, "div": np.divide, "add": np.add, "log": np.log}
 
-# Of an equation's parameters these say how its result is laid out, not what it is.
+# These parameters of an equation say how its result is laid out, not what it is.
 _LAYOUT = frozenset({"axes", "axis", "out_sharding", "sharding", "sizes", "accuracy", "weak_type"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Node:
-    """A value: what it is made of, and by which equation of the jaxpr."""
+    """A value: what it is made from, and by which equation of the jaxpr."""
 
     kind: str
-    """A primitive's name; "literal"; "leaf", of which nothing is known; "call" or "rule" of a function of JAX's."""
+    """A primitive's name; "literal"; "leaf" for an unknown value; "call" or "rule" for a function of JAX."""
     aval: Any
     arguments: tuple["Node", ...] = ()
     details: Any = ()
-    """What tells equations of one primitive apart; a literal's value; the function that has a rule."""
+    """The details that distinguish equations of one primitive; a literal's value; or the function that has a rule."""
     owner: int | None = None
     """Which equation of the jaxpr makes it; None for inputs and literals."""
     variable: Any = None
@@ -109,7 +109,7 @@ def _read(atom: Any, nodes: dict[Any, Node]) -> Node:
 
 
 def _constant(variable: Any, value: Any) -> Node:
-    """A captured scalar is as good as a literal, if it is no tracer."""
+    """A captured scalar is as good as a literal, unless it is a tracer."""
     if not variable.aval.shape and isinstance(value, np.ndarray | np.generic | float | int):
         return Node("literal", variable.aval, details=value, variable=variable)
     return Node("leaf", variable.aval, variable=variable)
@@ -122,7 +122,7 @@ def _details(equation: Any) -> tuple[Any, ...]:
 
 
 def core(node: Node) -> Node:
-    """The node without what only arranges its entries; a number that was cast is a number."""
+    """The node without operations that only arrange its entries. A number that was cast is a number."""
     while True:
         if node.kind in ARRANGING or (
             node.kind == "convert_element_type" and node.aval.dtype == node.arguments[0].aval.dtype
@@ -148,9 +148,9 @@ class Arrangement:
         self._known: dict[int, Axes] = {id(x): tuple(range(len(x.aval.shape)))}
         self._free = [core(node) for node in free]
         self.rows: set[tuple[int, ...]] = set()
-        """The axes of x that are reduced or split: of a function along an axis, one tuple."""
+        """The axes of x that are reduced or split; one tuple for a function along an axis."""
         self.beside: dict[int, Axes] = {}
-        """For each free node (by identity), the axes of what it is combined with."""
+        """For each free node (by identity), the axes of the value that it is combined with."""
 
     def of(self, node: Node) -> Axes | None:
         """The axes of a value, or None if they cannot be told."""
@@ -210,7 +210,7 @@ class Arrangement:
 
 
 def _reshaped(axes: Axes, before: Sequence[int], after: Sequence[int]) -> Axes | None:
-    """Through a reshape that adds or removes axes of size 1, and does nothing else."""
+    """Follow the axes through a reshape that adds or removes axes of size 1, and does nothing else."""
     if [n for n in before if n != 1] != [n for n in after if n != 1]:
         return None
     rest = iter([axis for axis, n in zip(axes, before, strict=True) if n != 1])

@@ -1,6 +1,6 @@
 """Everything that knows the inside of a jaxpr, which differs between releases of JAX.
 
-Reading one, and running an equation that has jaxprs inside with slots going in and statistics coming out.
+It reads jaxprs, and runs equations that have jaxprs inside, with slots going in and statistics coming out.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ def called(equation: Any) -> tuple[str, str] | None:
 
 
 def library_call(equation: Any) -> tuple[tuple[str, str] | None, Any, Sequence[Any]] | None:
-    """A call of a function of JAX's own, opened: its name and file if it has a rule, its jaxpr and constants."""
+    """An opened call of a function of JAX itself: its name and file if it has a rule, its jaxpr and constants."""
     function = called(equation)
     if function is None or not function[1].startswith(_JAX):
         return None
@@ -63,22 +63,22 @@ def library_call(equation: Any) -> tuple[tuple[str, str] | None, Any, Sequence[A
 
 @dataclasses.dataclass(frozen=True)
 class Inside:
-    """The jaxprs inside an equation, and how its inputs become theirs."""
+    """The jaxprs inside an equation, and how the equation's inputs become the jaxprs' inputs."""
 
     jaxprs: Sequence[Any]
     skipped: int = 0
-    """Leading inputs of the equation that the jaxprs do not get."""
+    """How many leading inputs of the equation the jaxprs do not get."""
     constants: int = 0
     carry: int = 0
-    """Of a loop: how many of the inputs are the same in every iteration, and how many come from the one before."""
+    """For a loop, how many inputs are the same in every iteration, and how many come from the previous one."""
     length: int | None = None
-    """Of a scan: how many iterations."""
+    """For a scan, how many iterations it has."""
     tapped: bool = True
     """Whether a gradient goes through the jaxprs' own equations."""
 
 
 def inside(equation: Any) -> Inside | None:
-    """What is inside an equation that `rerun` can run; None if it is none of those."""
+    """The inside of an equation that `rerun` can run, or None for another equation."""
     parameters = equation.params
     match _kind(equation):
         case "jit" | "shard_map":
@@ -97,7 +97,7 @@ def inside(equation: Any) -> Inside | None:
 
 
 def _kind(equation: Any) -> str:
-    """An equation's primitive by name; both kinds of `jax.checkpoint` have one."""
+    """The name of an equation's primitive. Both kinds of `jax.checkpoint` have the same name."""
     name = equation.primitive.name
     if name == "remat2" or (name == "call_hi_primitive" and type(equation.params["_prim"]).__name__ == "RematTraced"):
         return "checkpoint"
@@ -125,7 +125,7 @@ def opened(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
 
 
 def unseen(equation: Any) -> str | None:
-    """What an equation is that has jaxprs inside which nobody looks into; None of one without, and of JAX's own."""
+    """What an equation is whose jaxprs nobody looks into; None if it has none, or if it is JAX's own."""
     name = equation.primitive.name
     if inside(equation) is not None or not any(True for _ in jaxprs_in(equation.params)):
         return None
@@ -134,7 +134,7 @@ def unseen(equation: Any) -> str | None:
     if name in ("custom_jvp_call", "custom_vjp_call"):
         debug = opened(equation.params["call_jaxpr"])[0].debug_info
         ours = (debug.func_filename or "").startswith((_JAX, _OWN))
-        return None if ours else f"{debug.func_name}, which has a derivative rule of its own"
+        return None if ours else f"{debug.func_name}, which has its own derivative rule"
     return None if name.startswith(("reduce", "scatter", "custom_root", "custom_linear_solve", "sort")) else name
 
 
@@ -162,7 +162,7 @@ def evaluated(closed: Any) -> Callable[..., list[Array]]:
 
 
 def in_place(function: Callable[..., Array], inputs: Sequence[Any], equation: Any) -> Array:
-    """Evaluate a function of arrays where an equation was, whose names and source line it gets."""
+    """Evaluate a function of arrays in place of an equation. It gets the equation's names and source line."""
     jaxpr, constants = opened(trace(function, *inputs)[0])
     equations = [e.replace(source_info=equation.source_info) for e in jaxpr.eqns]
     return function_of(equations, [*jaxpr.constvars, *jaxpr.invars], jaxpr.outvars)(*constants, *inputs)[0]
@@ -197,7 +197,7 @@ def readers(jaxpr: Any) -> dict[Any, set[int]]:
 
 
 def arranged(jaxpr: Any, variables: Iterable[Any]) -> frozenset[Any]:
-    """Variables, and those that are one of them cast or arranged otherwise."""
+    """These variables, and those that are a cast or another arrangement of one of them."""
     found = set(variables)
     for equation in jaxpr.eqns:
         if equation.primitive.name in _ARRANGING and among(equation.invars[0], found):
@@ -206,12 +206,12 @@ def arranged(jaxpr: Any, variables: Iterable[Any]) -> frozenset[Any]:
 
 
 def dead(equation: Any, read_by: dict[Any, set[int]]) -> bool:
-    """Whether an equation does nothing that anyone sees."""
+    """Whether an equation has no visible effect."""
     return bool(equation.outvars) and not equation.effects and not any(read_by.get(v) for v in equation.outvars)
 
 
 def boundary(equations: Sequence[Any], read_by: dict[Any, set[int]]) -> tuple[list[Any], list[Any]]:
-    """What a run of equations reads from before it, and what it makes that is read after it."""
+    """The variables that a run of equations reads from before it, and those that it makes and that are read later."""
     own = {id(e) for e in equations}
     made = [v for e in equations for v in e.outvars]
     defined = set(made)
@@ -235,17 +235,17 @@ def widens(before: Any, after: Any) -> bool:
 
 
 def axes_of(aval: Any) -> tuple[str, ...]:
-    """The mesh axes, of a `shard_map` around it, that a value varies over."""
+    """The mesh axes (of a `shard_map` around the value) that a value varies over."""
     return tuple(sorted(aval.mat.varying))
 
 
 @dataclasses.dataclass(frozen=True)
 class Combine:
-    """How statistics of several iterations become one, and those of several devices."""
+    """How to combine the statistics of several iterations, and those of several devices."""
 
     both: Callable[[Statistics, Statistics], Statistics]
     across: Callable[[Statistics, Callable[[Array], tuple[str, ...]]], Statistics]
-    """Of statistics, and a function that says over which mesh axes an array is to be combined."""
+    """Takes statistics, and a function that says over which mesh axes to combine an array."""
 
 
 def rerun(
@@ -260,8 +260,8 @@ def rerun(
     """Trace an equation again through JAX's public function, with taps inside.
 
     Slots go in and statistics come out as pytrees, so that scan stacks them, cond selects them and checkpoint carries
-    them without knowing what they are. Of each jaxpr inside there are `slots`, `zeros`, the statistics where it did not
-    run, and `axes`, the mesh axes that each slot's array varies over; `inner` runs the i-th of them.
+    them without knowing what they are. Each jaxpr inside has its `slots`, its `zeros` (the statistics if it does not
+    run), and its `axes` (the mesh axes that each slot's array varies over); `inner` runs the i-th jaxpr.
 
     Returns:
       The outputs, and the statistics for each jaxpr inside.
@@ -279,7 +279,7 @@ def rerun(
             case "checkpoint":
                 parameters = _checkpoint(equation)
                 cse = parameters["prevent_cse"]
-                cse = any(cse) if isinstance(cse, tuple) else cse  # it may be one for each input
+                cse = any(cse) if isinstance(cse, tuple) else cse  # it may be a tuple with one entry for each input
                 return jax.checkpoint(only, prevent_cse=cse, policy=parameters["policy"])(inputs, slots)
             case "cond":
                 return _cond(inputs, slots, inner, zeros)
@@ -351,7 +351,7 @@ def _while(
     zeros: list[Statistics],
     combine: Combine,
 ) -> tuple[list[Any], list[Statistics]]:
-    """JAX has no reverse mode through `while`: its slots are empty, and its statistics are summed over iterations."""
+    """Run a `while` loop. It has no reverse mode, so slots are empty, and statistics are summed over iterations."""
     tests, bodies = parameters["cond_nconsts"], parameters["body_nconsts"]
     test = evaluated(parameters["cond_jaxpr"])
 
@@ -372,8 +372,8 @@ def _shard_map(
 ) -> Callable[..., Any]:
     manual, checked = parameters["newly_manual_axes"], parameters["check_vma"]
 
-    # Slots come in the same on every device and are cast to vary as x and y do, so that the gradient of the cast, a sum
-    # over devices, is taken once here, and not in every iteration of a scan inside.
+    # Slots are the same on every device, and are cast here to vary as x and y do. The gradient of the cast, a sum over
+    # devices, is then taken once here, and not in every iteration of a scan inside.
     def local(inputs: list[Any], slots: list[Slots]) -> tuple[list[Any], list[Statistics]]:
         outputs, statistics = only(
             inputs, jax.tree.map(varying, slots, axes) if checked and jax.tree.leaves(slots) else slots

@@ -1,6 +1,6 @@
-"""What can be told to be wrong with a model from its jaxpr alone, without a run.
+"""Mistakes in a model that its jaxpr alone shows, without a run.
 
-The jaxpr is walked once with tags in place of values: what a value is made of, and what was last done to it.
+The jaxpr is walked once with tags in place of values: what a value is made from, and what was last done to it.
 """
 
 import dataclasses
@@ -32,31 +32,31 @@ _Place = tuple[str, int, str]
 
 @dataclasses.dataclass(frozen=True)
 class _Value:
-    """What is known of a value."""
+    """What is known about a value."""
 
     made_of: Literal["constants", "parameters", "data"] = "constants"
     softmax: _Place | None = None
-    """Where the softmax is that it is the output of."""
+    """The place of the softmax whose output it is."""
     shares: _Place | None = None
-    """Where the softmax is whose output it is, perhaps with a scale, a small number added, a clip or a mean."""
+    """The place of the softmax whose output it is, perhaps after a scale, an added small number, a clip or a mean."""
     bounded: tuple[str, _Place] | None = None
-    """The sigmoid, relu or tanh that it is the output of, and where; of a sigmoid, perhaps with a clip or the like."""
+    """The sigmoid, relu or tanh whose output it is, and the place. After a sigmoid there may be a scale or a clip."""
     batch: bool = False
     """Whether it is a matrix with a row for each example."""
     over_batch: _Place | None = None
-    """Where the softmax over a batch is that it is the output of."""
+    """The place of the softmax over a batch whose output it is."""
     linear: _Place | None = None
-    """Where the linear layer is that it is an affine function of."""
+    """The place of the linear layer of which it is an affine function."""
     squashed: tuple[str, int] = ("", 0)
-    """The sigmoidal activation that it came through, and how many times, with linear layers alone between."""
+    """The sigmoidal activation that it came through, and how many times, with only linear layers between."""
 
 
 def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., list[Finding]]:
     """Make a function that looks for mistakes in a model without running it.
 
-    Found are: a softmax in a hidden layer, over an axis of size 1 or over the batch; a softmax whose output goes
-    through another, as before a loss that takes logits; sigmoid, relu or tanh on logits; two linear layers with nothing
-    nonlinear between; and sigmoid or tanh in a deep plain stack.
+    It finds a softmax in a hidden layer, over an axis of size 1 or over the batch; a softmax whose output goes through
+    another softmax, as before a loss that takes logits; sigmoid, relu or tanh on logits; two linear layers with nothing
+    nonlinear between them; and sigmoid or tanh in a deep plain stack.
 
     Args:
       fun: a loss or any other function of parameters.
@@ -90,12 +90,12 @@ def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
 
 
 def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...]:
-    """Findings in a traced function, of whose inputs some are parameters and the others data."""
+    """Findings in a traced function. Some of its inputs are parameters, and the others are data."""
     found: dict[Finding, None] = {}
     avals = [v.aval for v in jaxprs.opened(closed)[0].invars]
     inputs = [_Value("parameters") if p else _data(aval) for p, aval in zip(is_parameter, avals, strict=True)]
     _walk(closed, inputs, found, ("", 0, ""))
-    # In a stack that is a Python loop each further layer says it again, of more layers: the last is kept.
+    # In a stack that is a Python loop each further layer gives the finding again, for more layers. The last is kept.
     return tuple({(f.rule, f.site, f.file, f.line): f for f in found}.values())
 
 
@@ -104,16 +104,16 @@ def _data(aval: Any) -> _Value:
 
 
 def _walk(closed: Any, inputs: Sequence[_Value], found: dict[Finding, None], around: _Place) -> list[_Value]:
-    """Follow the tags through a jaxpr that is called from a place. Returns those of its outputs."""
+    """Follow the tags through a jaxpr that is called from a place. Returns the tags of its outputs."""
     jaxpr, constants = jaxprs.opened(closed)
-    # A batch that the function closes over is a constant of its jaxpr, as a mask is: both are taken for data.
+    # A batch that the function closes over is a constant of its jaxpr, as is a mask. Both are taken for data.
     values = {v: _data(v.aval) for v in jaxpr.constvars if len(getattr(v.aval, "shape", ())) > 1}
     read_by = jaxprs.readers(jaxpr)
     values |= zip(jaxpr.invars, inputs, strict=True)
 
     def read(atom: Any) -> _Value:
         value = _Value() if isinstance(atom, jaxprs.Literal) else values.get(atom, _Value())
-        if value.linear and len(read_by.get(atom, ())) > 1:  # it is used beside the layer too, as by a residual
+        if value.linear and len(read_by.get(atom, ())) > 1:  # something else uses it too, as a residual does
             value = dataclasses.replace(value, linear=None)
         return value
 
@@ -251,7 +251,7 @@ def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Find
 
 
 def _sigmoid(value: _Value) -> tuple[str, _Place] | None:
-    """A sigmoid stays one when it is scaled or clipped; tanh times a number is a soft cap."""
+    """A sigmoid stays a sigmoid when it is scaled or clipped; tanh times a number is a soft cap."""
     return value.bounded if value.bounded and value.bounded[0] == "sigmoid" else None
 
 
@@ -277,7 +277,7 @@ def _layer(equation: Any, signal: _Value, place: _Place, found: dict[Finding, No
                 "put an activation between them, or merge them (a deliberate low rank is fine)",
             )
         ] = None
-    # A depthwise convolution is half of a separable one: the other half may follow at once.
+    # A depthwise convolution is half of a separable convolution, whose other half may follow at once.
     depthwise = equation.params.get("feature_group_count", 1) > 1
     matrix = equation.primitive.name == "dot_general" and equation.outvars[0].aval.ndim == 2 and signal.batch
     return _Value("data", linear=None if depthwise else place, squashed=signal.squashed, batch=matrix)
@@ -289,7 +289,7 @@ def _made_of(tags: Sequence[_Value]) -> Any:
 
 
 def _join(values: Sequence[_Value]) -> _Value:
-    """What is known of a value that is one of several."""
+    """What is known about a value that is one of several."""
     first = values[0]
     return first if all(value == first for value in values) else _Value(_made_of(values))
 

@@ -1,4 +1,4 @@
-"""Marks that a user puts into a function: an array to look at, a function to take for an activation."""
+"""Marks that a user puts into a function: an array to observe, or a function to take for an activation."""
 
 import functools
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from jaxact.flow.sites import SITE, TAP
 
 
 def tap(x: Array, name: str) -> Array:
-    """Mark an array to be observed. Returns it: outside of `observe` this is the identity, under every transformation.
+    """Mark an array to be observed, and return it. Outside of `observe` this is the identity.
 
     Args:
       x: array of floats.
-      name: what to call it.
+      name: the name of the site.
 
     Raises:
       TypeError: `x` is not an array of floats.
@@ -36,21 +36,21 @@ def tap(x: Array, name: str) -> Array:
 
 
 def site(f: Callable[..., Array], name: str | None = None) -> Callable[..., Array]:
-    """Mark an elementwise function of one's own as an activation: `observe` then shows it as it shows jaxact's.
+    """Mark your own elementwise function as an activation. `observe` then shows it as it shows jaxact's.
 
-    Its slope is taken, so that flat entries and dead units are counted; `swap` exchanges it by its name.
+    `observe` takes its slope, so that flat entries and dead units are counted, and `swap` exchanges it by its name.
 
     Args:
-      f: a function of x and perhaps of parameters, whose entries each depend on the entry of x alone. All arguments are
-        traced, as by `jax.jit`: bind others with `functools.partial`.
-      name: what to call it; by default `f.__name__`.
+      f: a function of x and perhaps of parameters. Each entry of the result depends on one entry of x alone. All
+        arguments are traced, as by `jax.jit`; bind others with `functools.partial`.
+      name: the name of the activation; by default `f.__name__`.
 
     Returns:
       The same function, jitted under that name.
 
     Raises:
       TypeError: `f` is not callable.
-      ValueError: there is no name.
+      ValueError: f has no name, and `name` is missing.
 
     >>> act = jaxact.flow.site(lambda x: x * jnp.tanh(x), "tanhx")
     >>> _, flow = jaxact.flow.observe(lambda x: jnp.sum(act(x)))(jnp.array([1.0, 2.0]))

@@ -1,4 +1,4 @@
-"""Models of Flax and Equinox, which `swap` takes for functions and gives back as models of the same kind."""
+"""Models of Flax and Equinox. `swap` takes them in place of functions, and returns models of the same kind."""
 
 import dataclasses
 import functools
@@ -20,11 +20,11 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     result: Function = lambda returned: returned
-    """Takes what the function returns; returns what the model does."""
+    """Takes what the function returns, and returns what the model returns."""
 
 
 def is_model(x: Any) -> bool:
-    """Whether it is a module of Flax or Equinox."""
+    """Whether a value is a module of Flax or Equinox."""
     return _kind(x) is not None
 
 
@@ -92,7 +92,7 @@ def _nnx(base: Any, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _kind(x: Any) -> Any:
-    """The method by which a model is called, and that call as a pure function's; None of what is no model."""
+    """The method that a call of a model runs, and the call as one of a pure function; None if it is not a model."""
     for framework, kind in (
         ("flax.linen", ("apply", _linen)),
         ("flax.nnx", ("__call__", _nnx)),

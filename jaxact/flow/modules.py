@@ -1,7 +1,7 @@
 """Attribute paths of NNX's and Equinox's modules ("blocks[3].mlp") as name scopes, while a function is traced.
 
-Linen's and Haiku's modules open a `jax.named_scope` themselves. For the others `__call__` opens one while a trace runs
-that `observe`, `swap` or `lint` started: it is wrapped in the classes, and what was there is put back at the end.
+Linen's and Haiku's modules open a `jax.named_scope` themselves. For the others `__call__` opens one during a trace that
+`observe`, `swap` or `lint` started. For that, `__call__` is wrapped in the classes, and restored at the end.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from typing import Any
 import jax
 
 _ATTRIBUTE = "."
-"""How the scope of a module begins that is an attribute of the one around it."""
+"""The prefix of the scope of a module that is an attribute of the module around it."""
 
 
 def path_of(scopes: Sequence[str]) -> str:
-    """Name scopes as one path: modules by "." and all else by "/".
+    """Join name scopes to one path. Modules are separated by ".", and everything else by "/".
 
     >>> path_of([".blocks[3]", "eqx.nn.MLP", ".layers[0]", "gate"])
     'blocks[3].layers[0]/gate'
@@ -36,9 +36,9 @@ def path_of(scopes: Sequence[str]) -> str:
 
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, in which the sites of modules are named by the attributes that lead from its arguments to them.
+    """The same function, but sites of modules are named by the attributes that lead to them from its arguments.
 
-    A module that is no part of an argument, as one that was merged inside, goes by its class.
+    A module that is not part of an argument, such as one that was merged inside, is named by its class.
     """
 
     @functools.wraps(function)
@@ -57,7 +57,7 @@ def named(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Inside:
-    """Where the modules are that are in a module, or in the arguments."""
+    """The paths of the modules in a module, or in the arguments."""
 
     def __init__(self, roots: Sequence[tuple[Any, str]], bases: tuple[type, ...]) -> None:
         self._bases = bases
@@ -70,9 +70,9 @@ class _Inside:
                     self._of_class.setdefault(type(module), []).append((module, where))
 
     def enter(self, module: Any) -> tuple[str, "_Inside"]:
-        """The scope of a module in here, and what is inside.
+        """The scope of a module that is in here, and the paths inside it.
 
-        One that a transformation has rebuilt is told by its class, if that is in here once.
+        A module that a transformation has rebuilt is recognised by its class, if that class is in here once.
         """
         path = self._path(module)
         if path is None and _transforms(type(module)):
@@ -87,7 +87,7 @@ class _Inside:
         return path, _Inside([(module, "")], self._bases)
 
     def _path(self, module: Any) -> str | None:
-        """Where a module is, or one that is made of the same arrays, as `equinox.combine` makes it."""
+        """The path of a module, or of one with the same arrays, as `equinox.combine` makes it."""
         if id(module) in self._paths:
             return self._paths[id(module)]
         arrays = list(map(id, jax.tree.leaves(module)))
@@ -96,21 +96,21 @@ class _Inside:
 
 
 _running: ContextVar[list[_Inside] | None] = ContextVar("running", default=None)
-"""The arguments and the modules whose `__call__` runs, innermost last; None where nothing is traced."""
+"""The arguments, and the modules whose `__call__` runs, innermost last; None if nothing is traced."""
 _lock = threading.Lock()
 _originals: dict[type, Any] = {}
 _traces = 0
 
 
 def _bases() -> tuple[type, ...]:
-    """The classes of modules, of the libraries that are loaded."""
+    """The classes of modules in the libraries that are loaded."""
     return tuple(sys.modules[name].Module for name in ("flax.nnx", "equinox") if name in sys.modules)
 
 
 def _arguments(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bases: tuple[type, ...]
 ) -> list[tuple[Any, str]]:
-    """The modules that are arguments. A single one needs no name; of several each has its parameter's."""
+    """The modules that are arguments. A single one needs no name; each of several has its parameter's name."""
     try:
         given = dict(inspect.signature(function).bind(*args, **kwargs).arguments)
     except (TypeError, ValueError):
@@ -143,7 +143,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def _scoped(original: Any) -> Callable[..., Any]:
-    """A class's `__call__`, in a scope while something is traced."""
+    """A class's `__call__`, which opens a scope while something is traced."""
 
     @functools.wraps(original)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -163,7 +163,7 @@ def _scoped(original: Any) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _patched(bases: tuple[type, ...]) -> Iterator[None]:
-    """Each module's `__call__` opens a scope. Of several traces at a time the last to end puts back what was there."""
+    """Make each module's `__call__` open a scope. If several traces run at once, the last to end restores it."""
     global _traces
     with _lock:
         _traces += 1
@@ -189,5 +189,5 @@ def _subclasses(kind: type) -> Iterator[type]:
 
 
 def _transforms(kind: type) -> bool:
-    """Whether a class is what `equinox.filter_jit` and its like make of a module, which they rebuild at the call."""
+    """Whether a class is a wrapper such as that of `equinox.filter_jit`, which rebuilds the module at the call."""
     return kind.__module__.startswith("equinox.") and not kind.__module__.startswith("equinox.nn.")

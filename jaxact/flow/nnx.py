@@ -1,4 +1,4 @@
-"""`observe` for functions of Flax NNX modules. It is imported when one asks for it, and Flax with it."""
+"""`observe` for functions of Flax NNX modules. It is imported on first use, and Flax with it."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,13 +17,14 @@ def observe(
 ) -> Callable[..., Any]:
     """Make a function that returns what `flax.nnx.value_and_grad(fun)` returns, and the flow through its activations.
 
-    As there, gradients are by the `nnx.Param`s of a module, and what else the module changes is kept: the statistics of
-    a BatchNorm, the counts of a Dropout's keys. Within a step it belongs into `nnx.jit`.
+    As with that function, gradients are with respect to the `nnx.Param`s of a module, and the other changes of the
+    module are kept: the statistics of a BatchNorm, the counts of a Dropout's keys. In a training step, call it inside
+    `nnx.jit`.
 
     Args:
       fun: a function of modules and other arguments that returns a real scalar, or a pair of it and auxiliary data.
-      argnums: which positional argument or arguments to differentiate by; `nnx.DiffState(0, filter)` for other
-        variables than `nnx.Param`.
+      argnums: which positional argument or arguments to differentiate by. Give `nnx.DiffState(0, filter)` for variables
+        other than `nnx.Param`.
       has_aux: whether `fun` returns a pair.
       **options: those of `jaxact.flow.observe`.
 
@@ -32,7 +33,7 @@ def observe(
       flow)`; `grads` is an `nnx.State` for a module.
 
     Raises:
-      TypeError, ValueError: as `jaxact.flow.observe`.
+      TypeError, ValueError: as for `jaxact.flow.observe`.
 
     >>> from flax import nnx
     >>> model = nnx.Sequential(nnx.Linear(3, 4, rngs=nnx.Rngs(0)), nnx.BatchNorm(4, rngs=nnx.Rngs(0)), nnx.gelu)
@@ -46,7 +47,7 @@ def observe(
     predicates = {number: nnx.filterlib.to_predicate(kind) for number, kind in filters}
 
     def differentiated(path: tuple[Any, ...], value: Any) -> bool:
-        """Of the pair of args and kwargs. An argument that is an array is differentiated as it is."""
+        """The loss of the pair of args and kwargs. An argument that is an array is differentiated as it is."""
         if path[0] != 0 or path[1] not in predicates:
             return False
         return (len(path) == 2 and not isinstance(value, nnx.Variable)) or predicates[path[1]](path[2:], value)

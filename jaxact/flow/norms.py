@@ -19,10 +19,10 @@ Record = dict[str, Any]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class Norms:
-    """Sums of squares of each parameter, its gradient and its update. Made by `norms`; a pytree, as `Flow` is."""
+    """Sums of squares of each parameter, its gradient and its update. `norms` makes it; it is a pytree."""
 
     squares: tuple[Array, ...]
-    """For each parameter: its own, its gradient's and its update's, the latter two scaled by 2^32."""
+    """For each parameter its sum of squares, and those of its gradient and its update, which are scaled by 2^32."""
     paths: tuple[str, ...] = dataclasses.field(metadata={"static": True})
     """Where each parameter is."""
     sizes: tuple[int, ...] = dataclasses.field(metadata={"static": True})
@@ -34,13 +34,13 @@ class Norms:
         """Finish the sums.
 
         Args:
-          level: how many parts of a path make a module, whose parameters are taken together: 1 for "blocks", 2 for
-            "blocks[3]". By default each parameter is by itself.
+          level: how many parts of a path name a module: 1 for "blocks", 2 for "blocks[3]". The parameters of a module
+            are taken together. By default each parameter is by itself.
 
         Returns:
-          Dicts with "path", "size", "weight_norm", "gradient_norm", "update_norm" and "update_ratio", the last norm by
-          the first; "step", the index along leading axes of what `scan` or `vmap` has stacked. NaN for what was not
-          given, and for the ratio to a weight of 0.
+          Dicts with "path", "size", "weight_norm", "gradient_norm", "update_norm", "update_ratio" (the norm of the
+          update over that of the weight), and "step", the index along leading axes that `scan` or `vmap` has stacked. A
+          number is NaN if its array was not given, and the ratio if the weight is 0.
         """
         sums: dict[str, Any] = {}
         for path, squares, size in zip(self.paths, jax.device_get(self.squares), self.sizes, strict=True):
@@ -80,15 +80,15 @@ class Norms:
 
 
 def norms(params: Any, grads: Any, updates: Any = None) -> Norms:
-    """Take the norms of parameters, of their gradients and of the updates that an optimizer makes of these.
+    """Take the norms of parameters, of their gradients, and of the updates that an optimizer makes from them.
 
-    It goes into the jitted step, and adds one pass over the three. An update that is a thousandth of its weight is
-    usual; with far less the parameter stands still, with far more it is overwritten.
+    Call it inside the jitted step; it adds one pass over the three. A typical update is a thousandth of its weight.
+    With a far smaller one the parameter stands still, and a far larger one overwrites the parameter.
 
     Args:
-      params: a pytree of arrays of floats; of Flax NNX an `nnx.State`, of Equinox what `eqx.filter` leaves.
+      params: a pytree of arrays of floats: for Flax NNX an `nnx.State`, for Equinox the result of `eqx.filter`.
       grads: the gradients, a pytree with the same leaves.
-      updates: what is added to the parameters, as Optax returns it; leave it away if there is none.
+      updates: the updates that are added to the parameters, as Optax returns them. It may be left out.
 
     Raises:
       ValueError: the leaves of the trees differ in number or shape.
@@ -124,7 +124,7 @@ def _square(x: Array, scale: float = 1.0) -> Array:
 
 
 def _path(path: Sequence[Any]) -> str:
-    """The names that lead to a parameter: "blocks[3].up.kernel", and of dicts "params/Dense_0/kernel"."""
+    """The names that lead to a parameter: "blocks[3].up.kernel", and in dicts "params/Dense_0/kernel"."""
     names = [getattr(key, "key", getattr(key, "idx", getattr(key, "name", key))) for key in path]
     variable = len(names) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")  # NNX's, which holds its array there
     separators = ["/" if isinstance(key, jax.tree_util.DictKey) and not variable else "." for key in path]

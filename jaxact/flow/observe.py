@@ -26,35 +26,35 @@ def observe(
 ) -> Callable[..., Any]:
     """Make a function that returns what `jax.value_and_grad(fun)` returns, and the flow through its activations.
 
-    Every activation that `fun` calls, of jaxact or of jax.nn, is found in its jaxpr: also inside jit, scan, cond,
+    It finds every activation of jaxact or jax.nn that `fun` calls in the jaxpr of `fun`, also inside jit, scan, cond,
     checkpoint, vmap and shard_map, and in any library's modules. The loss and the gradients are those of
-    `jax.value_and_grad`; the statistics come out of the same backward pass, and no array is kept for them.
+    `jax.value_and_grad`. The statistics come from the same backward pass, and no array is kept for them.
 
-    In `while_loop` only the forward pass is seen. Functions with a derivative rule of their own, Pallas kernels and
-    derivative code (a gradient inside `fun`) are left alone and listed in `Flow.unseen`. Statistics of a `vmap` inside
-    `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Entries that a mask before a softmax has made
-    very negative are not counted.
+    In a `while_loop` it sees only the forward pass. It does not look into functions with their own derivative rule,
+    Pallas kernels, and derivative code (a gradient inside `fun`); `Flow.unseen` lists them. Statistics of a `vmap`
+    inside `fun` are summed over it; `jax.vmap(observe(fun))` keeps them apart. Entries that a mask before a softmax has
+    made very negative are not counted.
 
     Args:
       fun: a function that returns a real scalar, or a pair of it and auxiliary data.
       argnums: which positional argument or arguments to differentiate by.
       has_aux: whether `fun` returns a pair.
-      select: takes a `Site` and says whether to observe it. By default all are.
-      unit_axis: which axis of an activation's output has the units, of which dead ones are counted: -1, or -3 for
-        images with channels first; or a function of the `Site` that says so.
-      magnitudes: whether to count the entries of each x, y and their cotangents by powers of two, and what f16, bf16,
-        e4m3 and e5m2 would flush to 0 or overflow; see `Flow.to_records`.
-      when: whether to look at all: a traced boolean inside of a jitted step, `when=step % 100 == 0`. Where it is False
-        the step is a plain `jax.value_and_grad`, and the Flow is empty.
+      select: takes a `Site` and says whether to observe it. By default all sites are observed.
+      unit_axis: the axis of an activation's output whose entries are units, for counting dead ones: -1, or -3 for
+        images with channels first. It may be a function that takes the `Site` and returns the axis.
+      magnitudes: whether to count the entries of each x, y and their cotangents by powers of two, and those that f16,
+        bf16, e4m3 and e5m2 would flush to 0 or overflow; see `Flow.to_records`.
+      when: whether to observe this call, a boolean that may be traced in a jitted step: `when=step % 100 == 0`. If it
+        is False the step is a plain `jax.value_and_grad`, and the Flow is empty.
 
     Returns:
       A function of the same arguments that returns `((value, grads), flow)`, or with `has_aux` `(((value, aux), grads),
       flow)`. Wrap it in `jax.jit`, as a training step.
 
     Raises:
-      TypeError: `fun` returns no real scalar, `argnums` names something that is not of floats, or `when` is not a
-        boolean.
-      ValueError: `argnums` names an argument that there is not, or `unit_axis` an axis.
+      TypeError: `fun` returns no real scalar, `argnums` names an argument that does not consist of floats, or `when` is
+        not a boolean.
+      ValueError: `argnums` names a missing argument, or `unit_axis` a missing axis.
 
     >>> loss = lambda w, x: jnp.sum(jax.nn.relu(x @ w))
     >>> (value, grads), flow = jaxact.flow.observe(loss)(jnp.ones((2, 3)), jnp.ones((4, 2)))
@@ -122,7 +122,7 @@ def _unit_axis(given: int | Callable[[Site], int]) -> Callable[[Site], int]:
         axis = given(site) if callable(given) else given
         if site.kind == "pointwise" and site.shape and not -len(site.shape) <= axis < len(site.shape):
             if not callable(given) and axis < 0:
-                return -1  # as a dense layer beside convolutions
+                return -1  # for example a dense layer beside convolutions
             raise ValueError(
                 f"jaxact.flow.observe: expected unit_axis to be an axis of {site.label} ({site.source}), whose output "
                 f"has the shape {site.shape}, got {axis}"

@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 Replace = Mapping[str, Any] | Callable[[Site], Function | None]
 
 _MIXING = ("reduce_", "cum", "dot_general", "conv_general", "sort", "argm", "rev", "gather", "scatter", "split")
-"""How the names of primitives begin that are in no elementwise function."""
+"""The prefixes of primitives that no elementwise function has."""
 
 
 class Plan:
@@ -34,18 +34,18 @@ class Plan:
         return self._decide(step)[0] is not None
 
     def function(self, step: Visit) -> Function:
-        """What stands for it: a function of x and named parameters."""
+        """The function that takes its place, of x and named parameters."""
         function = self._decide(step)[0]
         assert function is not None
         return function
 
     def in_words(self, step: Visit) -> tuple[str, str]:
-        """What stands for it, or why it is left as it is."""
+        """The function that takes its place, or the reason why it is left as it is."""
         function, reason = self._decide(step)
         return "" if function is None else name_of(function), reason
 
     def check_all_used(self) -> None:
-        """Raise a `ValueError` if a name in `replace` is nowhere in the function."""
+        """Raise a `ValueError` if a name in `replace` does not occur in the function."""
         if isinstance(self._replace, Mapping) and (unused := [n for n in self._replace if n not in self._used]):
             there = ", ".join(self._there) or "none"
             raise ValueError(
@@ -100,7 +100,7 @@ def _same(name: str) -> Function:
 
 
 def function_of(other: Any) -> Function:
-    """The function that a name, a config or a function stands for."""
+    """The function that a name or a config means, or the function itself."""
     function: Function = other if callable(other) else catalog.get(other)
     row = row_of(function)
     if row is not None:
@@ -115,14 +115,14 @@ def function_of(other: Any) -> Function:
 
 
 def row_of(function: Function) -> catalog.Row | None:
-    """The catalog's row of a function of jaxact's, with parameters bound or not."""
+    """The catalog's row of a function of jaxact, with parameters bound or not."""
     inner = function.func if isinstance(function, functools.partial) else function
     row = catalog.find(getattr(inner, "__name__", ""))
     return row if row is not None and row.function is inner else None
 
 
 def name_of(function: Function) -> str:
-    """What a function is called in tables and errors."""
+    """The name of a function in tables and errors."""
     row = row_of(function)
     if row is None:
         inner = function.func if isinstance(function, functools.partial) else function
@@ -135,7 +135,7 @@ def name_of(function: Function) -> str:
 
 
 def _check_fits(function: Function, step: Visit) -> None:
-    """Raise a `ValueError` unless a function can stand for an activation."""
+    """Raise a `ValueError` unless a function can take an activation's place."""
     site, row = step.site, row_of(function)
     kind = row.kind if row is not None else None
     wanted = "elementwise" if site.kind == "pointwise" else "gated" if site.kind == "gated" else "along an axis"

@@ -1,9 +1,9 @@
-"""A traced function as a `Program`, in which its activations are found, and which runs with a visitor at each of them.
+"""A traced function as a `Program`, which knows its activations and can run with a visitor at each of them.
 
-A program is a list of steps, each one of
+A program is a list of steps. Each step is one of
 
 - `Run`: equations that are evaluated as they are;
-- `Visit`: an activation, whose input, output and derivative the visitor gets to see;
+- `Visit`: an activation; the visitor sees its input, output and derivative;
 - `Enter`: an equation with programs inside (jit, scan, cond, ...).
 """
 
@@ -34,7 +34,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Visit:
-    """An activation: `function` of `inputs`, of which `inputs[argument]` is x; its one output is y."""
+    """An activation: `function` of `inputs`, where `inputs[argument]` is x and the one output is y."""
 
     site: Site
     match: Match
@@ -43,7 +43,7 @@ class Visit:
     outputs: Sequence[Any]
     argument: int
     equation: Any
-    """The last of its equations, which carries its names and lines."""
+    """The last of its equations, which has its names and source lines."""
 
     def of_x(self, inputs: Sequence[Any]) -> Callable[[Array], Array]:
         """The activation as a function of x alone."""
@@ -56,7 +56,7 @@ class Enter:
 
     equation: Any
     loops: int
-    """How many scans are around it."""
+    """How many scans are around the equation."""
     programs: tuple["Program", ...]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
@@ -71,7 +71,7 @@ class Program:
     outputs: Sequence[Any]
     steps: tuple[Run | Visit | Enter, ...]
     unseen: tuple[Unseen, ...] = ()
-    """What was not looked into, here and inside."""
+    """The equations that were not looked into, here and inside."""
 
     def tree(self, leaf: Callable[[Site], Any]) -> dict[int, Any]:
         """Build `leaf(site)` for every site, in the shape that slots and statistics have."""
@@ -96,13 +96,13 @@ def program_of(
     joined: bool = False,
     unit_axis: Callable[[Site], int] = lambda site: -1,
 ) -> Program:
-    """Find the activations in a traced function, every input of which is differentiated.
+    """Find the activations in a traced function. Every input of the function is differentiated.
 
     Args:
-      closed: it.
-      select: which of them to visit.
+      closed: the traced function.
+      select: which of the activations to visit.
       joined: whether an activation and the product or square after it are taken together.
-      unit_axis: says of a site which axis of its output its units are.
+      unit_axis: takes a site and returns the axis of its output whose entries are units.
     """
     jaxpr, constants = jaxprs.opened(closed)
     place = _Place(select=select, joined=joined, unit_axis=unit_axis, parameters=frozenset(jaxpr.invars))
@@ -124,8 +124,8 @@ def evaluate(
       arguments: its inputs.
       slots: a pytree shaped like `program.tree`.
       visitor: called at each site with the step, its inputs, and the site's slot; returns y and the site's statistics.
-      zero: the statistics of a site that is not run (a branch not taken), within loops of some lengths.
-      combine: how statistics of several iterations or devices become one.
+      zero: makes the statistics of a site that does not run (in a branch not taken), within loops of some lengths.
+      combine: how to combine the statistics of several iterations or devices.
 
     Returns:
       The outputs, and the statistics, a pytree shaped like `program.tree`.
@@ -173,16 +173,16 @@ class _Place:
     joined: bool = False
     unit_axis: Callable[[Site], int] = lambda site: -1
     parameters: frozenset[Any] = frozenset()
-    """The variables that are parameters, as they are or cast or arranged otherwise."""
+    """The variables that are parameters, perhaps cast or arranged otherwise."""
     repeated: bool = False
     source: tuple[str, int, str] = ("", 0, "")
-    """The user's file, line and function that call what is around it."""
+    """The user's file, line and function that call the code around it."""
     barren: dict[Any, list[bool]] = dataclasses.field(default_factory=dict)
-    """Jaxprs (by identity) with nothing to see inside, and which inputs are active: which outputs are. JAX's own are
-    the same in every call."""
+    """Which outputs are active, by jaxpr (with nothing to see inside) and active inputs. JAX's own jaxprs are the same
+    in every call."""
 
     def called_from(self, equation: Any) -> tuple[str, int, str]:
-        """The user's file, line and function that call an equation; what JAX traces by itself has the ones around."""
+        """The user's file, line and function that call an equation. Code that JAX traces itself has those around it."""
         found = user_frame(jaxprs.frames(equation))
         return found if found[0] else self.source
 
@@ -205,11 +205,11 @@ def _program(jaxpr: Any, constants: Sequence[Any], active: Sequence[bool], place
     """Cut a jaxpr into steps.
 
     Args:
-      jaxpr: it.
-      constants: values of its constvars.
-      active: which of its inputs depend on what is differentiated. Taps go only where a gradient comes anyway: a tap
-        elsewhere would add to the backward pass, or make one through a `while_loop`, which has none.
-      place: where it is.
+      jaxpr: the jaxpr.
+      constants: the values of its constvars.
+      active: which of its inputs depend on the differentiated arguments. Taps go only where a gradient comes anyway: a
+        tap elsewhere would add to the backward pass, or start one through a `while_loop`, which has none.
+      place: where the jaxpr is.
 
     Returns:
       The program, and which of its outputs are active.
@@ -274,7 +274,7 @@ def _unseen(what: str, equation: Any, place: "_Place") -> Unseen:
 
 
 def _visit(match: Match, group: list[Any], active: set[Any], read_by: Any, place: "_Place") -> Visit:
-    """Make a site of equations that are an activation."""
+    """Make a site from the equations of an activation."""
     inputs, outputs = jaxprs.boundary(group, read_by)
     outputs = outputs or list(group[-1].outvars)
     x, (y,) = match.x, outputs
@@ -339,7 +339,7 @@ def _enter(equation: Any, active: set[Any], outer: "_Place", step: int) -> tuple
 
 
 def _repeats(equation: Any, found: jaxprs.Inside, parameters: frozenset[Any]) -> bool:
-    """Whether a scan uses the same weights in each iteration, and not those of a layer each."""
+    """Whether a scan uses the same weights in each iteration, and not those of different layers."""
 
     def weights(atoms: Sequence[Any]) -> bool:
         return any(jaxprs.among(a, set(parameters)) and jaxprs.is_float(a.aval) and a.aval.ndim > 1 for a in atoms)

@@ -1,7 +1,8 @@
 """Which equations are an activation, of which kind and with which parameters.
 
-Every way to write one is traced once and compared with the equations at hand, so that it is told by its structure:
-derivative code that bears its name is none, and its parameters come with it. Of what is not certain nothing is said.
+Every way to write an activation is traced once and compared with the equations at hand. So an activation is recognised
+by its structure, together with its parameters, and derivative code of the same name is not taken for it. Equations that
+are not certain to be an activation are left out.
 """
 
 import copy
@@ -30,7 +31,7 @@ class Parameter:
     """The number; None if it is traced."""
     node: Node | None = None
     axes: tuple[int | None, ...] = ()
-    """Which axis of x each of its axes lies along."""
+    """The axis of x along which each of its axes lies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Match:
     name: str
     """Its canonical name."""
     kind: Any
-    """As in the catalog, or "tap"."""
+    """The name in the catalog, or "tap"."""
     equations: tuple[int, ...]
     """Which equations of the jaxpr, in order; the last makes y."""
     x: Any
@@ -53,7 +54,7 @@ class Match:
     dtype: Any = None
     """The type that x is cast to first, if it is."""
     rows: tuple[int, ...] = ()
-    """Of a function along an axis, which axes of x."""
+    """The axes of x, for a function along an axis."""
     axes: tuple[int | None, ...] = ()
     """Which axis of x each axis of y is; None for one of size 1."""
 
@@ -67,7 +68,7 @@ def matches(jaxpr: Any, constants: Sequence[Any], joined: bool = False) -> dict[
     read_by = jaxprs.readers(jaxpr)
     taken: set[int] = set()
     found: dict[int, Match] = {}
-    for number in reversed(range(len(jaxpr.eqns))):  # what is made of others before those
+    for number in reversed(range(len(jaxpr.eqns))):  # larger activations come before those that they contain
         equation = jaxpr.eqns[number]
         if number in taken or jaxprs.derived(equation) or len(equation.outvars) != 1:
             continue
@@ -115,7 +116,7 @@ def _named(equation: Any, number: int, jaxpr: Any) -> Match | None:
 
 
 def _drawn(atom: Any, jaxpr: Any) -> bool:
-    """Whether a value is made of random numbers, as the slopes of rrelu are."""
+    """Whether a value comes from random numbers, as the slopes of rrelu do."""
     makes = set() if isinstance(atom, jaxprs.Literal) else {atom}
     for equation in reversed(jaxpr.eqns):
         if makes & set(equation.outvars):
@@ -126,7 +127,7 @@ def _drawn(atom: Any, jaxpr: Any) -> bool:
 
 
 def _flavour(equation: Any, name: str, dtype: Any) -> tuple[tuple[str, Any], ...]:
-    """Which of a function's programs it is, for one whose flag chooses among them, as gelu's `approximate`."""
+    """Which program of a function it is, if a flag such as gelu's `approximate` chooses among several."""
     programs = _programs(name, dtype)
     here = tuple(jaxprs.primitives(equation.params["jaxpr"]))
     return next((fixed for fixed, primitives in programs if primitives == here), ())
@@ -160,12 +161,12 @@ _EXAMPLES: dict[str, Callable[[Any], Any]] = {
     "value": lambda dtype: ((2, 4), dtype),
     "b": lambda dtype: ((2, 4), dtype),
 }
-"""Shape and type of those parameters that are no numbers."""
+"""Shape and type of the parameters that are not numbers."""
 
 
 @functools.cache
 def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str], tuple[Any, ...]]]]:
-    """Every form traced with a type, by what is done last in it, and what is done before that."""
+    """Every form traced with a type, by its last operation and the operations before that."""
     result: dict[Any, list[tuple[Form, Node, dict[Any, str], tuple[Any, ...]]]] = {}
     for form in FORMS:
         x = jax.ShapeDtypeStruct((2, 4), dtype)
@@ -178,7 +179,7 @@ def _templates(dtype: Any) -> dict[Any, list[tuple[Form, Node, dict[Any, str], t
 
 
 def _before(node: Node) -> tuple[Any, ...]:
-    """The kinds of a value's arguments, of which some tell at once that it is not of a form."""
+    """The kinds of a value's arguments, which often tell at once that it does not have some form."""
     kinds = (core(argument).kind for argument in node.arguments)
     return tuple(MIRRORED.get(kind, kind) if kind in ("lt", "le") else kind for kind in kinds)
 
@@ -206,7 +207,7 @@ def _written(graph: Graph, number: int, read_by: Any, taken: set[int], joined: b
 
 
 def _unify(template: Node, node: Node, names: dict[Any, str], bound: _Bound) -> bool:
-    """Whether a value is what a form says, and for what its inputs stand."""
+    """Whether a value has a form, and what the form's inputs stand for."""
     template = core(template)
     if template.kind == "leaf":
         name = names[template.variable]
@@ -242,7 +243,7 @@ def _same(a: Node, b: Node) -> bool:
 
 
 def _close(a: Any, b: Any, dtype: Any) -> bool:
-    """Whether two constants are one, however they were rounded."""
+    """Whether two constants are equal, however they were rounded."""
     if np.shape(a) or np.shape(b):
         return False
     a, b = float(a), float(b)
@@ -251,7 +252,7 @@ def _close(a: Any, b: Any, dtype: Any) -> bool:
 
 
 def _settled(form: Form, outer: Node, bound: _Bound, graph: Graph, read_by: Any, taken: set[int]) -> Match | None:
-    """The match, if its values are used nowhere else and its axes are in order."""
+    """The match, if nothing else uses its values and its axes are in order."""
     x, dtype = _input(bound.x)
     if x is None:
         return None
@@ -298,7 +299,7 @@ def _settled(form: Form, outer: Node, bound: _Bound, graph: Graph, read_by: Any,
 
 
 def _below(node: Node) -> Iterator[Node]:
-    """The node, and what it is without arrangements and without casts to a wider type, which change no value."""
+    """The node, and the node without arrangements and without casts to a wider type, which change no value."""
     yield node
     while node.kind in ARRANGING or (
         node.kind == "convert_element_type" and jaxprs.widens(node.arguments[0].aval, node.aval)
@@ -312,7 +313,7 @@ def _bare(node: Node) -> Node:
 
 
 def _input(uses: list[Node]) -> tuple[Node | None, Any]:
-    """The one node that is x in all places, the last there is, and the type that it is cast to first, if it is."""
+    """The last node that is x in all places, and the type that it is cast to first, if any."""
     others = [{id(node) for node in _below(use)} for use in uses[1:]]
     for node in _below(uses[0]):
         if node.variable is not None and all(id(node) in other for other in others):
@@ -322,7 +323,7 @@ def _input(uses: list[Node]) -> tuple[Node | None, Any]:
 
 
 def _owners(node: Node, ends: Sequence[Node]) -> Iterator[int]:
-    """The equations between a value and what it is made of."""
+    """The equations between a value and the nodes that it is made from."""
     if any(node is end for end in ends) or (node.variable is not None and core(node).kind == "literal"):
         return
     if node.owner is not None:
@@ -333,7 +334,7 @@ def _owners(node: Node, ends: Sequence[Node]) -> Iterator[int]:
 
 
 def _closed(used: set[int], graph: Graph, read_by: Any, last: Any) -> set[int] | None:
-    """Equations with those that only read of them and make nothing; None if others read of them too."""
+    """Equations, with those that read their values and make nothing; None if other equations read the values too."""
     group = set(used)
     equations = graph.jaxpr.eqns
     for i in used:
@@ -353,7 +354,7 @@ def _parameter(node: Node, x: Node, group: set[int], arrangement: Arrangement) -
     if bare.kind == "literal":
         return Parameter(float(str(np.asarray(bare.details).astype(bare.aval.dtype))))  # 0.01, not 0.0099999998
     end = node
-    while end.variable is None or end.owner in group:  # inside of a call it is cast and arranged
+    while end.variable is None or end.owner in group:  # inside a call x is cast and arranged
         if end.kind not in ("broadcast_in_dim", "convert_element_type", "reshape", "call") or not end.arguments:
             return None
         end = end.arguments[0]

@@ -28,18 +28,18 @@ _LOGGED = (
     "_mean", "_std", "_rms", "_largest", "_kurtosis", "gain", "flat", "dead", "largest_logit", "entropy",
     *(f"_{lost}_{name}" for lost in ("flushed", "overflow") for name in FORMATS),
 )  # fmt: skip
-"""How those of a record's numbers end that are logged."""
+"""The endings of those numbers of a record that are logged."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class Flow:
-    """Statistics of activations and gradients at every site of a function. Made by `observe`.
+    """Statistics of activations and gradients at every site of a function. `observe` makes it.
 
-    A pytree: the statistics are its leaves and the rest is static, so that it goes through `jit`, `scan`, `vmap` and
-    `jax.tree` functions. Two Flows of the same function add up, over microbatches or steps: `flow + flow` is the Flow
-    of both. A Flow that was stacked instead (by `scan` or `vmap`) has leading axes, which are read as steps; `stack`
-    says what else they are.
+    It is a pytree: the statistics are its leaves and the rest is static, so that it goes through `jit`, `scan`, `vmap`
+    and `jax.tree` functions. The sum of two Flows of the same function, over microbatches or steps, is the Flow of
+    both. A Flow that `scan` or `vmap` has stacked has leading axes, which count as steps unless `stack` gives them
+    another role.
     """
 
     statistics: tuple[dict[str, Array], ...]
@@ -49,9 +49,9 @@ class Flow:
     warnings: tuple[Finding, ...] = dataclasses.field(default=(), metadata={"static": True})
     """What `lint` found in the same function."""
     unseen: tuple[Unseen, ...] = dataclasses.field(default=(), metadata={"static": True})
-    """What was not looked into: Pallas kernels, functions with derivative rules of their own, derivative code."""
+    """The code that was not looked into: Pallas kernels, functions with their own derivative rules, derivative code."""
     axes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
-    """What the last of the leading axes are, as `stack` was told; those before are steps."""
+    """The roles of the last leading axes, as `stack` was told; the axes before them are steps."""
 
     def __add__(self, other: "Flow") -> "Flow":
         if not isinstance(other, Flow):
@@ -68,16 +68,16 @@ class Flow:
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def to_records(self) -> list[Record]:
-        """Finish the statistics: one record a site, iteration of the scans around it, and step.
+        """Finish the statistics: one record for each site, iteration of the scans around it, and step.
 
         Returns:
-          Dicts in the order the sites run in, with "depth" (its number), "site" (label), "place", "name", "file",
-          "line", "iteration", "step" (index along leading axes), "stack" (the index along others, {"seed": 1}),
-          "label" (all of this for people), "repeated" (as in `Site`), and the numbers of
+          Dicts in the order in which the sites run, with "depth" (the site's number), "site" (its label), "place",
+          "name", "file", "line", "iteration", "step" (the index along leading axes), "stack" (the index along other
+          axes, such as {"seed": 1}), "label" (all of this for people), "repeated" (as in `Site`), and the numbers of
           `jaxact.flow.statistics.finish`. A step that was not observed has no record.
 
         Raises:
-          TypeError: inside jit, where there are no numbers yet.
+          TypeError: the call is inside jit, where there are no numbers yet.
         """
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self.statistics)):
             raise TypeError(
@@ -117,31 +117,32 @@ class Flow:
         return records
 
     def _leading(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Sizes of the leading axes, and what each is."""
+        """The sizes of the leading axes, and their roles."""
         if not self.sites:
             return (), ()
         shape = np.shape(self.statistics[0]["x"])[: -1 - len(self.sites[0].loops)]
         return shape, (("step",) * len(shape) + self.axes)[len(self.axes) :] if shape else ()
 
     def findings(self) -> list[Finding]:
-        """Say what is wrong: what `lint` found in the function, and what the last step's numbers show, of each seed.
+        """Say what is wrong: what `lint` found in the function, and what the last step's numbers show for each seed.
 
         Returns:
-          Findings with a rule, a site with file and line, evidence in numbers and advice; none for a healthy model.
+          Findings, each with a rule, a site with file and line, evidence in numbers, and advice. A healthy model has
+          none.
         """
         return [*self.warnings, *findings.find(self.to_records())]
 
     def gradient_slope(self) -> float:
         """Natural logarithm of the factor by which the gradient's norm changes per layer, from the input to the output.
 
-        About 0 in a healthy network, positive where gradients vanish towards the input; NaN for fewer than two layers.
-        Of several seeds the mean.
+        It is about 0 in a healthy network, positive where gradients vanish towards the input, and NaN for fewer than
+        two layers. For several seeds it is the mean.
         """
         slopes = [findings.gradient_slope(records)[0] for records in findings.last_steps(self.to_records())]
         return float(np.mean(slopes)) if slopes else math.nan
 
     def chart(self) -> "altair.TopLevelMixin":
-        """Draw the gradient's norm by depth, and, of a Flow that was stacked over steps, a heat map by step.
+        """Draw the gradient's norm by depth and, for a Flow that is stacked over steps, a heat map by step.
 
         Raises:
           ImportError: Altair is not installed (the extra `compare`).
@@ -152,9 +153,10 @@ class Flow:
         """Write scalars of every site, and a histogram of how often each unit fired, to TensorBoard.
 
         Args:
-          writer: a `tensorboardX.SummaryWriter` (the extra `tensorboard`), or anything with its `add_scalar` and
+          writer: a `tensorboardX.SummaryWriter` (the extra `tensorboard`), or any object with its `add_scalar` and
             `add_histogram`.
-          step: the training step; of a Flow that is stacked over steps the first one's, and each is written at its own.
+          step: the training step. For a Flow that is stacked over steps it is the number of the first step, and each
+            step is written at its own number.
         """
         for at, scalars, fired in self._logged(step):
             for tag, value in scalars.items():
@@ -163,10 +165,10 @@ class Flow:
                 writer.add_histogram(tag, values, at)
 
     def to_wandb(self, run: Any, step: int) -> None:
-        """Log the same to Weights & Biases, one `run.log` a step.
+        """Log the same to Weights & Biases, with one `run.log` per step.
 
         Args:
-          run: what `wandb.init` returned, or anything with its `log`; without W&B, no histogram is logged.
+          run: the result of `wandb.init`, or any object with its `log`; without W&B, no histogram is logged.
           step: as for `to_tensorboard`.
         """
         histogram = getattr(sys.modules.get("wandb"), "Histogram", None)
@@ -174,7 +176,7 @@ class Flow:
             run.log({**scalars, **({tag: histogram(f) for tag, f in fired.items()} if histogram else {})}, step=at)
 
     def _logged(self, first: int) -> Iterator[tuple[int, dict[str, float], dict[str, np.ndarray]]]:
-        """For each step that was observed its number, scalars by tag, and how often units fired by tag."""
+        """For each observed step its number, the scalars by tag, and by tag how often units fired."""
         sizes, roles = self._leading()
         steps = [size for size, role in zip(sizes, roles, strict=True) if role == "step"]
         records = self.to_records()
@@ -207,13 +209,13 @@ class Flow:
 
 
 def stack(flows: Flow | Sequence[Flow], role: str) -> Flow:
-    """Stack Flows along a new axis that is no step, or say so of the outermost axis of one that `vmap` stacked.
+    """Stack Flows along a new axis with a role, or give a role to the outermost axis of a Flow that `vmap` stacked.
 
-    Records, findings, charts and logs keep what lies along it apart.
+    Records, findings, charts and logs keep the entries along the axis apart.
 
     Args:
-      flows: Flows of one function; or one Flow, whose outermost leading axis has no role yet.
-      role: what the axis is: "seed", or any other name; "step" for training steps.
+      flows: Flows of one function; or one Flow whose outermost leading axis has no role yet.
+      role: the role of the axis: "seed", or any other name; "step" for training steps.
 
     Raises:
       ValueError: the Flows are of different functions, the Flow has no such axis, or the role is taken.
@@ -224,7 +226,7 @@ def stack(flows: Flow | Sequence[Flow], role: str) -> Flow:
     [{'seed': 0}, {'seed': 1}]
     """
     if not role.isidentifier():
-        raise ValueError(f"jaxact.flow.stack: expected a role that is a word, as 'seed', got {role!r}")
+        raise ValueError(f"jaxact.flow.stack: expected a role that is a word, such as 'seed', got {role!r}")
     if isinstance(flows, Flow):
         flow, (sizes, _) = flows, flows._leading()
         free = len(sizes) - len(flow.axes)
@@ -253,6 +255,6 @@ def _label(site: Site, iteration: Sequence[int], stack: dict[str, int]) -> str:
 
 
 def _order(position: Sequence[int], iteration: Sequence[int]) -> tuple[int, ...]:
-    """Put the iterations in where a position has its loops, so that sorting gives the order of execution."""
+    """Put the iterations in the place of a position's loops, so that sorting gives the order of execution."""
     iterations = iter(iteration)
     return tuple(next(iterations) if p == LOOP else p for p in position)

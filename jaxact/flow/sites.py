@@ -18,27 +18,27 @@ import jaxact.functions  # noqa: F401  (fills the catalog)
 from jaxact.core import catalog
 
 LOOP = -1
-"""Stands in a position for the iteration of the loop that is entered there."""
+"""The placeholder, in a position, for the iteration of the loop that is entered there."""
 TAP = "jaxact.flow.tap: "
-"""How the name of a `jax.ad_checkpoint.checkpoint_name` begins that marks a place chosen by the user."""
+"""The prefix of a `jax.ad_checkpoint.checkpoint_name` that marks a place that the user chose."""
 CELL = "Cell "
-"""How the file of a site in a notebook begins, as IPython calls its cells."""
+"""The beginning of the file of a site in a notebook, as IPython names its cells."""
 SITE = "jaxact.flow.site: "
-"""How the name of a jitted function begins that a user marked as an activation."""
+"""The prefix of the name of a jitted function that a user marked as an activation."""
 
 Frame = tuple[CodeType, int]
 
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A place in a traced function that is observed: one call of an activation or of `tap`. Static."""
+    """An observed place in a traced function: one call of an activation or of `tap`. It is static."""
 
     name: str
     """The activation's canonical name, or the name given to `tap`."""
     kind: Literal["pointwise", "gated", "axis", "tap"]
-    """As in the catalog: elementwise, elementwise in two halves or arguments, or along an axis; or a tap."""
+    """The kind in the catalog: elementwise, elementwise in two halves or arguments, or along an axis; or a tap."""
     path: str
-    """The modules (`jax.named_scope`s) around it, "Mlp_0/Dense_1"."""
+    """The modules (`jax.named_scope`s) around it, for example "Mlp_0/Dense_1"."""
     file: str
     """The user's file that calls it, or a notebook's cell; "" if no user code is on the stack."""
     line: int
@@ -52,21 +52,21 @@ class Site:
     loops: tuple[int, ...]
     """Lengths of the scans around it, outermost first."""
     position: tuple[int, ...]
-    """Sorts sites in the order they run in; `LOOP` stands for an iteration."""
+    """The key that sorts sites in the order in which they run; `LOOP` stands for an iteration."""
     tapped: bool
-    """Whether gradients come through it: none do in `while_loop`, in custom rules and on what has no parameters."""
+    """Whether gradients come through it. None do in a `while_loop`, in custom rules, or without parameters before."""
     varying: tuple[tuple[str, ...], tuple[str, ...]]
     """The mesh axes, of a `shard_map` around it, that its input and its output vary over."""
     parameters: tuple[tuple[str, Any], ...] = ()
     """Names and values of the activation's parameters; None for a value that is computed or learned."""
     rows: tuple[int, ...] = ()
-    """Of a function along an axis, which axes of its input, as far as they are known."""
+    """For a function along an axis, the axes of its input, as far as they are known."""
     repeated: bool = False
-    """Whether it runs again and again with the same parameters, as a step of a recurrent network and not a layer."""
+    """Whether it runs repeatedly with the same parameters, as a step of a recurrent network and not as a layer."""
     unit_axis: int = -1
     """The axis of its output whose entries are units."""
     number: int = 1
-    """Which of the sites it is that have one place and name, in the order they run in."""
+    """Its number among the sites of the same place and name, in the order in which they run."""
 
     @property
     def place(self) -> str:
@@ -75,7 +75,7 @@ class Site:
 
     @property
     def label(self) -> str:
-        """A short name for people, "blocks[3].mlp/gelu": its place and activation, and a number from the second on."""
+        """A short name, such as "blocks[3].mlp/gelu": place and activation, and a number from the second one on."""
         name = f"{self.place}/{self.name}" if self.place else self.name
         return name if self.number == 1 else f"{name} #{self.number}"
 
@@ -87,10 +87,10 @@ class Site:
 
 @dataclasses.dataclass(frozen=True)
 class Unseen:
-    """Something with code inside that was not looked into, because it cannot be without changing it."""
+    """Code that was not looked into, because that is impossible without changing it."""
 
     what: str
-    """A Pallas kernel, a function with a derivative rule of its own, derivative code, or JAX's name of it."""
+    """A Pallas kernel, a function with its own derivative rule, derivative code, or JAX's name for something else."""
     path: str
     """The modules around it."""
     file: str
@@ -109,7 +109,7 @@ def source_of(file: str, line: int) -> str:
 
 
 def numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
-    """Sites, of which those of one place and name have numbers."""
+    """The sites, where those of the same place and name have numbers."""
     in_order = sorted(range(len(sites)), key=lambda i: sites[i].position)
     seen: dict[str, int] = {}
     numbers = {}
@@ -119,8 +119,8 @@ def numbered(sites: Sequence[Site]) -> tuple[Site, ...]:
 
 
 def kind_of(name: str) -> Literal["pointwise", "gated", "axis"] | None:
-    """Whether a name is an activation's, and of what kind; the identity is none."""
-    if name == "logsumexp":  # no activation, but a loss that normalises logits is told by it
+    """The kind of the activation with this name, or None. The identity does not count."""
+    if name == "logsumexp":  # it is not an activation, but it tells a loss that normalises logits
         return "axis"
     row = catalog.find(name)
     if row is None or row.name == "identity":
@@ -148,7 +148,7 @@ def called_by_user(frames: Sequence[Frame]) -> bool:
 def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
     """File (or notebook cell), line and function of the innermost frame that is the user's own code, not a library's.
 
-    A method is called "Class.method".
+    A method is named "Class.method".
     """
     libraries = _library_directories()
     for code, instruction in frames:
@@ -163,7 +163,7 @@ def user_frame(frames: Sequence[Frame]) -> tuple[str, int, str]:
 
 
 def _cell(file: str) -> str:
-    """The name of the notebook's cell that was compiled under a file's name, "Cell In[3]"; "" if it is none."""
+    """The name of the notebook cell that was compiled under a file's name, such as "Cell In[3]"; "" for a real file."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     names = getattr(getattr(shell, "compile", None), "format_code_name", None)
     return " ".join((names and names(file)) or ())

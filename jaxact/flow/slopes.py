@@ -1,4 +1,4 @@
-"""Slopes of sizes by width, and what theory expects of them: for the coordinate check.
+"""Slopes of sizes by width, and the slopes that theory expects, for the coordinate check.
 
 Sources: Yang et al. 2022, "Tensor Programs V" (arXiv 2203.03466), table 3; Jacot et al. 2018 (arXiv 1806.07572).
 """
@@ -15,13 +15,13 @@ Interval = tuple[float, float]
 Parametrisation = Literal["standard", "mup", "ntk"]
 Role = Literal["input", "hidden", "output", "vector", "constant"]
 
-# Slopes of log size by log width. Of parameters at the start, by role.
+# Slopes of log size by log width. These are for parameters at the start, by role.
 AT_START: dict[str, dict[str, float]] = {
     "standard": {"input": 0.0, "hidden": -0.5, "output": -0.5},
     "mup": {"input": 0.0, "hidden": -0.5, "output": -1.0},
     "ntk": {"input": 0.0, "hidden": 0.0, "output": 0.0},
 }
-# Of an update's entries. Adam divides by the gradient's size; SGD's are gradients times muP's learning rates.
+# These are for the entries of updates. Adam divides by the gradient's size; SGD's are gradients times muP's rates.
 _UPDATES: dict[tuple[str, str], dict[str, float]] = {
     ("standard", "adam"): {},
     ("standard", "sgd"): {"input": -0.5, "hidden": -0.5, "vector": -0.5},
@@ -33,7 +33,7 @@ _UPDATES: dict[tuple[str, str], dict[str, float]] = {
 
 
 def fits(sizes: list[Record]) -> Iterator[Record]:
-    """For each step and thing, lay a straight line through log rms by log width, and one through log largest."""
+    """For each step and array, fit a straight line to log rms by log width, and one to log largest."""
     things: dict[tuple[int, str, str], list[Record]] = defaultdict(list)
     for r in sizes:
         things[r["step"], r["kind"], r["path"]].append(r)
@@ -45,7 +45,7 @@ def fits(sizes: list[Record]) -> Iterator[Record]:
 
 
 def _line(rows: list[Record], size: str) -> tuple[float, float, float]:
-    """The slope through the means over seeds, with its 95 % interval; NaN unless three widths have sizes above 0."""
+    """The slope through the means over seeds, with its 95% interval; NaN unless three widths have sizes above 0."""
     from scipy import stats
 
     logs: dict[int, list[float]] = defaultdict(list)
@@ -60,7 +60,7 @@ def _line(rows: list[Record], size: str) -> tuple[float, float, float]:
 
 
 def roles_of(shapes: Mapping[int, Mapping[str, tuple[int, ...]]], role: Callable[..., Role] | None) -> dict[str, Role]:
-    """Say what each parameter is, told by the user or by which axes grow."""
+    """The role of each parameter, as the user says or as the growing axes show."""
     if role is not None:
         return {path: role(path, shape) for path, shape in next(iter(shapes.values())).items()}
     found: dict[str, Role] = {}
@@ -79,21 +79,21 @@ def roles_of(shapes: Mapping[int, Mapping[str, tuple[int, ...]]], role: Callable
 
 
 def expected(fit: Record, expect: Any, optimizer: str, role: Role) -> Interval | None:
-    """The slopes that are as they should be; None where nothing is expected."""
+    """The interval of expected slopes; None where nothing is expected."""
     if not isinstance(expect, str):
         value = expect.get(fit["path"])
         return (value, value) if isinstance(value, int | float) else value
     update = 0.0 if role == "constant" else _UPDATES[expect, optimizer].get(role, 0.0)
     if fit["kind"] == "update":
-        # Where activations have grown, gradients are another thing; Adam's updates do not notice.
+        # After activations have grown, gradients change too; Adam's updates do not.
         return (update, update) if optimizer == "adam" or expect != "standard" or fit["step"] == 0 else None
     if fit["kind"] == "parameter":
         if role in ("vector", "constant"):
-            return None  # zeros and ones that updates are added to
+            return None  # these are zeros and ones plus updates
         start = AT_START[expect][role]
         return (start, start) if fit["step"] == 0 else (min(start, update), max(start, update))
     if expect == "mup":
-        # At the start a sum over a wide layer is of random terms; logits come to size 1 when it has learned.
+        # At the start a sum over a wide layer has random terms; logits reach size 1 after learning.
         return (-0.5, 0.0) if fit["kind"] == "logits" else (0.0, 0.0)
     grows = fit["step"] > 0 and (expect, optimizer) != ("ntk", "sgd")
     return (0.0, math.inf) if grows else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""What is measured at a site, on its way forward and backward, and the record that is made of it."""
+"""The measurements at a site, forward and backward, and the record that is made from them."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ from jaxact.flow.sums import (
 
 SLOPES = ("flat", "below", "above")
 FLAT = 1e-3
-"""|f'| under which a unit passes on no gradient worth the name."""
+"""The |f'| below which a unit passes on practically no gradient."""
 
 _PROBABILITIES = ("softmax", "softmin", "log_softmax", "gumbel_softmax", "sparsemax", "entmax15", "entmax")
 """Activations whose rows have an entropy."""
@@ -39,21 +39,21 @@ _PROBABILITIES = ("softmax", "softmin", "log_softmax", "gumbel_softmax", "sparse
 def forward(
     site: Site, function: Callable[[Array], Array], x: Array, y: Array, magnitudes: bool = False
 ) -> dict[str, Array]:
-    """Statistics of what goes through a site.
+    """Statistics of the values at a site.
 
     Args:
-      site: where.
+      site: the site.
       function: the activation.
       x: its input.
       y: its output.
       magnitudes: whether to count entries by powers of two.
 
     Returns:
-      "x" and "y": their moments, and counts if wanted; "powers": sums of the third and fourth powers of x, and of y;
-      "largest": the largest |x| and |y|, along an axis also the largest x. Of probabilities "entropy": the sums of
-      -p log p and of p. For elementwise activations also "slope": how many |f'(x)| < 1e-3, how many x lie left
-      of the first and how many right of the last of its kinks (or of its minimum; else of 0); and "fired": for each
-      unit, an entry of the unit axis, how many |f'(x)| >= 1e-3.
+      "x" and "y" are their moments, and counts if wanted. "powers" are sums of the third and fourth powers of x, and
+      of y. "largest" are the largest |x| and |y|, and along an axis also the largest x. For probabilities, "entropy"
+      are the sums of -p log p and of p. For elementwise activations, "slope" says how many |f'(x)| are below 1e-3, how
+      many x lie left of the first kink, and how many right of the last one (or of the minimum, or else of 0). There
+      "fired" says for each unit, an entry of the unit axis, how many |f'(x)| are 1e-3 or more.
     """
     along = site.kind == "axis"
     of_x, powers_x, largest_x = shape(x, along)
@@ -87,7 +87,7 @@ def _has_entropy(site: Site) -> bool:
 
 
 def _entropy(site: Site, y: Array) -> Array:
-    """Sum of -p log p, and of p: each row's is 1, or 0 of one that is masked away."""
+    """The sums of -p log p and of p. The sum of p is 1 for each row, or 0 for one that is masked entirely."""
     y = y.astype(wide(y.dtype))
     p = jnp.exp(y) if site.name == "log_softmax" else y
     terms = p * (y if site.name == "log_softmax" else jnp.log(y))
@@ -96,7 +96,7 @@ def _entropy(site: Site, y: Array) -> Array:
 
 
 def forward_zeros(site: Site, loops: tuple[int, ...], magnitudes: bool = False) -> dict[str, Array]:
-    """The statistics of a site that is not run, within loops of some lengths."""
+    """The statistics of a site that does not run, within loops of some lengths."""
 
     def zeros(*shape: int) -> Array:
         return jnp.zeros((*loops, *shape), wide(site.dtype))
@@ -114,7 +114,7 @@ def forward_zeros(site: Site, loops: tuple[int, ...], magnitudes: bool = False) 
 
 
 def both(a: Any, b: Any) -> Any:
-    """Two pytrees of statistics as one: sums are added, of the largest the larger are taken."""
+    """Combine two pytrees of statistics: sums are added, and the larger of the largest values is taken."""
     return jax.tree.map_with_path(lambda path, a, b: jnp.maximum(a, b) if _largest(path) else a + b, a, b)
 
 
@@ -133,7 +133,7 @@ COMBINE = Combine(both, _across)
 
 
 def slots(site: Site, magnitudes: bool = False) -> dict[str, Array] | None:
-    """What the taps of a site are differentiated by: one for its input and one for its output, for each iteration."""
+    """The slots of a site: one for its input and one for its output, for each iteration. Their gradients are read."""
     if not site.tapped:
         return None
     zero = jnp.zeros((*site.loops, len(MOMENTS) + magnitudes * len(STARTS)), wide(site.dtype))
@@ -174,7 +174,7 @@ def visit(step: Visit, inputs: Sequence[Any], slot: Any, magnitudes: bool = Fals
 
 @functools.cache
 def turning_points(name: str) -> tuple[float, float]:
-    """Where left ends and right begins: an activation's first and last kink; else its minimum if it has one, else 0."""
+    """Where left ends and right begins: the activation's first and last kink, or else its minimum, or else 0."""
     row = catalog.find(name)
     if row is not None and row.kinks:
         return min(row.kinks), max(row.kinks)
@@ -195,14 +195,15 @@ def finish(statistics: Mapping[str, np.ndarray]) -> dict[str, Any]:
       statistics: sums, of one dimension each.
 
     Returns:
-      Of each of "x", "y", "dx", "dy" mean, standard deviation, root mean square, share of zeros and count of non-finite
-      entries ("x_mean", "x_std", "x_rms", "x_zeros", "x_nonfinite", of "x_count" entries). "flat", "below", "above"
-      (shares), "fired" (how often each unit did), "units", "dead" (those that never did), and "gain", rms(dx) /
-      rms(dy). "x_largest" and "y_largest" (the largest |x| and |y|), "x_kurtosis" and "y_kurtosis" (3 of a normal
-      distribution); of a softmax and its kin "largest_logit" and "entropy", a row's mean in nats.
-      With counts, for each array the shares that a type would flush to 0 and that overflow there ("dx_flushed_f16",
-      "y_overflow_e4m3"), of "f16", "bf16", "e4m3" and "e5m2", and "dx_magnitudes", how many entries there are with
-      2^e < |dx| <= 2^(e+1), by e. NaN where there is nothing to divide by.
+      A record. For each of "x", "y", "dx" and "dy" it has mean, standard deviation, root mean square, share of zeros
+      and count of non-finite entries ("x_mean", "x_std", "x_rms", "x_zeros", "x_nonfinite", among "x_count" entries).
+      It has the shares "flat", "below" and "above"; "fired" (how often each unit did), "units", and "dead" (how many
+      units never did); and "gain", which is rms(dx) / rms(dy). It has "x_largest" and "y_largest" (the largest |x| and
+      |y|), and "x_kurtosis" and "y_kurtosis" (3 for a normal distribution). For a softmax it has "largest_logit", and
+      "entropy", the mean over rows, in nats. With counts it also has, for each array, the shares that a type would
+      flush to 0 and that would overflow there ("dx_flushed_f16", "y_overflow_e4m3"), for "f16", "bf16", "e4m3" and
+      "e5m2"; and "dx_magnitudes", which says by e how many entries have 2^e < |dx| <= 2^(e+1). A number is NaN where
+      there is nothing to divide by.
     """
     record: dict[str, Any] = {}
     for array in ("x", "y", "dx", "dy"):

@@ -1,7 +1,7 @@
-"""Sums over the entries of one array, and what is derived from them.
+"""Sums over the entries of one array, and the numbers that are derived from them.
 
-Everything that is computed on the device is a sum or a maximum over entries, so that it stays exact when microbatches,
-steps, scans, `vmap` or devices are put together. Means, shares and norms are finished on the host, in float64.
+The device computes only sums and maxima over entries, which stay exact when microbatches, steps, scans, `vmap` or
+devices are combined. Means, shares and norms are finished on the host, in float64.
 """
 
 import functools
@@ -18,22 +18,22 @@ MOMENTS = ("count", "sum", "square", "zeros", "nonfinite")
 # Masks are -inf, the least finite number or part of it, -1e30, -1e9, or -1e4 added to a logit.
 _MASKED = -5e3
 
-# Rounding to nearest, ties to even: |x| up to half of the smallest number becomes 0, and from half a spacing over the
-# largest on it overflows (e4m3fn's tie goes to the largest, whose mantissa is even).
+# Rounding is to nearest, ties to even: |x| up to half of the smallest number becomes 0, and |x| from half a spacing
+# over the largest number on overflows (e4m3fn's tie goes to the largest number, whose mantissa is even).
 FORMATS = {
     "f16": (2.0**-25, 65520.0),
     "bf16": (2.0**-134, (2.0 - 2.0**-8) * 2.0**127),
     "e4m3": (2.0**-10, float(np.nextafter(np.float32(464), np.float32(465)))),
     "e5m2": (2.0**-17, 61440.0),
 }
-"""Of each narrow type, up to which |x| becomes 0 and from which on it overflows."""
+"""For each narrow type, the |x| up to which x becomes 0, and the |x| from which on it overflows."""
 _EDGES = sorted([float(np.nextafter(np.float32(2.0**-134), np.float32(1.0))), *(top for _, top in FORMATS.values())])
 STARTS = np.sort([*(2.0 ** np.arange(-127, 128)), *_EDGES])
-"""Where the bins begin in which entries are counted: the powers of two, and where a type begins or ends. A power of two
-itself is in the bin under it, so that what a type flushes are whole bins."""
+"""The starts of the bins in which entries are counted: the powers of two, and the ends of the types. A power of two
+itself is in the bin below it, so that a type flushes whole bins."""
 COTANGENT_SCALE = 2.0**32
-"""What cotangents are scaled by before they are squared: 1e-23 squared is 0 in float32, and a vanished gradient is what
-one looks for. So anything between 1e-28 and 1e9 has an exact rms."""
+"""The factor of cotangents before they are squared, since 1e-23 squared is 0 in float32, and users look for vanished
+gradients. With it, the rms is exact for anything between 1e-28 and 1e9."""
 
 
 def wide(dtype: Any) -> Any:
@@ -43,7 +43,7 @@ def wide(dtype: Any) -> Any:
 
 @functools.partial(jit, static_argnums=(1, 2, 3))  # traced once for every shape, of which a model has few
 def moments(x: Array, scale: float = 1.0, fold: int = 64, masked: bool = False) -> Array:
-    """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave the non-finite ones out.
+    """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave out non-finite entries.
 
     `fold` is how many entries are added up first; see `folded`. With `masked`, entries that a mask before a softmax
     has made -inf or very negative are not counted at all.
@@ -54,7 +54,7 @@ def moments(x: Array, scale: float = 1.0, fold: int = 64, masked: bool = False) 
 
 @functools.partial(jit, static_argnums=1)
 def shape(x: Array, masked: bool = False) -> tuple[Array, Array, Array]:
-    """In one pass: moments; sums of third and fourth powers; the largest |x| and, if `masked`, the largest x."""
+    """In one pass: the moments, the sums of third and fourth powers, the largest |x|, and if `masked` the largest x."""
     x = _widened(x)
     values, terms = _terms(x, 1.0, masked)
     square = jnp.square(values)
@@ -65,7 +65,7 @@ def shape(x: Array, masked: bool = False) -> tuple[Array, Array, Array]:
 
 @functools.partial(jit, static_argnums=1)
 def counts(x: Array, masked: bool = False) -> Array:
-    """How many |x| there are in each bin of `STARTS`; those that are 0, not finite or masked are in none."""
+    """How many |x| there are in each bin of `STARTS`. Entries that are 0, not finite or masked are in no bin."""
     x = _widened(x)
     size = jnp.where(_counted(x, masked), jnp.abs(x), 0)
     size = jnp.minimum(size, np.finfo(np.float32).max).astype(jnp.float32)
@@ -93,12 +93,12 @@ def _widened(x: Array) -> Array:
 
 
 def _counted(x: Array, masked: bool) -> Array:
-    """Which entries are finite and no mask's."""
+    """Which entries are finite and not masked."""
     return jnp.isfinite(x) & (x > _MASKED) if masked else jnp.isfinite(x)
 
 
 def _terms(x: Array, scale: float, masked: bool) -> tuple[Array, list[Array]]:
-    """Return x without what is not counted, and what `MOMENTS` are sums of; if none is masked, all but the count."""
+    """Return x with 0 for entries that do not count, and the terms of the `MOMENTS` (the count only if masked)."""
     values = jnp.where(_counted(x, masked), x, 0)
     squares = jnp.square(scale * values)
     if not masked:
@@ -122,11 +122,12 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
 
     `jnp.sum` does the rest.
 
-    In one reduction, since XLA's CPU backend fuses that with what makes the arrays; of one that stands alone it stores
-    the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5. And no further than that, since
-    it adds one entry after the other: the sum of a million equal entries would be 1 % off in float32. It vectorises a
-    fold of 16, which takes half the time of one of 64; where the parts would be the peak of the memory, while the
-    forward pass keeps all for the backward one, it is 256. Booleans are counted in int32: float32 stops at 2^24.
+    This is one reduction, since XLA's CPU backend fuses it with the code that makes the arrays. For a separate
+    reduction XLA would store the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5. The
+    reduction stops after `count` entries, since XLA adds one entry after the other: the sum of a million equal entries
+    would be 1% off in float32. XLA vectorises a fold of 16, which takes half the time of a fold of 64. The fold is 256
+    where the parts would be the peak of the memory, while the forward pass keeps everything for the backward pass.
+    Booleans are counted in int32, since float32 stops at 2^24.
     """
     arrays = [a.astype(jnp.int32) if a.dtype == bool else a for a in map(jnp.atleast_2d, (*sums, *maxima))]
     shape = arrays[0].shape
@@ -143,7 +144,7 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
 
 
 def finished(sums: np.ndarray, is_cotangent: bool) -> dict[str, Any]:
-    """Numbers made of one array's sums: those of `moments`, and of `counts` if they follow."""
+    """Numbers from one array's sums: those of `moments`, and those of `counts` if they follow."""
     count, total, square, zeros, nonfinite = (float(s) for s in sums[: len(MOMENTS)])
     if is_cotangent:
         square /= COTANGENT_SCALE**2
@@ -168,9 +169,9 @@ def finished(sums: np.ndarray, is_cotangent: bool) -> dict[str, Any]:
 
 
 def kurtosis(sums: np.ndarray, powers: np.ndarray) -> float:
-    """The fourth central moment by the variance squared: 3 of a normal distribution.
+    """The fourth central moment over the variance squared: 3 for a normal distribution.
 
-    NaN where it cannot be told from sums in float32: if the mean is over ten standard deviations, or all is under 1e-8.
+    It is NaN where float32 sums do not determine it: if the mean is over ten standard deviations, or all is under 1e-8.
     """
     count, total, square, _, nonfinite = (float(s) for s in sums[: len(MOMENTS)])
     n = count - nonfinite

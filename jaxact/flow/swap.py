@@ -24,27 +24,29 @@ T = TypeVar("T")
 
 
 def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None) -> T:
-    """Make a function that computes the same with other activations, of a function that nobody has to edit.
+    """Make a function that computes the same as `fun` with other activations, without any edit.
 
-    Without `replace` every activation of jax.nn, and so of Flax, Haiku and Equinox, becomes jaxact's of the same
-    meaning with its parameters: the same values, gradients to be trusted, less memory. A gated unit, such as
-    `silu(a) * b`, becomes one function. What is not certain is left as it is, and so are jaxact's own, derivative code
-    (a gradient inside `fun`), functions with a derivative rule of their own, and Pallas kernels.
+    Without `replace` every activation of jax.nn, and so of Flax, Haiku and Equinox, becomes jaxact's function of the
+    same meaning, with its parameters: the values are the same, gradients can be trusted, and memory use falls. A gated
+    unit, such as `silu(a) * b`, becomes one function. It leaves as they are: activations that are not certain, jaxact's
+    own, derivative code (a gradient inside `fun`), functions with their own derivative rule, and Pallas kernels.
 
-    A model may stand for a function. What is returned is then a model too, of a subclass, with the same attributes and
-    the very same parameters, that is saved, loaded, copied, pickled and trained as before:
+    `fun` may be a model. The result is then a model of a subclass, with the same attributes and the same parameter
+    objects. You save, load, copy, pickle and train it as before.
 
-    - Flax Linen: `apply` is exchanged in, whatever `method` it is given. As a part of another module, and bound, it
-      computes as before: give the whole.
-    - Flax NNX and Equinox: a call of it is exchanged in. It may be a part of another module. Of another method give
-      the method, `flow.swap(model.encode)`; one of NNX then must not change the model, as under `jax.jit`.
+    - Flax Linen: `apply` exchanges activations, with any `method`. If the model is part of another module, or bound, it
+      computes as before; give the whole model instead.
+    - Flax NNX and Equinox: a call of the model exchanges activations, also if it is part of another module. For another
+      method give the method, `flow.swap(model.encode)`; a method of NNX then must not change the model, as under
+      `jax.jit`.
     - Haiku has no model: give `transformed.apply`.
 
     Args:
       fun: a function of arrays, or of pytrees of them, that returns arrays; or a model.
-      replace: what becomes what. A mapping of names ("relu", or the name given to `flow.site`) to names, configs such
-        as `{"name": "leaky_relu", "negative_slope": 0.2}` or functions of x; or a function of a `Site` that returns a
-        function of x, or None to leave it. A function that stands for one along an axis is called with `axis=` too.
+      replace: which activation becomes which. A mapping of names ("relu", or the name given to `flow.site`) to names,
+        configs such as `{"name": "leaky_relu", "negative_slope": 0.2}` or functions of x; or a function of a `Site`
+        that returns a function of x, or None to leave it. A function in place of one along an axis is called with
+        `axis=`.
       select: takes a `Site` and says whether it may be exchanged.
 
     Returns:
@@ -52,7 +54,7 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
       `checkpoint` and `shard_map`. Each call traces `fun` again, as under `jax.grad`: put `jax.jit` around it.
 
     Raises:
-      TypeError: `fun` is no function or returns no arrays; `replace` is no mapping or function.
+      TypeError: `fun` is not a function or returns no arrays; `replace` is not a mapping or a function.
       ValueError: a name is unknown, or matches nothing in `fun`; a replacement is not elementwise, changes the shape,
         or lacks a parameter.
 
@@ -87,24 +89,24 @@ def swap(fun: T, replace: Replace | None = None, *, select: Callable[[Site], boo
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """What becomes of one activation."""
+    """What happens to one activation."""
 
     site: Site
     """Where it is."""
     to: str
-    """What takes its place; "" if it is left as it is."""
+    """The function that takes its place; "" if it is left as it is."""
     why: str
     """Why it is left."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Swaps:
-    """What `swap` exchanges in a function, and what it leaves. Prints as a table."""
+    """What `swap` exchanges in a function, and what it leaves. It prints as a table."""
 
     exchanges: tuple[Exchange, ...]
-    """One for each activation, in the order they run in."""
+    """One entry for each activation, in the order in which they run."""
     unseen: tuple[Any, ...]
-    """What is not looked into, as in `Flow.unseen`."""
+    """The code that is not looked into, as in `Flow.unseen`."""
 
     def _cells(self) -> list[tuple[str, ...]]:
         rows = [("site", "source", "activation", "becomes")]
@@ -136,7 +138,7 @@ class Swaps:
 def swaps(
     fun: Any, replace: Replace | None = None, *, select: Callable[[Site], bool] | None = None
 ) -> Callable[..., Swaps]:
-    """Make a function that says what `swap` would exchange: for what, where, and why the rest is left.
+    """Make a function that says what `swap` would exchange, for what and where, and why the rest is left.
 
     Args:
       fun: as in `swap`.
@@ -144,8 +146,8 @@ def swaps(
       select: as in `swap`.
 
     Returns:
-      A function of `fun`'s arguments (arrays or `jax.ShapeDtypeStruct`s), of a Linen module of `apply`'s, that returns
-      a `Swaps`. Nothing is computed.
+      A function that returns a `Swaps`. It takes `fun`'s arguments, or those of `apply` for a Linen module, as arrays
+      or `jax.ShapeDtypeStruct`s. Nothing is computed.
 
     >>> print(jaxact.flow.swaps(lambda x: jax.nn.elu(x, 0.5))(jnp.ones(3)).exchanges[0].to)
     jaxact.elu
@@ -195,7 +197,7 @@ def _traced(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[
             if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
                 raise TypeError(
                     f"jaxact.flow.swap: expected a function that returns arrays, got {type(leaf).__name__} among its "
-                    "results; return what is no array from a function around it"
+                    "results; return other values from a function around it"
                 )
         return result
 
@@ -205,7 +207,7 @@ def _traced(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[
 
 
 def _instead(function: Function, step: Visit, *inputs: Any) -> Array:
-    """What stands for an activation, of the inputs of its equations."""
+    """The function that takes an activation's place, of the inputs of its equations."""
     match, y = step.match, step.outputs[0].aval
     values = dict(zip(step.inputs, inputs, strict=True))
     x = inputs[step.argument]
@@ -244,7 +246,7 @@ def _arguments(function: Function) -> Sequence[str]:
 
 
 def _own(function: Function, step: Visit, inputs: Sequence[Any], x: Array) -> Array:
-    """In place of one of jaxact's, or of one that the user marked."""
+    """The function in place of one of jaxact's, or of one that the user marked."""
     y = step.outputs[0].aval
     if step.match.kind == "gated":
         gate, value = (v for v in inputs if jaxprs.is_float(jax.typeof(v)))
@@ -271,7 +273,7 @@ def _parameter(parameter: Parameter, values: Mapping[Any, Any], x: Array) -> Any
 
 
 def _evaluated(node: Any, values: Mapping[Any, Any]) -> Any:
-    """The value of an expression that casts or arranges what there is."""
+    """The value of an expression that casts or arranges a given value."""
     if node.variable in values:
         return values[node.variable]
     if core(node).kind == "literal":
@@ -281,7 +283,7 @@ def _evaluated(node: Any, values: Mapping[Any, Any]) -> Any:
 
 
 def _arranged(z: Array, axes: Sequence[int | None], y: Any) -> Array:
-    """A value whose axes are x's, with them where y has them."""
+    """A value whose axes are those of x, with the axes moved to where y has them."""
     order = [axis for axis in axes if axis is not None]
     rest = [axis for axis in range(z.ndim) if axis not in order]  # of size 1
     return jnp.reshape(jnp.transpose(z, [*order, *rest]), y.shape).astype(y.dtype)

@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 
 class Trainable(Protocol):
-    """What is trained at each width: `jaxact.compare.Study` is one, and so is any object with these attributes.
+    """What is trained at each width: a `jaxact.compare.Study`, or any object with these attributes.
 
-    `batch_size` and `learning_rate` are needed as far as `batches` are arrays and `optimizer` takes a rate.
+    `batch_size` is needed if `batches` are arrays, and `learning_rate` if `optimizer` takes a rate.
     """
 
     @property
     def init(self) -> Callable[[Array], Any]:
-        """Takes a key and returns parameters; or a pair with `parameters` and `state`, what else the model changes."""
+        """Takes a key, and returns parameters or a pair of `parameters` and `state`, which the model changes too."""
         ...
 
     @property
     def loss(self) -> Callable[..., Any]:
-        """Takes parameters, a batch and, possibly a key; returns a scalar, or it, metrics and state."""
+        """Takes parameters, a batch and possibly a key; returns a scalar, or a scalar, metrics and state."""
         ...
 
     @property
@@ -65,20 +65,20 @@ class Trainable(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class CoordCheck:
-    """Sizes by width, and their slopes. Made by `coord_check`."""
+    """Sizes by width, and their slopes. `coord_check` makes it."""
 
     sizes: list[Record]
-    """One a width, seed, step and thing: "kind" ("site", "logits" for what enters a softmax or its like, "parameter",
-    "update"), "path", "rms" and "largest", of what enters a site."""
+    """One record for each width, seed, step and array: "kind" ("site", "logits" for the input of a softmax, "parameter"
+    or "update"), "path", "rms" and "largest". The array of a site is its input."""
     slopes: list[Record]
-    """One a step and thing: "slope" of log rms by log width, "low" and "high" (95 %), "expected" and "verdict"; and of
-    the largest "largest_slope", "largest_low" and "largest_high", which are not judged: the largest of more random
-    numbers is a little larger."""
+    """One record for each step and array: "slope" of log rms by log width, "low" and "high" (95%), "expected" and
+    "verdict"; and for the largest entry "largest_slope", "largest_low" and "largest_high", which are not judged, since
+    the largest of more random numbers is a little larger."""
     diverged: list[Record]
-    """Width, seed and step of each run that was not finite any more; it counts no further."""
+    """Width, seed and step at which a run was no longer finite; from there on the run does not count."""
 
     def failures(self) -> list[Record]:
-        """List the slopes that are not as expected: the first step's first, and of a step the farthest off first."""
+        """List the slopes that are not as expected, by step, and within a step the farthest off first."""
         failed = [r for r in self.slopes if r["verdict"] == "off"]
         return sorted(failed, key=lambda r: (r["step"], -distance(r["slope"], r["expected"])))
 
@@ -88,11 +88,11 @@ class CoordCheck:
         return not self.failures() and not self.diverged
 
     def to_records(self) -> list[Record]:
-        """Return the slopes, one record a step and thing."""
+        """Return the slopes, one record for each step and array."""
         return self.slopes
 
     def chart(self, kind: Literal["site", "logits", "parameter", "update"] = "site") -> "altair.TopLevelMixin":
-        """Draw size by width, both on log scales, one panel a path and one line a step.
+        """Draw size by width, both on log scales, with one panel for each path and one line for each step.
 
         Raises:
           ImportError: Altair is not installed (the extra `compare`).
@@ -141,31 +141,33 @@ def coord_check(
 ) -> CoordCheck:
     """Train a model a few steps at several widths, and measure how the size of everything in it depends on the width.
 
-    At each step: the root mean square and the largest entry of what enters each activation (a site of `observe`), and
-    of each parameter and its update, by path. Then the slope of log rms by log width, with the 95 % interval
-    of a straight line through the means over the seeds; it includes what is not straight. One width is in
-    memory at a time.
+    At each step it measures the root mean square and the largest entry of the input of each activation (a site of
+    `observe`), of each parameter and of its update, by path. From these it computes the slope of log rms by log width,
+    with the 95% interval of a straight line through the means over the seeds. If the sizes do not lie on a straight
+    line, the interval is wider. One width is in memory at a time.
 
     Args:
-      make: takes a width and returns what is trained, as `jaxact.compare.Study` is: `init`, `loss`, `batches`,
-        `optimizer`; see `Trainable`.
-      widths: three or more.
-      steps: at how many steps it is measured; the first is at initialisation.
-      seeds: how many runs a width, each with parameters and batches of its own.
-      expect: "standard" (variances 1 / fan_in, one learning rate), "mup", "ntk" (variances 1, and forward passes that
-        divide by the root of fan_in); or slopes by path, numbers or intervals, and all else is not judged.
-      optimizer: "adam" for those that divide by the gradient's size, or "sgd": for what is expected of updates.
-      role: tells from a parameter's path and the parameter what it is: "input", "hidden", "output", "vector", or
-        "constant" if its shape does not grow. By default its shapes tell, with the last axis as output.
-      tolerance: by how much a slope may be off beside its interval: at finite widths lines bend.
+      make: takes a width and returns what is trained, such as a `jaxact.compare.Study`, with `init`, `loss`, `batches`
+        and `optimizer`; see `Trainable`.
+      widths: three or more widths.
+      steps: at how many steps to measure; the first is at initialisation.
+      seeds: how many runs per width, each with its own parameters and batches.
+      expect: "standard" (variances 1 / fan_in, one learning rate), "mup", or "ntk" (variances 1, and forward passes
+        that divide by the root of fan_in). Or slopes by path, as numbers or intervals; then nothing else is judged.
+      optimizer: "adam" for optimizers that divide by the gradient's size, or "sgd". It decides what is expected of
+        updates.
+      role: takes a parameter's path and the parameter and returns its role: "input", "hidden", "output", "vector", or
+        "constant" if its shape does not grow. By default the shapes decide, with the last axis as output.
+      tolerance: how far a slope may lie outside the expected range beyond its interval, since lines bend at finite
+        widths.
 
     Returns:
-      Sizes, slopes and verdicts: "holds", "off", "zero" for what is 0 at all widths, "" where nothing is expected.
+      Sizes, slopes and verdicts: "holds", "off", "zero" if an array is 0 at all widths, "" where nothing is expected.
 
     Raises:
-      TypeError: an attribute of what `make` returns is missing.
-      ValueError: fewer than three widths, steps or seeds below 1, a path that is not there at every width, every run of
-        all but two widths diverged, or an expectation of an unknown name or path.
+      TypeError: the result of `make` lacks an attribute.
+      ValueError: there are fewer than three widths; steps or seeds are below 1; a path is missing at some width; every
+        run diverged at all but two widths; or `expect` has an unknown name or path.
 
     >>> import itertools, optax, types
     >>> def make(width):
@@ -229,7 +231,7 @@ def _runner(study: Any) -> Callable[[int, int], Run]:
 
     def run(seed: int, steps: int) -> Run:
         key = jax.random.key(seed)
-        # A copy: what the study holds is not to be donated.
+        # This is a copy, since the study's own arrays must not be donated.
         variables = jax.tree.map(jnp.array, study.init(key))
         parameters = variables.parameters if _is_stateful(variables) else variables
         shapes = {_path(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(parameters)}
@@ -249,7 +251,7 @@ def _runner(study: Any) -> Callable[[int, int], Run]:
 def _sizes(x: Array) -> Array:
     wide = jnp.abs(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
     largest = wide.max(initial=0.0)
-    # Divided first: the squares of small updates are not to underflow.
+    # The division comes first, so that the squares of small updates do not underflow.
     unit = jnp.where(largest > 0, largest, 1.0)
     return jnp.stack([unit * jnp.sqrt(jnp.mean(jnp.square(wide / unit))), largest])
 
@@ -347,12 +349,12 @@ def _check_paths(sizes: list[Record], expect: Any) -> None:
         lost = sorted(somewhere - everywhere)[0]
         without = [width for width, paths in by_width.items() if lost not in paths]
         raise ValueError(
-            f"jaxact.flow.coord_check: expected the same paths at every width, but the {lost} is not there at "
-            f"{without}; make(width) is to change sizes alone"
+            f"jaxact.flow.coord_check: expected the same paths at every width, but the {lost} is missing at "
+            f"{without}; make(width) may change only sizes"
         )
     unknown = [] if isinstance(expect, str) else sorted(set(expect) - {r["path"] for r in sizes})
     if unknown:
         raise ValueError(
-            f"jaxact.flow.coord_check: expect names {unknown[0]!r}, which is no path; there are "
+            f"jaxact.flow.coord_check: expect names {unknown[0]!r}, which is not a path; there are "
             f"{', '.join(sorted({r['path'] for r in sizes}))}"
         )

@@ -49,7 +49,7 @@ def page(summary: Summary, made: list[Chart]) -> str:
 
 
 def _picture(chart: Chart) -> bytes:
-    """A chart as PNG: on white, its drawings side by side, with its title."""
+    """A chart as PNG, on white, with its title and its drawings side by side."""
     drawn: list[dict[str, Any]] = []
     for caption, specification in chart.drawings:
         width = 900 if len(chart.drawings) == 1 else 200

@@ -15,15 +15,15 @@ SHAPES = ("circle", "square", "triangle-up", "diamond")
 PAPER = {"--text": "#222222", "--soft": "#555555", "--grid": "#dddddd"} | {
     f"--colour-{i}": colour for i, colour in enumerate(LIGHT)
 }
-"""What the page's variables are in a picture."""
+"""The values of the page's variables in a picture."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 CONFIG: dict[str, Any] = json.loads((TEMPLATES / "config.json").read_text())
-"""Vega-Lite's, with the page's variables."""
+"""The configuration of Vega-Lite, with the page's variables."""
 
 
 def styles(summary: Summary) -> dict[str, tuple[int, int]]:
-    """Give each network the number of its colour, and that of its dash and marker."""
+    """Give each network the number of its colour, and the number of its dash and marker."""
     made: dict[str, tuple[int, int]] = {}
     numbers: dict[str, int] = {}
     again: dict[str, int] = {}

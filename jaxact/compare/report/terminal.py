@@ -11,7 +11,7 @@ from jaxact.compare.summary import Summary
 
 THEORY = "Before training: theory for wide networks, and measured"
 NAME = 24
-"""How wide the column of names may be before they are folded."""
+"""The largest width of the column of names; longer names are folded."""
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
@@ -28,7 +28,7 @@ def show(summary: Summary, console: Console | None = None) -> None:
 
 
 def _fitting(rows: list[dict[str, str]], width: int) -> list[list[str]]:
-    """Share the columns out to tables that fit, each with the names first."""
+    """Distribute the columns over tables that fit, each with the names first."""
     name, *others = rows[0]
     space = width - min(NAME, _width(rows, name)) - 2
     tables, left = [[name]], space

@@ -1,4 +1,4 @@
-"""The studies that are built in, each written as a user writes one. A new one is a file and a row here."""
+"""The built-in studies, each written as a user would write one. A new one needs a file and a row here."""
 
 import importlib
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from jaxact.compare.errors import invalid
 from jaxact.compare.study import Study
 
 STUDIES = {"digits-mlp": "digits_mlp", "digits-cnn": "digits_cnn", "text-transformer": "text_transformer"}
-"""What each is called on the command line, and its file here, which has a function `make`."""
+"""The name of each study on the command line, and its file here, which has a function `make`."""
 DEFAULT = "digits-mlp"
 
 
 def find(study: Any) -> Callable[..., Any] | Study:
-    """Return the function that makes a study, or a study: of a built-in one's name, of "file.py:name", or itself.
+    """Return a study, or the function that makes one, for the name of a built-in one, "file.py:name", or itself.
 
     Raises:
-      ValueError: there is none.
+      ValueError: there is no such study.
     """
     if isinstance(study, str):
         if study in STUDIES:

@@ -10,14 +10,14 @@ from sklearn.preprocessing import StandardScaler
 
 
 class Split(NamedTuple):
-    """Some examples: x is (examples, features) float32, y is (examples,) int32 class numbers."""
+    """Some examples: x is (examples, features) float32, and y is (examples,) int32 class numbers."""
 
     x: Any
     y: Any
 
 
 class Task(NamedTuple):
-    """A classification task with a part held out, on which nothing is ever trained or fitted."""
+    """A classification task with a held-out part, on which nothing is ever trained or fitted."""
 
     train: Split
     held_out: Split
@@ -40,7 +40,7 @@ def digits() -> Task:
 
 
 class Text(NamedTuple):
-    """English text as numbers of characters, (length,) int32 each, and the characters that are numbered."""
+    """English text as numbers of characters, each part (length,) int32, and the characters that are numbered."""
 
     train: Any
     validation: Any
@@ -49,10 +49,10 @@ class Text(NamedTuple):
 
 
 def documentation() -> Text:
-    """Load the half a million characters of what Python's help() knows; they differ a little from version to version.
+    """Load the half a million characters that Python's help() knows; they differ a little from version to version.
 
-    Topics quote each other, so each paragraph is taken once, in an order that is always the same: 90 % to train on, and
-    5 % each for validation and test.
+    Topics quote each other, so each paragraph is taken once, in an order that is always the same: 90% are for training,
+    and 5% each for validation and test.
     """
     paragraphs = list(dict.fromkeys(p.strip("\n") for name in sorted(topics) for p in topics[name].split("\n\n")))
     np.random.default_rng(0).shuffle(paragraphs)

@@ -26,7 +26,7 @@ class Block(nnx.Module):
 
 
 class Network(nnx.Module):
-    """A first convolution, the blocks, and a linear readout of what they see on average."""
+    """A first convolution, the blocks, and a linear readout of their average output."""
 
     def __init__(self, activation: Callable[[Array], Array], depth: int, channels: int, rngs: nnx.Rngs):
         self.stem, self.activation = nnx.Conv(1, channels, (3, 3), rngs=rngs), own(activation)
@@ -42,7 +42,7 @@ class Network(nnx.Module):
 
 
 def own(activation: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """A module that learns something is each layer's own; a function is the same for all."""
+    """Each layer gets its own module if the module learns something; a function is the same for all."""
     return nnx.clone(activation) if isinstance(activation, nnx.Module) else activation
 
 
@@ -59,7 +59,7 @@ def make(activation: Callable[[Array], Array], *, depth: int = 2, channels: int 
     Args:
       activation: elementwise, a function or an NNX module.
       depth: Residual blocks.
-      channels: Of each convolution.
+      channels: Channels of each convolution.
     """
     digits = data.digits()
     train, held_out = (data.Split(part.x.reshape(-1, 8, 8, 1), part.y) for part in (digits.train, digits.held_out))

@@ -19,11 +19,11 @@ from jaxact.compare.studies import data, theory
 from jaxact.compare.study import Study
 
 Kind = Literal["plain", "batch_norm", "residual"]
-MOMENTUM, EPSILON = 0.9, 1e-5  # of BatchNorm
+MOMENTUM, EPSILON = 0.9, 1e-5  # BatchNorm's
 
 
 class Layer(NamedTuple):
-    """An affine map, x @ weight + bias, and what else a hidden layer learns."""
+    """An affine map, x @ weight + bias, and the other parameters of a hidden layer."""
 
     weight: Any
     bias: Any
@@ -47,9 +47,9 @@ def make(
       activation: elementwise, a function or a module.
       depth: Hidden layers.
       width: Units in each hidden layer.
-      init: Variance of the initial weights. matched: gain^2/fan_in, the gain being the activation's own
+      init: Variance of the initial weights. matched: gain^2/fan_in with the activation's own gain
         (jaxact.propagation.gain), and 1/fan_in in the first layer; he: 2/fan_in; glorot: 2/(fan_in + fan_out); lecun:
-        1/fan_in; naive: 0.05^2, whatever the layer. Biases start at 0.
+        1/fan_in; naive: 0.05^2 in every layer. Biases start at 0.
       kind: plain; batch_norm: with BatchNorm before each activation; residual: each layer but the first adds to its
         input.
     """
@@ -62,7 +62,7 @@ def make(
     learns = all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(activation))
 
     def initial(key: Array) -> list[Layer] | Stateful:
-        # NumPy gives the same weights everywhere and compiles nothing: jax.random takes 3 s a layer shape on CPU.
+        # NumPy gives the same weights everywhere and compiles nothing; jax.random takes 3 s per layer shape on a CPU.
         rng = np.random.default_rng(int(jax.random.key_data(key)[-1]))
         layers = []
         for (fan_in, fan_out), deviation in zip(itertools.pairwise(sizes), deviations, strict=True):
@@ -107,18 +107,18 @@ def make(
 
 
 def normalised(z: Array, average: tuple[Array, Array], train: bool) -> tuple[Array, tuple[Array, Array]]:
-    """BatchNorm without scale and offset, by the batch's moments in training and by their averages else."""
+    """BatchNorm without scale and offset, with the batch's moments in training, and with their averages otherwise."""
     moments = (z.mean(0), z.var(0)) if train else average
     after = jax.tree.map(lambda old, new: MOMENTUM * old + (1 - MOMENTUM) * new, average, moments)
     return (z - moments[0][None]) * jax.lax.rsqrt(moments[1] + EPSILON)[None], after if train else average
 
 
 def elementwise(activation: Any) -> Any:
-    """Return it if it acts unit by unit; the identity, which is no site of its own, with a tap."""
+    """Return an activation if it acts unit by unit. The identity, which is not a site by itself, gets a tap."""
     try:
         config = jaxact.config(activation)
         row = jaxact.info(config["name"])
-    except (ValueError, TypeError):  # no row of the catalog
+    except (ValueError, TypeError):  # it has no row in the catalog
         return activation
     if row.kind != "pointwise":
         raise invalid("elementwise activations", repr(row.name), "leave it out: it does not act unit by unit")

@@ -1,6 +1,7 @@
-"""Text, and a small transformer whose feed-forward units are compared, gated ones at equal parameters.
+"""Text, and a small transformer that compares feed-forward units, gated or not, with equal parameters.
 
-As Shazeer 2020, arXiv:2002.05202, did with T5: a gated unit has three matrices, and so two thirds of the hidden units.
+Shazeer 2020, arXiv:2002.05202, did this with T5. A gated unit has three matrices, so it has two thirds of the hidden
+units.
 """
 
 import functools
@@ -67,10 +68,10 @@ def make(activation: Callable[..., Array], *, depth: int = 2, width: int = 32, c
     """Make the study.
 
     Args:
-      activation: elementwise, or gated, a function of gate and value or of both in one array.
+      activation: elementwise, or gated: a function of gate and value, or of one array with both.
       depth: Blocks.
-      width: Of the residual stream, which four heads share.
-      context: Characters that are seen at once.
+      width: Width of the residual stream, which four heads share.
+      context: Characters that the model sees at once.
     """
     if width % HEADS or min(width, depth, context) < 1:
         raise invalid(

@@ -1,4 +1,4 @@
-"""What theory says of a plain network before it is trained: how large its weights should be, and what depth does."""
+"""What theory says about a plain network before training: how large its weights should be, and what depth does."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ def deviations(activation: Activation, init: str, sizes: Sequence[int]) -> list[
     """Standard deviation of the initial weights of each layer.
 
     Raises:
-      ValueError: the activation has no gain, so that no initialisation matches it; or `init` is unknown.
+      ValueError: the activation has no gain, so no initialisation matches it; or `init` is unknown.
     """
     fans = list(itertools.pairwise(sizes))
     if init in VARIANCES:
@@ -50,9 +50,9 @@ def predict(activation: Activation, deviations: Sequence[float], width: int, x: 
     """Predict the signal and the gradient at initialisation; nothing where the activation's moments are infinite.
 
     Returns:
-      "gradient", the norm of the gradient by each hidden layer's pre-activations over that by the last layer's;
-      "activation_variance" of the last hidden layer's outputs; and "chi_1", by which a layer multiplies the gradient's
-      mean square once the variance has settled (see `jaxact.propagation.signal`).
+      "gradient" is the norm of the gradient with respect to each hidden layer's pre-activations, over that of the last
+      layer. "activation_variance" is that of the last hidden layer's outputs. "chi_1" is the factor by which a layer
+      multiplies the gradient's mean square once the variance has settled (see `jaxact.propagation.signal`).
     """
     first, *hidden, _ = deviations
     inputs = first**2 * float(np.square(x).sum(1).mean())
@@ -61,7 +61,7 @@ def predict(activation: Activation, deviations: Sequence[float], width: int, x: 
         theory = propagation.signal(activation, sigma_w, 0.0, len(hidden) + 1, q=inputs)
     except ValueError:
         return {}
-    # chi_l takes the gradient at layer l + 1 to that at layer l.
+    # chi_l turns the gradient at layer l + 1 into that at layer l.
     logs = 0.5 * np.log(np.maximum(theory.chi[:-1], 1e-300))
     return {
         "gradient": np.exp(np.append(np.cumsum(logs[::-1])[::-1], 0.0)).tolist(),
