@@ -1,4 +1,4 @@
-"""A page a function and their index, made from the catalog, and charts that one copy of Vega draws."""
+"""A page for each function, and their index, made from the catalog, with charts that one copy of Vega draws."""
 
 import html
 import json
@@ -43,7 +43,7 @@ def generate(app: Any) -> None:
 
 
 def page(row: Row, drawn: Curve) -> str:
-    """What there is to say of a function."""
+    """The page of a function."""
     lines = [f"# {row.name}", "", *_formula(row, drawn), *_chart(row, drawn), "## Facts", ""]
     said = {name: _text(text) for name, text in {**facts(row), **_initialisation(row)}.items()}
     lines += [part for name, text in said.items() for part in (name, f": {text}", "")]
@@ -56,9 +56,10 @@ def page(row: Row, drawn: Curve) -> str:
     about = {
         "Accuracy": "A unit is an ulp of max(|f|, |x f'| / 8); see [how accuracy is proven](../guides/accuracy.md). "
         f"Measured with {measured.environment(measured.results('accuracy').get('environment', {}))}.",
-        "Memory": "Arrays of the hidden size that the backward pass of a block keeps because of it, as compiled; see "
-        "[what memory depends on](../guides/memory.md).",
-        "Time": "Of one call on a CPU, jitted, and the ratio to the others'; see [the benchmarks](../benchmarks.md).",
+        "Memory": "The table counts the arrays of the hidden size that the compiled backward pass of a block keeps "
+        "because of the function; see [what memory depends on](../guides/memory.md).",
+        "Time": "The table has the time of one jitted call on a CPU, and its ratio to other libraries' times; see "
+        "[the benchmarks](../benchmarks.md).",
     }
     for title, table in sections.items():
         if table:
@@ -71,11 +72,11 @@ def page(row: Row, drawn: Curve) -> str:
 
 
 def _initialisation(row: Row) -> dict[str, str]:
-    """Which initialisation keeps the signal's variance, of an elementwise function with defaults."""
+    """The initialisation that keeps the signal's variance, for an elementwise function with defaults."""
     if row.kind != "pointwise" or settings(row):
         return {}
     gain = propagation.gain(row.function)
-    return {"initialisation": f"jaxact.propagation.init_for(jaxact.{row.name}), of gain {gain:.4f}"}
+    return {"initialisation": f"jaxact.propagation.init_for(jaxact.{row.name}), with gain {gain:.4f}"}
 
 
 def _text(text: str) -> str:
@@ -130,8 +131,8 @@ def _chart(row: Row, drawn: Curve) -> Iterator[str]:
     yield "```{raw} html"
     yield f'<figure class="curves"><div class="chart" role="img" aria-label="{row.name}, f, f\' and f\'\' from '
     yield f'{drawn.x[0]:g} to {drawn.x[-1]:g}"></div><script type="application/json">{data}</script>'
-    yield f"<figcaption>f(x) = {html.escape(drawn.setting)}. A dot is what is returned at a kink. Point at a chart to"
-    yield "read it.</figcaption></figure>"
+    yield f"<figcaption>f(x) = {html.escape(drawn.setting)}. A dot is the value at a kink. Point at a chart to read its"
+    yield "values.</figcaption></figure>"
     yield "```\n"
 
 
@@ -146,9 +147,9 @@ def _advice(row: Row) -> Iterator[str]:
         if row.slope_limits == (0.0, 0.0):
             said.append("Its slope goes to 0 on both sides, so in a deep stack without normalisation gradients vanish.")
         elif row.slope_limits[0] == 0 and row.smoothness < math.inf:
-            said.append("Its slope is 0 on the left, so a unit all of whose inputs are there is dead.")
+            said.append("Its slope is 0 on the left, so a unit is dead if all its inputs are there.")
         if row.smoothness < 2:
-            said.append("f'' jumps or is 0, so it does not serve losses that contain second derivatives.")
+            said.append("f'' jumps or is 0, so the function does not suit losses that contain second derivatives.")
     if row.keeps == 0:
         said.append("Its backward pass keeps nothing that the next layer does not keep anyway.")
     if said:

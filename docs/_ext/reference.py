@@ -71,9 +71,9 @@ def _page(module: ModuleType) -> str:
 
 def _rest() -> Iterator[str]:
     pages = ", ".join(f"[{row.name}](../functions/{row.name}.md)" for row in rows())
-    yield f"\n## Activations\n\nEach has [a page of its own](../functions/index.md): {pages}.\n"
+    yield f"\n## Activations\n\nEach activation has [its own page](../functions/index.md): {pages}.\n"
     theirs = ", ".join(f"`{name}`" for name in dir(jaxact) if getattr(jaxact, name) is getattr(jax.nn, name, jaxact))
-    yield f"\n## What is jax.nn's\n\nAll else that `jax.nn` has is here as it is there: {theirs}.\n"
+    yield f"\n## What is jax.nn's\n\nThese are the objects of `jax.nn` itself: {theirs}.\n"
 
 
 def generate(app: Any) -> None:
