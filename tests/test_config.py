@@ -71,7 +71,7 @@ def test_configs_of_modules(kind):
         {"name": "prelu", "num_parameters": 3, "negative_slope": 0.3, "axis": 1},
         {"name": "Swish", "beta_init": 2.0, "param_dtype": "bfloat16"},
         {"name": "Softmax2d"},
-        {"name": "DyT", "num_features": 4},
+        {"name": "dyt", "num_features": 4},
         {"name": "gumbel_softmax", "hard": True},
     ):
         module = jaxact.get(config, kind=kind)
