@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import jaxact
 from jaxact.compare import command as compare
-from jaxact.compare import needing
 from jaxact.compare.comparison import Comparison
 from jaxact.compare.processes import exit_code
+from jaxact.core.extras import needing
 from jaxact.show import command as show
 from jaxact.verify import command as verify
 

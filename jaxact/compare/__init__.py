@@ -8,19 +8,18 @@ own training loop.
 3
 """
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from jaxact.compare.adapters import Stateful
 from jaxact.compare.comparison import Comparison
 from jaxact.compare.log import Log
 from jaxact.compare.study import Study
+from jaxact.core.extras import needing
 
 if TYPE_CHECKING:
     from jaxact.compare.summary import Summary
 
-__all__ = ["Comparison", "Log", "Stateful", "Study", "needing", "run"]
+__all__ = ["Comparison", "Log", "Stateful", "Study", "run"]
 
 
 def run(comparison: Comparison) -> "Summary":
@@ -43,16 +42,3 @@ def run(comparison: Comparison) -> "Summary":
         from jaxact.compare.train import train
 
         return train(comparison)
-
-
-@contextlib.contextmanager
-def needing(who: str, extra: str = "compare") -> Iterator[None]:
-    """Say which package is missing, and how to install it."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.startswith("jaxact"):
-            raise
-        raise ImportError(
-            f'{who} needs {missing.name}, which is not installed; run: pip install "jaxact[{extra}]"'
-        ) from missing

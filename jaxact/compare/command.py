@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxact.compare import Comparison, needing, processes, run, studies
+from jaxact.compare import Comparison, processes, run, studies
 from jaxact.compare.comparison import options
 from jaxact.compare.errors import invalid
 
@@ -78,9 +78,8 @@ def compare(comparison: Comparison) -> int:
 
 def report(command: Report) -> int:
     """Do `jaxact report`."""
-    with needing("jaxact report"):
-        from jaxact.compare import report
-        from jaxact.compare.summary import Summary
+    from jaxact.compare import report
+    from jaxact.compare.summary import Summary
 
     summary = Summary.of(command.directories)
     if command.output:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jaxact.core.extras import needing
 from jaxact.flow.sites import source_of
 
 if TYPE_CHECKING:
@@ -61,11 +62,9 @@ def html(records: Sequence[Record]) -> str:
 
 
 def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
-    """Gradient norm by depth, with one line for each step and seed, and over several steps a heat map too."""
-    try:
+    """Gradient norm by depth, a line for each step and seed; over several steps a heat map of it too."""
+    with needing("jaxact.flow.Flow.chart"):
         import altair as alt
-    except ImportError as error:
-        raise ImportError("jaxact.flow.Flow.chart needs Altair: pip install jaxact[compare]") from error
 
     values = [
         {

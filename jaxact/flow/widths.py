@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxact.core.extras import needing
 from jaxact.flow.observe import observe
 from jaxact.flow.record import Flow
 from jaxact.flow.slopes import (
@@ -97,10 +98,9 @@ class CoordCheck:
         Raises:
           ImportError: Altair is not installed (the extra `compare`).
         """
-        try:
+        with needing("jaxact.flow.CoordCheck.chart"):
             import altair as alt
-        except ImportError as error:
-            raise ImportError("jaxact.flow.CoordCheck.chart needs Altair: pip install jaxact[compare]") from error
+
         rows = [r for r in self.sizes if r["kind"] == kind and r["rms"] > 0]
         return (
             alt.Chart(alt.Data(values=rows))

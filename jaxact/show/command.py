@@ -3,7 +3,6 @@
 import dataclasses
 
 import jaxact
-from jaxact.compare import needing
 from jaxact.core.catalog import Source
 from jaxact.show.curves import curve
 
@@ -27,15 +26,10 @@ class Show:
 
 
 def list_all(command: List) -> int:
-    """Print the table and return 0.
+    """Print the table and return 0."""
+    from rich.console import Console
 
-    Raises:
-      ImportError: the extra "compare" is not installed.
-    """
-    with needing("jaxact list"):
-        from rich.console import Console
-
-        from jaxact.show import terminal
+    from jaxact.show import terminal
 
     Console().print(terminal.table(command.source))
     return 0
@@ -46,14 +40,12 @@ def show(command: Show) -> int:
 
     Raises:
       ValueError: the name is unknown.
-      ImportError: the extra "compare" is not installed.
     """
+    from rich.console import Console
+
+    from jaxact.show import terminal
+
     config = jaxact.config(jaxact.get(command.name, command.source))
     row, bound = jaxact.info(config.pop("name")), config or None
-    with needing("jaxact show"):
-        from rich.console import Console
-
-        from jaxact.show import terminal
-
     Console(highlight=False).print(terminal.sheet(row, curve(row, bound)))
     return 0
