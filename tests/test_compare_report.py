@@ -283,6 +283,20 @@ def test_networks_that_share_a_colour_differ_in_dash(tmp_path: Path):
     assert len(set(given)) == 3 * len(style.LIGHT)
 
 
+def test_a_sweep_over_an_option_is_drawn(tmp_path: Path):
+    with Log(tmp_path) as log:
+        for depth in (2, 4):
+            log.describe(f"relu {depth}", activation="relu", options={"depth": depth})
+            log.add(f"relu {depth}", step=0, loss=1 / depth)
+        summary = log.report()
+    [chart] = [chart for chart in charts.charts(summary) if chart.name == "loss_by_depth"]
+    [(_, drawing)] = chart.drawings
+    points = [(line["network"], line["option"], line["value"]) for line in drawing["data"]["values"]]
+    assert points == [("relu 2", 2, 0.5), ("relu 2", 4, 0.25)]  # one line, since what is one colour is joined
+    assert chart.numbers == ["relu: 0.50 (2), 0.25 (4)"]
+    assert (tmp_path / "loss_by_depth.png").read_bytes().startswith(b"\x89PNG")
+
+
 def written(directory: Path, losses: dict[str, list[list[float]]], **more: Any) -> Summary:
     """The summary of a log of losses at steps 0, 10, ... for each network and seed."""
     with Log(directory, name="made", nouns={"examples": "images"}) as log:

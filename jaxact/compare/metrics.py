@@ -112,19 +112,9 @@ def _dead(record: Record) -> float | None:
     return sum(share * units for share, units in seen) / sum(units for _, units in seen) if seen else None
 
 
-def percent(value: float) -> str:
-    """0.923 as 92.3%."""
-    return f"{value:.1%}"
-
-
 def power(value: float) -> str:
     """Two digits, as a power of ten where it is far from 1."""
     return f"{value:.2g}" if 1e-2 <= value < 1e3 or value == 0 else f"{value:.0e}"
-
-
-def times(value: float) -> str:
-    """A factor."""
-    return f"\N{MULTIPLICATION SIGN}{value:.3g}"
 
 
 def milliseconds(value: float) -> str:
@@ -137,15 +127,13 @@ def digits(value: float) -> str:
     return f"{value:.2f}" if 0.005 <= abs(value) < 1e3 or value == 0 else f"{value:.2g}"
 
 
+percent = "{:.1%}".format
+"""0.923 as 92.3%."""
+times = "\N{MULTIPLICATION SIGN}{:.3g}".format
+"""A factor."""
+
 FIXED = (
-    Metric(
-        name="gradient_start",
-        title="gradient a layer at start",
-        of=_factor,
-        at="start",
-        text=times,
-        log=True,
-    ),
+    Metric(name="gradient_start", title="gradient a layer at start", of=_factor, at="start", text=times, log=True),
     Metric(name="gradient_end", title="gradient a layer at end", of=_factor, text=times, log=True),
     Metric(name="dead_units", title="dead units", of=_dead, text=percent),
     Metric(
@@ -190,32 +178,27 @@ SITES = (
 )
 """The metrics that are drawn by depth."""
 
-TITLES = {"loss": "held-out loss", "train_loss": "training loss", "validation_loss": "validation loss"}
-_RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope")
+_RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope", "validation_loss")
 
 
 def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
     """Make the rows of the metrics of a log: those with the log's own names, the loss, and the fixed ones."""
     named = dict.fromkeys(k for r in records for k, v in r.items() if isinstance(v, float) and k not in _RESERVED)
     names = [*dict.fromkeys([*(n for n in about["higher_is_better"] if n in named), *named])]
-    noun = about["nouns"].get("loss")
-    made = []
-    for name in names:
-        higher = name in about["higher_is_better"]
-        title = TITLES.get(name, f"held-out {name.replace('_', ' ')}")
-        row = Metric(
+    made = [
+        Metric(
             name=name,
-            title=title,
+            title="training loss" if name == "train_loss" else f"held-out {name.replace('_', ' ')}",
             of=scalar(name),
             text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
             spread=True,
-            better="higher" if higher else "lower" if name == "loss" else None,
-            column=name not in ("train_loss", "validation_loss"),
-            drawn=name != "validation_loss",
+            better="higher" if name in about["higher_is_better"] else "lower" if name == "loss" else None,
+            column=name != "train_loss",
+            drawn=True,
+            explanation=f"Loss: {about['nouns']['loss']}." if name == "loss" and "loss" in about["nouns"] else "",
         )
-        said = f"{row.heading}{f' ({noun})' if noun and name == 'loss' else ''}"
-        explanation = f"{said} while training: mean over seeds, with a band of one standard deviation."
-        made.append(dataclasses.replace(row, explanation=explanation))
+        for name in names
+    ]
     return [*made, *(m for m in FIXED if any(m.of(r) is not None for r in records))]
 
 

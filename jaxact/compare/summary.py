@@ -15,6 +15,7 @@ from jaxact.compare import log
 from jaxact.compare.errors import invalid
 from jaxact.compare.metrics import Metric, Record, Value, count, listed, percent, power, rows, times
 from jaxact.flow.finding import Finding
+from jaxact.flow.findings import fitted_slope
 
 LEAST_DEAD = 0.01
 """Share of dead units from which on the verdict mentions them."""
@@ -155,17 +156,18 @@ class Summary:
         for network in self.networks:
             predicted = network.about.get("predicted") or {}
             ends = [r["sites"][-1]["y_std"] for r in network.records if r["step"] == 0 and r.get("sites")]
-            if not predicted.get("gradient") or not ends or not all(ends):
-                continue
             measured = network.values.get("gradient_start")
-            told = {
-                "gradient a layer, theory": times(math.exp(-slope(predicted["gradient"]))),
-                "gradient a layer, measured": times(measured.centre) if measured else "-",
-                "variance, theory": power(predicted.get("activation_variance", math.nan)),
-                "variance, measured": power(statistics.geometric_mean(ends) ** 2),
-                "chi_1, theory": power(predicted.get("chi_1", math.nan)),
-            }
-            made.append({"activation": network.name, **told})
+            if predicted.get("gradient") and measured and ends and all(ends):
+                slope = fitted_slope(np.log(np.maximum(predicted["gradient"], 1e-300)))
+                row = {
+                    "activation": network.name,
+                    "gradient a layer, theory": times(math.exp(-slope)),
+                    "gradient a layer, measured": times(measured.centre),
+                    "variance, theory": power(predicted.get("activation_variance", math.nan)),
+                    "variance, measured": power(statistics.geometric_mean(ends) ** 2),
+                    "chi_1, theory": power(predicted.get("chi_1", math.nan)),
+                }
+                made.append(row)
         return made
 
     @property
@@ -243,11 +245,6 @@ class Summary:
         yield Sentence(said, metric.name)
 
 
-def slope(norms: Sequence[float]) -> float:
-    """The gradient's slope as `jaxact.flow` defines it: the least-squares slope of the logarithms of norms by depth."""
-    return float(np.polyfit(range(len(norms)), np.log(np.maximum(norms, 1e-300)), 1)[0]) if len(norms) > 1 else 0.0
-
-
 def paired(one: Value, other: Value) -> tuple[float, float] | None:
     """Confidence interval of the mean difference over the seeds that both have; None for fewer than two seeds."""
     differences = [one.by_seed[seed] - other.by_seed[seed] for seed in one.by_seed.keys() & other.by_seed.keys()]
@@ -305,15 +302,11 @@ def _findings(records: list[Record]) -> tuple[Found, ...]:
             places.setdefault(finding.rule, []).append((record, finding))
     every = sorted({r["step"] for r in records})
     seeds = count(len({r["seed"] for r in records}), "seed")
-    found = []
-    for rule, seen in sorted(places.items(), key=lambda item: _rank(item[0])):
+    found, order = [], [*WORST_FIRST, *places]
+    for rule, seen in sorted(places.items(), key=lambda item: order.index(item[0])):
         when = _during(sorted({r["step"] for r, _ in seen}), every)
         found.append(Found(rule, f"{when}, in {len({r['seed'] for r, _ in seen})} of {seeds}", seen[0][1]))
     return tuple(found)
-
-
-def _rank(rule: str) -> int:
-    return [*WORST_FIRST, rule].index(rule)
 
 
 def _during(steps: Sequence[int], every: Sequence[int]) -> str:

@@ -67,7 +67,12 @@ def gradient_slope(records: Sequence[Record]) -> tuple[float, list[Record]]:
     if len(layers) < 2:
         return math.nan, layers
     logs = [_log_norm(r) for r in layers]
-    return float(np.polyfit(np.arange(len(logs)), logs, 1)[0]), layers
+    return fitted_slope(logs), layers
+
+
+def fitted_slope(values: Sequence[float]) -> float:
+    """Slope of values by depth, by least squares; `gradient_slope` is that of the logarithms of norms."""
+    return float(np.polyfit(np.arange(len(values)), values, 1)[0])
 
 
 def _layers(records: Sequence[Record]) -> list[Record]:

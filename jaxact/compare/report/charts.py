@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ class Chart(NamedTuple):
     numbers: list[str]
     """The same in words, a line a network."""
     drawings: list[tuple[str, dict[str, Any]]]
-    """Captions and specifications of Vega-Lite."""
+    """Captions and views of Vega-Lite."""
 
 
 def charts(summary: Summary) -> list[Chart]:
@@ -43,7 +44,10 @@ def charts(summary: Summary) -> list[Chart]:
             made.append(_by_depth(summary, metric, lines))
             made += [_heatmap(summary, metric, lines)] if metric.heatmap else []
     made.append(_theory(summary))
-    made += [_by_option(summary, counts, option) for option in _swept(summary)] if counts else []
+    tried = _tried(summary)
+    for option, values in tried.items():
+        if counts and all(type(value) in (int, float) for value in values):
+            made.append(_by_option(summary, counts, option, tried.keys() - {option}))
     return [chart for chart in made if chart.numbers]
 
 
@@ -54,9 +58,14 @@ def steps(summary: Summary) -> list[int]:
     return [every[i] for i in chosen]
 
 
-def is_stack(summary: Summary) -> bool:
-    """Whether the sites are layers of one kind, one after the other, so that their numbers say all."""
-    return len({re.sub(r"\d+", "", s["place"]).strip() for r in summary.records for s in r.get("sites", ())}) <= 1
+def specification(summary: Summary, **view: Any) -> dict[str, Any]:
+    """One view or several as Vega-Lite takes them, with what the page chooses: networks and a step."""
+    params = [
+        {"name": "shown", "value": [network.name for network in summary.networks]},
+        {"name": "step", "value": (steps(summary) or [0])[-1]},
+    ]
+    schema = "https://vega.github.io/schema/vega-lite/v6.json"
+    return {"$schema": schema, "params": params, "config": style.CONFIG, **view}
 
 
 def _by_seed(summary: Summary, metric: Metric) -> Chart:
@@ -68,13 +77,7 @@ def _by_seed(summary: Summary, metric: Metric) -> Chart:
         lines += [place | {"seed": seed, "value": _short(number)} for seed, number in value.by_seed.items()]
         minus = f"; minus {scored[0][0].name}: {interval_text(metric, value, scored[0][1])}" if numbers else ""
         numbers.append(f"{network.name}: {metric.cell(value)}{minus}")
-    layout = {"names": [network.name for network, _ in scored], "height": max(80, 26 * len(scored))}
-    explanation = (
-        "Every seed at the end of training, and the mean (bar). In numbers: the difference to the best over the same "
-        "seeds, with its 95% confidence interval."
-    )
-    drawn = _drawn("by_seed", summary, metric, lines, numbers, **layout)
-    return Chart(f"{metric.name}_by_seed", f"{metric.heading}, seed by seed", explanation, numbers, [("", drawn)])
+    return _chart("by_seed", summary, metric, lines, numbers, names=[network.name for network, _ in scored])
 
 
 def _by_step(summary: Summary, metric: Metric) -> Chart:
@@ -82,19 +85,15 @@ def _by_step(summary: Summary, metric: Metric) -> Chart:
     for network in summary.networks:
         for step in sorted({r["step"] for r in network.records}):
             if value := metric.average([r for r in network.records if r["step"] == step]):
-                ends = {
-                    "low": _short(value.centre - (value.spread or 0)),
-                    "high": _short(value.centre + (value.spread or 0)),
-                }
-                lines.append({"network": network.name, "step": step, "value": _short(value.centre), **ends})
+                centre, spread = value.centre, value.spread or 0
+                numbers = {"value": centre, "low": centre - spread, "high": centre + spread}
+                lines.append({"network": network.name, "step": step, **{k: _short(v) for k, v in numbers.items()}})
     # A loss that soared before it diverged would press all else together: the axis ends where most of it is.
     high = 1.5 * np.quantile([line["value"] for line in lines] or [0], 0.98, method="lower")
-    shown = [v for line in lines for v in (line["low"], line["high"]) if metric.better == "higher" or v <= high]
-    ends = domain(metric, shown)
-    _label(lines, "step", ends, metric.log)
+    ends = [v for line in lines for v in (line["low"], line["high"]) if metric.better == "higher" or v <= high]
+    _label(lines, "step", domain(metric, ends), metric.log)
     numbers = _numbers(metric, lines, "step")
-    drawn = _drawn("by_step", summary, metric, lines, numbers, domain=ends)
-    return Chart(metric.name, metric.heading, metric.explanation, numbers, [("", drawn)])
+    return _chart("by_step", summary, metric, lines, numbers, domain=domain(metric, ends))
 
 
 def _sites(summary: Summary, metric: Metric) -> Lines:
@@ -102,9 +101,9 @@ def _sites(summary: Summary, metric: Metric) -> Lines:
     lines = []
     for network in summary.networks:
         for step in steps(summary):
-            at = [r for r in network.records if r["step"] == step and not r["diverged"]]
-            for depth in range(max((len(r.get("sites", ())) for r in at), default=0)):
-                here = [r["sites"][depth] for r in at if depth < len(r.get("sites", ()))]
+            at = [r["sites"] for r in network.records if r["step"] == step and r.get("sites") and not r["diverged"]]
+            for depth in range(max(map(len, at), default=0)):
+                here = [sites[depth] for sites in at if depth < len(sites)]
                 if values := [v for site in here if (v := metric.of(site)) is not None]:
                     value = _short(max(metric.mean(values), SMALLEST if metric.log else 0.0))
                     place = {"step": step, "layer": depth + 1, "site": here[0]["place"]}
@@ -114,118 +113,106 @@ def _sites(summary: Summary, metric: Metric) -> Lines:
 
 def _paths(lines: Lines) -> list[str]:
     """All sites' paths in the order they run in; where networks differ, each is where the first that has it says."""
-    order: dict[str, int] = {}
-    for line in lines:
-        order.setdefault(line["site"], line["layer"])
-    return sorted(order, key=lambda path: order[path])
+    order = {line["site"]: line["layer"] for line in reversed(lines)}
+    return sorted(dict.fromkeys(line["site"] for line in lines), key=order.__getitem__)
 
 
 def _by_depth(summary: Summary, metric: Metric, lines: Lines) -> Chart:
-    ends, paths, stack = domain(metric, [line["value"] for line in lines]), _paths(lines), is_stack(summary)
-    for step in steps(summary) if stack else ():
-        _label([line for line in lines if line["step"] == step], "layer", ends, metric.log)
+    ends, template = domain(metric, [line["value"] for line in lines]), "by_path"
+    if len({re.sub(r"\d+", "", path).strip() for path in _paths(lines)}) == 1:  # layers of one kind: numbers say all
+        template = "by_depth"
+        for step in steps(summary):
+            _label([line for line in lines if line["step"] == step], "layer", ends, metric.log)
     numbers = _numbers(metric, [line for line in lines if line["step"] == lines[-1]["step"]], "site", "step")
-    layout = {"paths": paths, "height": max(120, 18 * len(paths)), "domain": ends}
-    drawn = _drawn("by_depth" if stack else "by_path", summary, metric, lines, numbers, **layout)
-    return Chart(metric.name, f"{metric.heading} by depth", metric.explanation, numbers, [("", drawn)])
+    return _chart(template, summary, metric, lines, numbers, paths=_paths(lines))
 
 
 def _heatmap(summary: Summary, metric: Metric, lines: Lines) -> Chart:
     lines = [line | {"log": _short(math.log10(line["value"]))} for line in lines]
     logs, every, paths = [line["log"] for line in lines], steps(summary), _paths(lines)
-    number = {"field": "layer", "title": "hidden layer", "sort": "descending", "axis": {"labelOverlap": True}}
-    path = {"field": "site", "title": None, "sort": paths[::-1], "axis": {"labelOverlap": True, "labelLimit": 100}}
     layout = {
-        "y": {"type": "ordinal", **(number if is_stack(summary) else path)},
-        "height": 190 if is_stack(summary) else max(120, 12 * len(paths)),
-        "ticks": every[:: max(1, math.ceil(len(every) / 4))],
+        "paths": paths[::-1],
+        "height": min(12 * len(paths), 240),
+        "ticks": every[:: math.ceil(len(every) / 4)],
         "domain": [math.floor(min(logs)), math.ceil(max(logs))],
     }
-    drawings = []
-    for name in dict.fromkeys(line["network"] for line in lines):
-        mine = [line for line in lines if line["network"] == name]
-        drawings.append(
-            (name, _drawn("heatmap", summary, metric, mine, _numbers(metric, mine, "site", "step"), **layout))
-        )
-    explanation = (
-        "The same norm at every site and measured step. Dark only at the bottom: it vanished on its way back. Dark "
-        "everywhere: there is little left to learn. Empty: diverged."
-    )
     numbers = _numbers(metric, lines, "site", "step")
-    return Chart("gradient_heatmap", "Gradient, layer by step", explanation, numbers, drawings)
+    return _chart("heatmap", summary, metric, lines, numbers, apart=True, **layout)
 
 
 def _theory(summary: Summary) -> Chart:
     title = "gradient norm over the last layer's"
-    metric = Metric(
-        name="theory_by_depth", title=title, of=lambda site: site["input_gradient_norm"], text=power, log=True
-    )
+    of = operator.itemgetter("input_gradient_norm")
+    metric = Metric(name="theory_by_depth", title=title, of=of, text=power, log=True)
     lines: Lines = []
     for network in summary.networks:
         predicted = network.about.get("predicted", {}).get("gradient") or []
-        start = [r for r in network.records if r["step"] == 0 and len(r.get("sites", ())) == len(predicted)]
-        norms = [metric.mean([metric.of(r["sites"][i]) or 0.0 for r in start] or [0.0]) for i in range(len(predicted))]
+        start = [r["sites"] for r in network.records if r["step"] == 0 and r.get("sites")]
+        start = [sites for sites in start if len(sites) == len(predicted)]
+        norms = [metric.mean([of(site) or 0.0 for site in sites]) for sites in zip(*start, strict=True)]
         for source, curve in (("theory", predicted), ("measured", [norm / norms[-1] for norm in norms])):
             place = {"network": network.name, "source": source}
             shown = ((i, norm) for i, norm in enumerate(curve, start=1) if norm > SMALLEST)
             lines += [place | {"layer": i, "value": _short(norm)} for i, norm in shown]
-    explanation = (
-        "Norm of the gradient with respect to each layer's pre-activations before training, over that of the last "
-        "layer: points as measured, lines as mean-field theory has it for infinitely wide layers."
-    )
     numbers = _numbers(metric, [line for line in lines if line["layer"] == 1], "source")
-    drawn = _drawn("theory", summary, metric, lines, numbers)
-    return Chart(metric.name, "Gradient by depth, as theory predicts it", explanation, numbers, [("", drawn)])
+    return _chart("theory", summary, metric, lines, numbers)
 
 
-def _swept(summary: Summary) -> list[str]:
-    """The options of which several were tried, being numbers."""
-    tried: dict[str, set[Any]] = {}
-    for network in summary.networks:
-        for name, value in network.about.get("options", {}).items():
-            tried.setdefault(name, set()).add(value)
-    return [k for k, v in tried.items() if len(v) > 1 and all(type(value) in (int, float) for value in v)]
+def _tried(summary: Summary) -> dict[str, set[Any]]:
+    """The options of which several values were tried."""
+    options = [network.about.get("options", {}) for network in summary.networks]
+    values = {name: {given[name] for given in options if name in given} for given in options for name in given}
+    return {name: tried for name, tried in values.items() if len(tried) > 1}
 
 
-def _by_option(summary: Summary, metric: Metric, option: str) -> Chart:
+def _by_option(summary: Summary, metric: Metric, option: str, others: set[str]) -> Chart:
+    """A line an activation and choice of the other options, which looks as the first of its networks does elsewhere."""
     lines: Lines = []
+    looks: dict[str, str] = {}
     for network in summary.networks:
-        rest = dict(network.about.get("options", {}))
-        if (value := network.values[metric.name]) and option in rest:
-            place = {"network": network.name, "option": rest.pop(option), "value": _short(value.centre)}
-            lines.append(place | {"line": f"{network.about.get('activation', network.name)} {rest}"})
-    numbers = _numbers(metric, lines)
+        options = network.about.get("options", {})
+        if (value := network.values[metric.name]) and option in options:
+            rest = [str(options[name]) for name in options if name in others]
+            line = " ".join([network.about.get("activation", network.name), *rest])
+            place = {"network": looks.setdefault(line, network.name), "line": line, "option": options[option]}
+            lines.append({**place, "value": _short(value.centre)})
+    lines.sort(key=operator.itemgetter("option"))
+    _label(lines, "option", domain(metric, [line["value"] for line in lines]), metric.log)
+    numbers = _numbers(metric, [line | {"network": line["line"]} for line in lines], "option")
     ticks = sorted({line["option"] for line in lines})
-    drawn = _drawn("by_option", summary, metric, lines, numbers, option=option, ticks=ticks)
-    title = f"{metric.heading} by {option}"
-    return Chart(f"{metric.name}_by_{option}", title, "After training.", numbers, [("", drawn)])
+    return _chart("by_option", summary, metric, lines, numbers, option=option, ticks=ticks)
 
 
-def _drawn(template: str, summary: Summary, metric: Metric, lines: Lines, numbers: list[str], **values: Any) -> Any:
-    """Fill a template: what begins with $ in it stands for a value."""
-    values["domain"] = values.get("domain") or domain(metric, [line["value"] for line in lines])
+def _chart(
+    template: str,
+    summary: Summary,
+    metric: Metric,
+    lines: Lines,
+    numbers: list[str],
+    apart: bool = False,
+    **values: Any,
+) -> Chart:
+    """Fill a template, once or for each network apart: what begins with $ in it stands for a value."""
+    ends = values.get("domain") or domain(metric, [line["value"] for line in lines])
     kind = {"type": "log"} if metric.log else {"type": "linear", "zero": False}
-    given = {
-        "params": [
-            {"name": "shown", "value": [network.name for network in summary.networks]},
-            {"name": "step", "value": (steps(summary) or [0])[-1]},
-        ],
+    values |= {
         "title": metric.title,
-        "scale": {**kind, "domain": values["domain"], "nice": False, "clamp": True},
+        "scale": {**kind, "domain": ends, "nice": False, "clamp": True},
         "axis": {"format": "%" if metric.is_share else "~e" if metric.log else "~g", "tickCount": 6},
         **style.channels(summary),
-        **values,
     }
 
-    def fill(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: fill(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [fill(value) for value in node]
-        return given.get(node[1:], node) if isinstance(node, str) and node.startswith("$") else node
+    def fill(node: dict[str, Any]) -> dict[str, Any]:
+        return {k: values[v[1:]] if isinstance(v, str) and v.startswith("$") else v for k, v in node.items()}
 
-    drawn = fill(json.loads((style.TEMPLATES / f"{template}.json").read_text()))
-    return {**drawn, "description": "; ".join(numbers), "datasets": {"lines": lines}, "config": style.CONFIG}
+    drawings = []
+    parts = _by_network(lines) if apart else {"": lines}
+    for (name, part), said in zip(parts.items(), numbers if apart else ["; ".join(numbers)], strict=True):
+        values |= {"data": {"values": part}, "numbers": said}
+        drawings.append((name, json.loads((style.TEMPLATES / f"{template}.json").read_text(), object_hook=fill)))
+    words = [view.pop("usermeta") for _, view in drawings][-1]
+    name, title, explanation = (words[k].format(metric, **values) for k in ("name", "title", "explanation"))
+    return Chart(name, title, explanation, numbers, drawings)
 
 
 def domain(metric: Metric, values: Sequence[float]) -> list[float]:
@@ -240,8 +227,8 @@ def domain(metric: Metric, values: Sequence[float]) -> list[float]:
 
 def _label(lines: Lines, along: str, ends: Sequence[float], log: bool) -> None:
     """Mark the last point of each line of one drawing with where its label goes, so that none covers another."""
-    last = {line["network"]: line for line in sorted(lines, key=lambda line: line[along])}
-    marked = sorted(last.values(), key=lambda line: line["value"])
+    last = [max(mine, key=operator.itemgetter(along)) for mine in _by_network(lines).values()]
+    marked = sorted(last, key=operator.itemgetter("value"))
     low, high = np.log(ends) if log else ends
     values = np.array([line["value"] for line in marked])
     gaps = LABEL * np.arange(len(marked))
@@ -251,17 +238,24 @@ def _label(lines: Lines, along: str, ends: Sequence[float], log: bool) -> None:
         line["label"] = _short(label)
 
 
+def _by_network(lines: Lines) -> dict[str, Lines]:
+    """The lines of each network."""
+    found: dict[str, Lines] = {}
+    for line in lines:
+        found.setdefault(line["network"], []).append(line)
+    return found
+
+
 def _numbers(metric: Metric, lines: Lines, *along: str) -> list[str]:
     """Say where each network's line begins and where it ends."""
-    numbers = []
-    for name in dict.fromkeys(line["network"] for line in lines):
-        mine = [line for line in lines if line["network"] == name]
-        told = []
-        for line in [mine[0], mine[-1]][: len(mine)]:
-            place = ", ".join(f"step {line[key]:,}" if key == "step" else str(line[key]) for key in along)
-            told.append(metric.text(line["value"]) + (f" ({place})" if place else ""))
-        numbers.append(f"{name}: {', '.join(told)}")
-    return numbers
+
+    def told(line: dict[str, Any]) -> str:
+        place = ", ".join(f"step {line[key]:,}" if key == "step" else str(line[key]) for key in along)
+        return metric.text(line["value"]) + (f" ({place})" if place else "")
+
+    return [
+        f"{name}: {', '.join(map(told, [mine[0], mine[-1]][: len(mine)]))}" for name, mine in _by_network(lines).items()
+    ]
 
 
 def _short(value: float) -> float:

@@ -4,13 +4,12 @@ import functools
 import json
 import re
 import textwrap
-from typing import Any
 
 import jinja2
 import vl_convert
 
 from jaxact.compare.report import style
-from jaxact.compare.report.charts import Chart, charts, steps
+from jaxact.compare.report.charts import Chart, charts, specification, steps
 from jaxact.compare.summary import Summary
 from jaxact.core.files import replace, writing
 
@@ -26,7 +25,8 @@ def write(summary: Summary) -> None:
     made, file = charts(summary), summary.directory / "report.html"
     with writing(True, file):
         for chart in made:
-            replace(file.with_name(f"{chart.name}.png"), lambda part, chart=chart: part.write_bytes(_picture(chart)))
+            png = vl_convert.vegalite_to_png(picture(summary, chart), scale=2)
+            replace(file.with_name(f"{chart.name}.png"), lambda part, png=png: part.write_bytes(png))
         replace(file, lambda part: part.write_text(page(summary, made), encoding="utf-8"))
 
 
@@ -35,7 +35,7 @@ def page(summary: Summary, made: list[Chart]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(style.TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    specifications = {f"{c.name}-{i}": drawn for c in made for i, (_, drawn) in enumerate(c.drawings)}
+    drawn = {f"{c.name}-{i}": specification(summary, **view) for c in made for i, (_, view) in enumerate(c.drawings)}
     return environment.get_template("page.html").render(
         summary=summary,
         charts=made,
@@ -44,41 +44,21 @@ def page(summary: Summary, made: list[Chart]) -> str:
         styles=style.styles(summary),
         style=style,
         bundle=bundle(),
-        specifications=json.dumps(specifications, separators=(",", ":")).replace("</", "<\\/"),
+        specifications=json.dumps(drawn, separators=(",", ":")).replace("</", "<\\/"),
     )
 
 
-def _picture(chart: Chart) -> bytes:
-    """A chart as PNG, on white, with its title and its drawings side by side."""
-    drawn: list[dict[str, Any]] = []
-    for caption, specification in chart.drawings:
-        width = 900 if len(chart.drawings) == 1 else 200
-        drawn.append({**specification, "width": width, **({"title": caption} if caption else {})})
-    config, datasets = drawn[0]["config"], {}
-    for i, each in enumerate(drawn):
-        datasets[f"lines{i}"] = each.pop("datasets")["lines"]
-        each["data"] = {"name": f"lines{i}"}
-        for key in ("config", "$schema", "params"):
-            each.pop(key)
-    whole = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "title": {
-            "text": chart.title,
-            "subtitle": textwrap.wrap(chart.explanation, 120),
-            "anchor": "start",
-            "offset": 14,
-        },
-        "params": chart.drawings[0][1]["params"],
-        "concat": drawn,
-        "columns": 4,
-        "datasets": datasets,
-        "padding": 12,
-        "config": {**config, "background": "white"},
-    }
+def picture(summary: Summary, chart: Chart) -> str:
+    """A chart on paper, in Vega-Lite: its drawings side by side, with its title."""
+    width = 900 if len(chart.drawings) == 1 else 200
+    views = [{**view, "width": width, **({"title": caption} if caption else {})} for caption, view in chart.drawings]
+    title = {"text": chart.title, "subtitle": textwrap.wrap(chart.explanation, 120), "anchor": "start", "offset": 14}
+    config = {**style.CONFIG, "background": "white"}
+    whole = specification(summary, title=title, concat=views, columns=4, padding=12, config=config)
     text = json.dumps(whole)
-    if '"label"' not in json.dumps(datasets):  # no labels at the lines, and no list of networks above the charts
+    if '"label": ' not in text:  # no labels at the lines, and no list of networks above the charts
         channel = r'("(?:color|shape)": \{"field": "network", "legend": )null'
         text = re.sub(channel, r'\1{"title": null, "labelLimit": 240}', text)
     for variable, colour in style.PAPER.items():
         text = text.replace(f"var({variable})", colour)
-    return vl_convert.vegalite_to_png(text, scale=2)
+    return text
