@@ -23,7 +23,7 @@ from jaxact.compare.study import epochs
 from jaxact.compare.summary import Summary
 from jaxact.compare.train import State, evaluate, make_optimizer, make_step, measure
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 SMALL = Comparison(
     activations=("relu", "tanh"),
@@ -174,6 +174,7 @@ def test_activations_start_from_the_same_weights_and_see_the_same_batch(result: 
         ("lecun", 1 / 256, 1 / 128),
         ("naive", 0.05**2, 0.05**2),
         ("matched", 1 / 256, 1.0 / (0.394294 * 128)),  # E tanh(z)^2, flow.md 2.3
+        ("orthogonal", 1 / 256, 1.0 / (0.394294 * 128)),
     ],
 )
 def test_initial_variance(init: theory.Init, first: float, second: float):
@@ -184,6 +185,8 @@ def test_initial_variance(init: theory.Init, first: float, second: float):
     wanted = theory.deviations(jaxact.tanh, init, (64, 256, 256, 10))
     for weight, deviation in zip(weights[:2], wanted, strict=False):
         assert weight.std() == pytest.approx(deviation, rel=0.03)  # 16,384 draws or more: 5 standard errors
+        apart = weight @ weight.T / (deviation**2 * 256) - np.eye(len(weight))  # of rows
+        assert (np.abs(apart).max() < 1e-5) == (init == "orthogonal")
 
 
 def test_theory_agrees_with_what_is_measured(tmp_path: Path):

@@ -1,7 +1,5 @@
 """Digits, and a multilayer perceptron: plain, with BatchNorm before each activation, or with residual branches."""
 
-import functools
-import inspect
 import itertools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -11,8 +9,6 @@ import numpy as np
 import optax
 from jax import Array
 
-import jaxact
-from jaxact import flow
 from jaxact.compare.adapters import Stateful
 from jaxact.compare.errors import invalid
 from jaxact.compare.studies import data, theory
@@ -47,13 +43,13 @@ def make(
       activation: elementwise, a function or a module.
       depth: Hidden layers.
       width: Units in each hidden layer.
-      init: Variance of the initial weights. matched: gain^2/fan_in with the activation's own gain
-        (jaxact.propagation.gain), and 1/fan_in in the first layer; he: 2/fan_in; glorot: 2/(fan_in + fan_out); lecun:
-        1/fan_in; naive: 0.05^2 in every layer. Biases start at 0.
+      init: Variance of the initial weights. matched: gain^2/fan_in, the gain being the activation's own
+        (jaxact.propagation.gain), and 1/fan_in in the first layer; orthogonal: the same, of orthogonal matrices; he:
+        2/fan_in; glorot: 2/(fan_in + fan_out); lecun: 1/fan_in; naive: 0.05^2, whatever the layer. Biases start at 0.
       kind: plain; batch_norm: with BatchNorm before each activation; residual: each layer but the first adds to its
         input.
     """
-    activation = elementwise(activation)
+    activation = theory.elementwise(activation)
     digits = data.digits()
     if min(depth, width) < 1:
         raise invalid("depth and width to be at least 1", f"{depth} and {width}", "choose others")
@@ -66,8 +62,9 @@ def make(
         rng = np.random.default_rng(int(jax.random.key_data(key)[-1]))
         layers = []
         for (fan_in, fan_out), deviation in zip(itertools.pairwise(sizes), deviations, strict=True):
-            weight = (deviation * rng.normal(size=(fan_in, fan_out))).astype(np.float32)
-            layers.append(Layer(weight, np.zeros(fan_out, np.float32)))
+            draws = rng.normal(size=(fan_in, fan_out))
+            weight = deviation * (theory.orthogonal(draws) if init == "orthogonal" else draws)
+            layers.append(Layer(weight.astype(np.float32), np.zeros(fan_out, np.float32)))
         extra = {"activation": activation if learns else None}
         extra |= {"scale": np.ones(width, np.float32)} if kind == "batch_norm" else {}
         layers = [layer._replace(**extra) for layer in layers[:-1]] + layers[-1:]
@@ -111,19 +108,3 @@ def normalised(z: Array, average: tuple[Array, Array], train: bool) -> tuple[Arr
     moments = (z.mean(0), z.var(0)) if train else average
     after = jax.tree.map(lambda old, new: MOMENTUM * old + (1 - MOMENTUM) * new, average, moments)
     return (z - moments[0][None]) * jax.lax.rsqrt(moments[1] + EPSILON)[None], after if train else average
-
-
-def elementwise(activation: Any) -> Any:
-    """Return an activation if it acts unit by unit. The identity, which is not a site by itself, gets a tap."""
-    try:
-        config = jaxact.config(activation)
-        row = jaxact.info(config["name"])
-    except (ValueError, TypeError):  # it has no row in the catalog
-        return activation
-    if row.kind != "pointwise":
-        raise invalid("elementwise activations", repr(row.name), "leave it out: it does not act unit by unit")
-    missing = [k for k, v in row.parameters.items() if v is inspect.Parameter.empty and k not in config]
-    if missing:
-        example = f'give {missing[0]}, as in "{row.name}({missing[0]}=0.2)"'
-        raise invalid("activations whose parameters have values", repr(row.name), example)
-    return functools.partial(flow.tap, name=row.name) if row.name == "identity" else activation

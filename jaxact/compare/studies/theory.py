@@ -1,19 +1,22 @@
 """What theory says about a plain network before training: how large its weights should be, and what depth does."""
 
+import functools
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jax import Array
 
-from jaxact import propagation
+import jaxact
+from jaxact import flow, propagation
 from jaxact.compare.activations import resolve
 from jaxact.compare.errors import invalid
 
 Activation = Callable[[Array], Array]
-Init = Literal["matched", "he", "glorot", "lecun", "naive"]
+Init = Literal["matched", "orthogonal", "he", "glorot", "lecun", "naive"]
 
 VARIANCES: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: 2 / fan_in,
@@ -33,8 +36,8 @@ def deviations(activation: Activation, init: str, sizes: Sequence[int]) -> list[
     fans = list(itertools.pairwise(sizes))
     if init in VARIANCES:
         return [math.sqrt(VARIANCES[init](*fan)) for fan in fans]
-    if init != "matched":
-        raise invalid(f"init to be one of matched, {', '.join(VARIANCES)}", repr(init), "choose one of them")
+    if init not in ("matched", "orthogonal"):
+        raise invalid(f"init to be one of {', '.join(get_args(Init))}", repr(init), "choose one of them")
     try:
         gain = propagation.gain(activation)
     except ValueError as error:
@@ -44,6 +47,17 @@ def deviations(activation: Activation, init: str, sizes: Sequence[int]) -> list[
             "leave it out, or choose another init",
         ) from None
     return [(gain if i else 1.0) / math.sqrt(fan_in) for i, (fan_in, _) in enumerate(fans)]
+
+
+def orthogonal(draws: Any) -> Any:
+    """Make of normal draws a matrix of variance 1 whose rows or columns, whichever are fewer, are orthogonal.
+
+    Reference: Saxe et al. 2013, arXiv:1312.6120.
+    """
+    tall = draws if len(draws) >= len(draws.T) else draws.T
+    q, r = np.linalg.qr(tall)
+    made = math.sqrt(len(tall)) * q * np.sign(np.diag(r))  # with these signs every rotation is as likely
+    return made if tall is draws else made.T
 
 
 def predict(activation: Activation, deviations: Sequence[float], width: int, x: Any) -> dict[str, Any]:
@@ -68,3 +82,19 @@ def predict(activation: Activation, deviations: Sequence[float], width: int, x: 
         "activation_variance": float(theory.activation_variances[-1]),
         "chi_1": float(theory.chi_1),
     }
+
+
+def elementwise(activation: Any) -> Any:
+    """Return it if it acts unit by unit; the identity, which is no site of its own, with a tap."""
+    try:
+        config = jaxact.config(activation)
+        row = jaxact.info(config["name"])
+    except (ValueError, TypeError):  # no row of the catalog
+        return activation
+    if row.kind != "pointwise":
+        raise invalid("elementwise activations", repr(row.name), "leave it out: it does not act unit by unit")
+    missing = [k for k, v in row.parameters.items() if v is inspect.Parameter.empty and k not in config]
+    if missing:
+        example = f'give {missing[0]}, as in "{row.name}({missing[0]}=0.2)"'
+        raise invalid("activations whose parameters have values", repr(row.name), example)
+    return functools.partial(flow.tap, name=row.name) if row.name == "identity" else activation
