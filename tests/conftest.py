@@ -31,3 +31,11 @@ def quickly_compiled() -> Iterator[None]:
         yield
         jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def no_pictures() -> Iterator[None]:
+    """Leave out the report's pictures, which take seconds of every run, where no test looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"PNG")
+        yield

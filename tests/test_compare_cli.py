@@ -11,7 +11,7 @@ import jaxact
 from jaxact.cli import main
 from jaxact.compare import Comparison, run
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 WRONG = [
     (["--activations", "relu", "geluu"], ["no activation is named 'geluu'", "did you mean gelu"]),

@@ -15,7 +15,7 @@ import pytest
 from jaxact.cli import main
 from jaxact.compare import Comparison, log, run
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 OPTIONS = {"depth": 1, "width": 8}
 SETTINGS = {"activations": ("relu",), "seeds": 2, "batch_size": 16}

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from jaxact.cli import main
 from jaxact.compare import Comparison, log, run
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 SETTINGS = Comparison(
     activations=("relu", "tanh"),
@@ -39,14 +38,6 @@ def resumed(directory: Path, **changes: Any) -> Comparison:
 def records(directory: Path) -> list[dict[str, Any]]:
     """What a log says, but for times, which no two runs share."""
     return [{k: v for k, v in r.items() if k != "seconds_per_step"} for r in log.read(directory)[1]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_pictures() -> Iterator[None]:
-    """The report's pictures, at which no test looks here, take a second of every run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"PNG")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import jaxact.nnx
 from jaxact.compare import Comparison, Stateful, run
 from jaxact.compare.studies import data, digits_cnn, digits_mlp, text_transformer
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 KEY = jax.random.key(0)
 

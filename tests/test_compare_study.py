@@ -26,7 +26,7 @@ from jaxact.compare.activations import resolve
 from jaxact.compare.processes import exit_code, stack
 from tests.test_compare_processes import end, start
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 FILE = Path(__file__).with_name("user_study.py")
 MINE = ["compare", f"{FILE}:make", "--steps", "4", "--log-every", "2", "--checkpoint-every", "2"]  # three seeds

@@ -15,7 +15,7 @@ import pytest
 from jaxact.cli import main
 from jaxact.compare import Comparison, Study, log, run
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 4)).astype(np.float32), np.arange(40) % 3

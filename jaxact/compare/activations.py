@@ -41,16 +41,15 @@ def resolve(given: Any) -> Activation:
     """
     if callable(given):
         return Activation(getattr(given, "__name__", None) or _called(given), given)
+    if isinstance(given, str) and given.lstrip().startswith("{"):
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise invalid("a config in JSON", given, f"mend it: {error}") from None
     if isinstance(given, dict):
         return Activation(_written(given), jaxact.get(given))
     if not isinstance(given, str) or not given:
         raise invalid("an activation", given, "give a name, a config, a function, or file.py:name")
-    if given.lstrip().startswith("{"):
-        try:
-            config = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise invalid("a config in JSON", given, f"mend it: {error}") from None
-        return Activation(_written(config), jaxact.get(config))
     if ".py:" in given:
         found = load(given)
         if not callable(found):

@@ -21,7 +21,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn
 
 from jaxact import flow
 from jaxact.compare import processes
@@ -81,8 +81,7 @@ def train(comparison: Comparison) -> Summary:
 def _train(trainings: list[list["_Training"]], directory: Path, setting: str) -> None:
     """Run all trainings that are not finished, network by network."""
     study, first = trainings[0][0].study, processes.first()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    columns += (TextColumn("{task.fields[status]}"),)
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[status]}"))
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=not first))
         left = [[training for training in of if not training.done] for of in trainings]
