@@ -263,18 +263,27 @@ def test_the_named_optimizers_are_optax_aliases():
 
 
 def test_eight_devices_give_the_metrics_of_one(result: Summary, tmp_path: Path):
-    """Only the order of sums over the batch differs: float32 rounding, which 12 steps of Adam carry on."""
+    """Only the order of sums over the batch differs: float32 rounding, which 12 steps of Adam carry on.
+
+    A batch that they do not divide is refused.
+    """
     tanh = dataclasses.replace(SMALL, activations=("tanh",))
     flags = "--xla_force_host_platform_device_count=8"
     code = (
-        "import sys, jax; from jaxact.cli import main; code = main(sys.argv[1:]); "
-        "assert len(jax.devices()) == 8; sys.exit(code)"
+        "import sys, jax; from jaxact.cli import main; words = sys.argv[1:]; assert main(words) == 0; "
+        "assert len(jax.devices()) == 8; sys.exit(main([*words, '--directory', 'no', '--batch-size', '6']))"
     )
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, "compare", *arguments(tanh, tmp_path / "eight")],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 2
+    assert "batch_size to be a multiple of 8, the number of devices that share it, got 6; try 8" in done.stderr
+    assert "Traceback" not in done.stderr
     eight = log.read(tmp_path / "eight")[1]
     for one, other in zip(result.networks[1].records, eight, strict=True):
         for name in ("train_loss", "loss", "gradient_slope"):

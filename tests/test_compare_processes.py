@@ -14,6 +14,7 @@ import pytest
 
 from jaxact.cli import main
 from jaxact.compare import Comparison, log, run
+from jaxact.compare.processes import agree
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
@@ -114,15 +115,15 @@ def test_two_processes_give_the_metrics_of_one_although_each_of_them_is_lost_onc
     assert kinds[0] == kinds[1]
 
 
-def test_what_one_process_finds_wrong_ends_all(tmp_path: Path):
-    """Only the first looks whether the directory may be used."""
-    (tmp_path / "thesis.tex").write_text("mine")
-    for code, told, said in end(start("--directory", str(tmp_path), *WORDS), within=60):
-        assert code == 2
-        assert "relu" not in told
-        assert "no result of jaxact compare; choose another directory" in said
-        assert "Traceback" not in said
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+def test_what_one_process_finds_wrong_ends_all(monkeypatch: pytest.MonkeyPatch):
+    """Another has found it; this one, in which all is well, raises the same."""
+    monkeypatch.setattr("jaxact.compare.processes.gather", lambda text: [text, "expected a directory"])
+    with pytest.raises(ValueError, match=r"^expected a directory$"):
+        agree(lambda: "all is well")
+    monkeypatch.setattr("jaxact.compare.processes.gather", lambda text: [text, ""])
+    assert agree(lambda: "all is well") == "all is well"
+    with pytest.raises(ValueError, match="mine"):
+        agree(lambda: int("mine"))
 
 
 def test_settings_must_be_the_same_in_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

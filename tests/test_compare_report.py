@@ -136,12 +136,9 @@ def test_selecting_networks_and_steps_redraws(clicked: str):
     assert seen["at"] == "5"
 
 
-def test_the_browser_test_sees_javascript_errors(result: Summary, tmp_path: Path):
-    broken = tmp_path / "broken.html"
-    broken.write_text(page(result).replace("const views = [];", "const views = nothing;"))
-    dom, log = open_in_chromium(broken, tmp_path / "profile")
-    assert "ReferenceError" in "".join(console(log))
-    assert f'data-charts="{DRAWINGS}"' not in dom
+def test_the_browser_test_sees_javascript_errors(tmp_path: Path):
+    (tmp_path / "broken.html").write_text("<script>const views = nothing;</script>")
+    assert "ReferenceError" in "".join(console(open_in_chromium(tmp_path / "broken.html", tmp_path / "profile")[1]))
 
 
 PAPER = 718  # A4's 210 mm less margins of 1 cm, at 96 dots an inch

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import os
 import re
 import signal
 import subprocess
@@ -301,22 +300,6 @@ def test_what_ended_before_it_was_trained_is_no_result(tmp_path: Path):
     with pytest.raises(ValueError, match="finite before training"):
         run(comparison)
     assert run(dataclasses.replace(comparison, study=plain)).records
-
-
-def test_a_batch_that_the_devices_do_not_divide(tmp_path: Path):
-    code = f"""
-import sys, jax
-from jaxact.compare.processes import exit_code
-from jaxact.compare import Comparison, run
-from tests.test_compare_study import plain
-comparison = Comparison(study=lambda f: plain(f, batch_size=6), activations=("relu",), directory={str(tmp_path)!r})
-sys.exit(exit_code("jaxact", lambda: run(comparison)))
-"""
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "batch_size to be a multiple of 4, the number of devices that share it, got 6; try 8" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,6 @@ class Comparison:
                 raise invalid("learning_rate to be a finite number above 0", rate, "try 1e-3")
         if self.optimizer is not None:
             check_choice("optimizer", self.optimizer, optimizers())
-        if self.platform is not None:
-            check_choice("platform", self.platform, ("cpu", "gpu", "tpu"))
         if self.overwrite and self.resume:
             raise invalid("at most one of overwrite and resume", "both", "choose one of them")
         self.processes.check()

@@ -181,8 +181,8 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     """Read a log, even while it is being written.
 
     Returns:
-      What the log is about; the last record of each network, learning rate, seed and step, in the order of steps; and
-      what `describe` wrote about each network.
+      What it is about; the last record of each network, learning rate, step and seed, in this order; and what
+      `describe` said of each network.
 
     Raises:
       ValueError: there is no log.

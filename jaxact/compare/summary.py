@@ -1,8 +1,9 @@
 """One aggregation and one verdict of a log. Table, page and terminal all show these words and numbers."""
 
-import collections
 import dataclasses
+import itertools
 import math
+import operator
 import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -104,10 +105,8 @@ class Summary:
             if what["higher_is_better"] != about["higher_is_better"]:
                 kinds = f"{about['higher_is_better']} and {what['higher_is_better']}"
                 raise invalid("logs of one kind", f"metrics {kinds}", "report them one by one")
-            grouped = collections.defaultdict(list)
-            for record in records:
-                grouped[record["network"]].append(record)
-            networks += [(prefix + name, mine, facts.get(name, {})) for name, mine in grouped.items()]
+            for name, mine in itertools.groupby(records, operator.itemgetter("network")):
+                networks.append((prefix + name, list(mine), facts.get(name, {})))
         if not networks:
             raise invalid("a log with records", f"{directories[0]}, which has none", "add some to it")
         metrics = rows(about, [record for _, mine, _ in networks for record in mine])
@@ -268,9 +267,7 @@ def interval_text(metric: Metric, one: Value, other: Value) -> str:
 
 
 def _compared(name: str, records: list[Record], facts: dict[str, Any], metrics: Sequence[Metric]) -> Compared:
-    by_rate: dict[float | None, list[Record]] = {}
-    for record in records:
-        by_rate.setdefault(record.get("learning_rate"), []).append(record)
+    by_rate = {rate: list(mine) for rate, mine in itertools.groupby(records, lambda r: r.get("learning_rate"))}
     chosen = min(by_rate, key=lambda rate: _validation(by_rate[rate]))
     records = by_rate[chosen]
     last = max(r["step"] for r in records)

@@ -77,7 +77,8 @@ def _by_seed(summary: Summary, metric: Metric) -> Chart:
         lines += [place | {"seed": seed, "value": _short(number)} for seed, number in value.by_seed.items()]
         minus = f"; minus {scored[0][0].name}: {interval_text(metric, value, scored[0][1])}" if numbers else ""
         numbers.append(f"{network.name}: {metric.cell(value)}{minus}")
-    return _chart("by_seed", summary, metric, lines, numbers, names=[network.name for network, _ in scored])
+    layout = {"names": [network.name for network, _ in scored], "height": max(80, 26 * len(scored))}
+    return _chart("by_seed", summary, metric, lines, numbers, **layout)
 
 
 def _by_step(summary: Summary, metric: Metric) -> Chart:
@@ -118,13 +119,13 @@ def _paths(lines: Lines) -> list[str]:
 
 
 def _by_depth(summary: Summary, metric: Metric, lines: Lines) -> Chart:
-    ends, template = domain(metric, [line["value"] for line in lines]), "by_path"
-    if len({re.sub(r"\d+", "", path).strip() for path in _paths(lines)}) == 1:  # layers of one kind: numbers say all
+    ends, template, paths = domain(metric, [line["value"] for line in lines]), "by_path", _paths(lines)
+    if len({re.sub(r"\d+", "", path).strip() for path in paths}) == 1:  # layers of one kind: numbers say all
         template = "by_depth"
         for step in steps(summary):
             _label([line for line in lines if line["step"] == step], "layer", ends, metric.log)
     numbers = _numbers(metric, [line for line in lines if line["step"] == lines[-1]["step"]], "site", "step")
-    return _chart(template, summary, metric, lines, numbers, paths=_paths(lines))
+    return _chart(template, summary, metric, lines, numbers, paths=paths, height=max(120, 18 * len(paths)))
 
 
 def _heatmap(summary: Summary, metric: Metric, lines: Lines) -> Chart:
