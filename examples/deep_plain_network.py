@@ -3,11 +3,11 @@
     python examples/deep_plain_network.py            64 layers of 128, two learning rates to choose from
     python examples/deep_plain_network.py --quick    24 layers of 64, fewer steps at one learning rate
 
-Sigmoid, ReLU, and a leaky ReLU that is shaped for this depth, each with orthogonal weights of the variance that matches
-it. Theory says before training what becomes of the gradient, and it is measured. It is a run of the study "digits-mlp",
-as this is one:
+Sigmoid, ReLU, and a leaky ReLU that is shaped for this depth, each with weights of the variance that matches it.
+Theory says before training what becomes of the gradient, and it is measured. It is a run of the study "digits-mlp", as
+this is one:
 
-    jaxact compare --activations sigmoid relu "tat(of='leaky_relu', depth=64)" --depth 64 --width 128 --init orthogonal
+    jaxact compare --activations sigmoid relu "tat(of='leaky_relu', depth=64)" --depth 64 --width 128
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
     summary = run(
         Comparison(
             activations=("sigmoid", "relu", f"tat(of='leaky_relu', depth={config.depth})"),
-            options={"depth": config.depth, "width": config.width, "init": "orthogonal"},
+            options={"depth": config.depth, "width": config.width},
             learning_rate=(1e-3,) if config.quick else (1e-3, 3e-4),
             steps=40 if config.quick else 300,
             seeds=1,

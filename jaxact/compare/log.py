@@ -181,8 +181,8 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     """Read a log, even while it is being written.
 
     Returns:
-      What it is about; the last record of each network, learning rate, step and seed, in this order; and what
-      `describe` said of each network.
+      What the log is about; the last record of each network, learning rate, step and seed, in this order; and what
+      `describe` wrote about each network.
 
     Raises:
       ValueError: there is no log.

@@ -62,7 +62,7 @@ def html(records: Sequence[Record]) -> str:
 
 
 def chart(records: Sequence[Record]) -> "altair.TopLevelMixin":
-    """Gradient norm by depth, a line for each step and seed; over several steps a heat map of it too."""
+    """Gradient norm by depth, with one line for each step and seed, and over several steps a heat map too."""
     with needing("jaxact.flow.Flow.chart"):
         import altair as alt
 

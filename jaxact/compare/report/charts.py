@@ -167,7 +167,7 @@ def _tried(summary: Summary) -> dict[str, set[Any]]:
 
 
 def _by_option(summary: Summary, metric: Metric, option: str, others: set[str]) -> Chart:
-    """A line an activation and choice of the other options, which looks as the first of its networks does elsewhere."""
+    """One line for each activation and choice of the other options. It looks as its first network does elsewhere."""
     lines: Lines = []
     looks: dict[str, str] = {}
     for network in summary.networks:

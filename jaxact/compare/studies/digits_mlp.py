@@ -43,9 +43,9 @@ def make(
       activation: elementwise, a function or a module.
       depth: Hidden layers.
       width: Units in each hidden layer.
-      init: Variance of the initial weights. matched: gain^2/fan_in, the gain being the activation's own
-        (jaxact.propagation.gain), and 1/fan_in in the first layer; orthogonal: the same, of orthogonal matrices; he:
-        2/fan_in; glorot: 2/(fan_in + fan_out); lecun: 1/fan_in; naive: 0.05^2, whatever the layer. Biases start at 0.
+      init: Variance of the initial weights. matched: gain^2/fan_in with the activation's own gain
+        (jaxact.propagation.gain), and 1/fan_in in the first layer; orthogonal: the same with orthogonal matrices; he:
+        2/fan_in; glorot: 2/(fan_in + fan_out); lecun: 1/fan_in; naive: 0.05^2 in every layer. Biases start at 0.
       kind: plain; batch_norm: with BatchNorm before each activation; residual: each layer but the first adds to its
         input.
     """

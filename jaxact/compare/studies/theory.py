@@ -50,7 +50,7 @@ def deviations(activation: Activation, init: str, sizes: Sequence[int]) -> list[
 
 
 def orthogonal(draws: Any) -> Any:
-    """Make of normal draws a matrix of variance 1 whose rows or columns, whichever are fewer, are orthogonal.
+    """Make a matrix of variance 1 from normal draws. Its rows or its columns, whichever are fewer, are orthogonal.
 
     Reference: Saxe et al. 2013, arXiv:1312.6120.
     """
@@ -85,11 +85,11 @@ def predict(activation: Activation, deviations: Sequence[float], width: int, x: 
 
 
 def elementwise(activation: Any) -> Any:
-    """Return it if it acts unit by unit; the identity, which is no site of its own, with a tap."""
+    """Return an activation if it acts unit by unit. The identity, which is not a site by itself, gets a tap."""
     try:
         config = jaxact.config(activation)
         row = jaxact.info(config["name"])
-    except (ValueError, TypeError):  # no row of the catalog
+    except (ValueError, TypeError):  # it has no row in the catalog
         return activation
     if row.kind != "pointwise":
         raise invalid("elementwise activations", repr(row.name), "leave it out: it does not act unit by unit")
