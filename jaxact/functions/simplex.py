@@ -93,7 +93,8 @@ def _from_the_smallest(axes: Axes, x: Array, top: Array, q: Array) -> tuple[Arra
 
     p_i = (z^q + q (x_i - b))^(1 / q), where nothing cancels. A pair would not do: at alpha 12, z = 0.03 is 1e-17 of u,
     and with the other solver alone some rows of alpha 3 have the sum 2. The rounding errors of the other shares, up to
-    100 ulp of a small z, become the error of z. The sum is convex in z. The first step finds b, the smallest logit where the sum at z = 0 is under 1.
+    100 ulp of a small z, become the error of z. The sum is convex in z. The first step finds b, the smallest logit
+    where the sum at z = 0 is under 1.
     """
 
     def improve(state: Any) -> Any:
