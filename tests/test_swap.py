@@ -21,6 +21,8 @@ import jaxact
 from jaxact import flow as jf
 from tests.test_recognise import AROUND, X
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 W = (np.random.default_rng(1).normal(size=(6, 6)) / 2).astype(np.float32)
 SLOPES = jnp.arange(6.0) / 6
 WEIGHTS = np.random.default_rng(3).uniform(-0.2, 2, (4, 6)).astype(np.float32)
@@ -84,22 +86,26 @@ def with_gradient(f):
 
 @pytest.mark.parametrize("around", AROUND)
 def test_every_activation_of_jax_becomes_jaxact_s(around):
-    """Bit for bit jaxact's function with the same parameters, whose own accuracy other tests check."""
-    for name, (old, new) in SAME.items():
-        got, want = with_gradient(jf.swap(AROUND[around](old)))(X), with_gradient(AROUND[around](new))(X)
+    """jaxact's function with the same parameters, whose own accuracy other tests check; all in one program."""
+    swapped = {name: with_gradient(jf.swap(AROUND[around](old))) for name, (old, _) in SAME.items()}
+    written = {name: with_gradient(AROUND[around](new)) for name, (_, new) in SAME.items()}
+    got, want = jax.jit(lambda x: jax.tree.map(lambda f: f(x), (swapped, written)))(X)
+    for name, (old, _) in SAME.items():
         # What is traced in bfloat16 has leaky_relu's slope and elu's alpha rounded to it.
         rtol = 1e-2 if around == "bfloat16" and "lu" in name else 1e-6
-        chex.assert_trees_all_close(got, want, rtol=rtol, atol=1e-7, custom_message=name)
+        chex.assert_trees_all_close(got[name], want[name], rtol=rtol, atol=1e-7, custom_message=name)
         jaxpr = str(jax.make_jaxpr(jf.swap(AROUND[around](old)))(X))
         assert re.search(f"jit\\[\\s*name=_?{name.partition(',')[0]}\\b", jaxpr), name
 
 
-@pytest.mark.parametrize("name", ON_MATRICES)
-def test_axes_masks_and_pairs(name):
-    old, new = ON_MATRICES[name]
+def test_axes_masks_and_pairs():
     # logsumexp has a program for weights that may be differentiated, another last bit and all.
-    chex.assert_trees_all_close(with_gradient(jf.swap(old))(X), with_gradient(new)(X), rtol=1e-6, atol=1e-7)
-    assert jf.swaps(old)(X).exchanges[-1].to == f"jaxact.{name.partition(',')[0].partition(' ')[0]}"
+    swapped, written = ({name: pair[i] for name, pair in ON_MATRICES.items()} for i in range(2))
+    both = jax.tree.map(with_gradient, (jax.tree.map(jf.swap, swapped), written))
+    got, want = jax.jit(lambda x: jax.tree.map(lambda f: f(x), both))(X)
+    for name, old in swapped.items():
+        chex.assert_trees_all_close(got[name], want[name], rtol=1e-6, atol=1e-7, custom_message=name)
+        assert jf.swaps(old)(X).exchanges[-1].to == f"jaxact.{name.partition(',')[0].partition(' ')[0]}", name
 
 
 class Linen(linen.Module):

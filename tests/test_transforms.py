@@ -174,16 +174,18 @@ from jax.sharding import PartitionSpec as P
 from tests.shapes import SHAPES
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
-for case in SHAPES:
+def results(case, x):
     parameters = {n: jnp.float32(v) for n, v in case.numbers.items()} if case.row.kind == "pointwise" else {}
     loss = lambda p, x: jnp.sum(jnp.sin(case(x, **p)))
     one = lambda x: (case(x), jax.jvp(case, (x,), (x,))[1])
     total = lambda p, x: jax.lax.psum(loss(p, x), "d")
     sharded = jax.shard_map(one, mesh=mesh, in_specs=P("d"), out_specs=P("d"))
     sharded_total = jax.shard_map(total, mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
-    ours = jax.jit(lambda p, x: (sharded(x), jax.grad(sharded_total, (0, 1))(p, x)))(parameters, x)
-    expected = jax.jit(lambda p, x: (one(x), jax.grad(loss, (0, 1))(p, x)))(parameters, x)
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+    ours = (sharded(x), jax.grad(sharded_total, (0, 1))(parameters, x))
+    return ours, (one(x), jax.grad(loss, (0, 1))(parameters, x))
+ours, expected = jax.jit(lambda x: list(zip(*(results(case, x) for case in SHAPES))))(x)
+for case, mine, wanted in zip(SHAPES, ours, expected, strict=True):
+    for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=case.name)
 print(len(jax.devices()), len(SHAPES))
 """
