@@ -159,8 +159,22 @@ def measure(variants: Variants, repetitions: int) -> dict[str, dict[str, float]]
     return results
 
 
+def write(whole: dict[str, Any]) -> None:
+    """The report of all that was measured."""
+    report = "# What observing costs\n\nValue and gradient.\n"
+    for key, result in sorted(whole.items()):
+        network, _, version = key.partition("; ")
+        rows = result["variants"]
+        columns = ("milliseconds", "time, %", "CPU time, %", "temporary MiB", "output MiB", "host transfers")
+        where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
+        where += f"; median of {result['repetitions']} steps"
+        report += f"\n## {network}, {version}\n\n{NETWORKS[network]}. {where}.\n\n"
+        report += table(["", *columns], ([name, *(row[c] for c in columns)] for name, row in rows.items()))
+    (RESULTS / "observe.md").write_text(report)
+
+
 def main() -> None:
-    """Measure and write the report."""
+    """Measure, merge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))
@@ -170,19 +184,7 @@ def main() -> None:
         setting = {**environment("jaxlib", "flax"), "load": f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"}
         measured = measure({"MLP": of_mlp, "transformer": of_transformer}[network](), repetitions)
         results = {"environment": setting, "repetitions": repetitions, "variants": measured}
-        whole = merge("observe", {f"{network}; jax {jax.__version__}": results})
-    report = "# What observing costs\n\nValue and gradient.\n"
-    for key, result in sorted(whole.items()):
-        network, _, version = key.partition("; ")
-        rows = result["variants"]
-        columns = ("milliseconds", "time, %", "CPU time, %", "temporary MiB", "output MiB", "host transfers")
-        where = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
-        report += (
-            f"\n## {network}, {version}\n\n{NETWORKS[network]}. {where}; median of {result['repetitions']} steps.\n\n"
-        )
-        report += table(["", *columns], ([name, *(row[c] for c in columns)] for name, row in rows.items()))
-    (RESULTS / "observe.md").write_text(report)
-    print(report)
+        write(merge("observe", {f"{network}; jax {jax.__version__}": results}))
 
 
 if __name__ == "__main__":
