@@ -19,7 +19,7 @@ ALPHAS = {"softmax": 1.0, "softmin": 1.0, "log_softmax": 1.0, "sparsemax": 2.0, 
 """The alpha with which each function is entmax."""
 LENGTHS = (3, 100, 100_000)
 SHARES = 12
-"""Units for softmax's and softmin's value in float32: rounding x - max alone costs 8."""
+"""Units for softmax's and softmin's value in float32: rounding x - max alone costs 8. The slope is a multiple of it."""
 FROM_ROUNDED = 4
 """Units for a slope from a 16-bit y: half an ulp of y is up to one ulp of the slope, and moves the mean of t."""
 
@@ -41,7 +41,7 @@ def bounds(name: str, dtype: str, n: int) -> tuple[float, float]:
     if dtype == "float32":
         if name not in ("softmax", "softmin"):
             return value, slope
-        return SHARES, SHARES if n == LENGTHS[-1] else slope  # the value comes from a sum with 100,000 roundings
+        return SHARES, SHARES if n == LENGTHS[-1] else slope
     return value, slope if name in ("log_softmax", "sparsemax") else FROM_ROUNDED  # these slopes do not come from y
 
 
