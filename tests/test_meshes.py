@@ -1,6 +1,7 @@
 """Every function on a mesh of eight devices with explicit axes: types carry the sharding, so each step must say it.
 
-Values and gradients are those without a mesh; of functions along an axis with masks, parameters and several layouts.
+Types are known when a function is traced, which is done for all. Values and gradients are those without a mesh: for one
+function of each shape, and for functions along an axis with masks, parameters and several layouts.
 """
 
 import os
@@ -19,21 +20,27 @@ jax.config.update("jax_num_cpu_devices", 8)
 import jaxact
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 
 mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
 x = 2 * np.random.default_rng(0).normal(size=(8, 24)).astype(np.float32)
 key = jax.random.key(0)
 
-def hold(name, functions, x=x, layouts=(P("a", "b"),)):
-    @jax.jit
-    def results(x):
-        every = []
-        for f in functions:
-            y, back = jax.vjp(f, x)
-            (gradient,) = back(jnp.where(jnp.isfinite(y), jnp.cos(y), 0))
-            every.append((y, gradient))
-        return every
+def with_gradient(f, x):
+    y, back = jax.vjp(f, x)
+    return y, back(jnp.where(jnp.isfinite(y), jnp.cos(y), 0))[0]
 
+def hold_types(name, f):
+    traced = lambda x: jax.eval_shape(functools.partial(with_gradient, f), x)
+    expected = traced(jax.ShapeDtypeStruct(x.shape, x.dtype))
+    with jax.set_mesh(mesh):
+        got = traced(jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, P("a", "b"))))
+    for a, b in zip(got, expected, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype), name
+        assert a.shape != x.shape or a.sharding.spec == P("a", "b"), (name, a.sharding)
+
+def hold(name, functions, x=x, layouts=(P("a", "b"),)):
+    results = jax.jit(lambda x: [with_gradient(f, x) for f in functions])
     expected = results(x)
     for layout in layouts:
         with jax.set_mesh(mesh):
@@ -45,6 +52,8 @@ def hold(name, functions, x=x, layouts=(P("a", "b"),)):
 
 _EVERY = """
 for case in DEFAULTS:
+    hold_types(case.name, case)
+for case in SHAPES:
     hold(case.name, [case])
 for name in ("rrelu", "gumbel_softmax"):
     hold(name, [lambda x: getattr(jaxact, name)(x, key)])
@@ -59,9 +68,10 @@ masks = (lambda x: None, lambda x: x > -1, lambda x: np.arange(24) % 3 > 0)
 every = [(axis, mask) for axis in (-1, 0, (0, 1)) for mask in masks]
 for name in ("softmax", "softmin", "log_softmax", "logsumexp", "softpick", "sparsemax", "entmax15", "entmax"):
     f = getattr(jaxact, name)
-    # Those that are solved for take seconds to compile: each mask and each axis once.
-    chosen = every[::4] if name in ("sparsemax", "entmax15", "entmax") else every
-    hold(name, [lambda x, axis=axis, mask=mask: f(x, axis=axis, where=mask(x)) for axis, mask in chosen])
+    calls = [lambda x, axis=axis, mask=mask: f(x, axis=axis, where=mask(x)) for axis, mask in every]
+    for call in calls:
+        hold_types(name, call)
+    hold(name, calls[::4])  # each mask and each axis once
     hold(name, [f], layouts=(P(None, ("a", "b")),))
 for f in (jaxact.softmax, jaxact.log_softmax):
     of_row = lambda v: lambda x: jnp.exp(v * jnp.max(x, -1, keepdims=True))
