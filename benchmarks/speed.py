@@ -38,7 +38,7 @@ SIZES = {"pointwise": (2**10, 2**16, 2**20, 2**24), "axis": (64, 1024, 32_768)}
 """Entries, and for softmax the length of a row; there are 2^20 entries of rows."""
 QUICK = {"pointwise": (2**16,), "axis": (1024,)}
 LAYERS = 48
-COMPILED = ("relu", "gelu", "silu", "mish", "softplus")
+COMPILED = ("relu", "gelu", "silu", "mish", "softplus", "tanh")
 """Of which networks of so many layers are compiled."""
 Run = Callable[[], object]
 
