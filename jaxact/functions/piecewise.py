@@ -10,7 +10,6 @@ from jaxact.core.elementwise import Pieces, elementwise
 __all__ = ["hard_sigmoid", "hard_tanh", "relu6", "sparse_sigmoid"]
 
 
-
 def _between(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
     """min(max(x, low), high): XLA's loops for CPUs choose among 16-bit numbers in a fourth of minimum's time."""
     return jnp.where(x < low, low, jnp.where(x > high, high, x))
