@@ -9,9 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax import Array, jit, lax
 from jax import numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 MOMENTS = ("count", "sum", "square", "zeros", "nonfinite")
 
@@ -78,14 +80,20 @@ def counts(x: Array, masked: bool = False) -> Array:
         number = lax.optimization_barrier(number.astype(jnp.uint16)).reshape(*x.shape[:-1], -1, 2)
         pair = lax.bitcast_convert_type(number, jnp.uint32)
         pair = bins * (pair & 0xFFFF) + (pair >> 16)
-        of_pairs = jnp.zeros(bins**2, jnp.int32).at[pair].add(1, mode="promise_in_bounds").reshape(bins, bins)
+        of_pairs = _histogram(pair, bins**2).reshape(bins, bins)
         total = of_pairs.sum(0) + of_pairs.sum(1)
     else:
         # Sixteen histograms in turn, since entries of one size wait for each other on a GPU.
         turn = lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1) % 16 if x.ndim else 0
-        total = jnp.zeros(16 * bins, jnp.int32).at[number + bins * turn].add(1, mode="promise_in_bounds")
-        total = total.reshape(16, bins).sum(0)
+        total = _histogram(number + bins * turn, 16 * bins).reshape(16, bins).sum(0)
     return total[1:].astype(x.dtype)
+
+
+def _histogram(numbers: Array, bins: int) -> Array:
+    """How often each number under `bins` occurs; on an explicit mesh every device has the counts of all."""
+    mesh = jax.typeof(numbers).sharding.mesh
+    everywhere = NamedSharding(mesh, PartitionSpec()) if AxisType.Explicit in mesh.axis_types else None
+    return jnp.zeros(bins, jnp.int32).at[numbers].add(1, mode="promise_in_bounds", out_sharding=everywhere)
 
 
 def _widened(x: Array) -> Array:
