@@ -179,7 +179,11 @@ def other_paths(width):
 
 
 BAD = {
-    "other paths": (lambda: flow.coord_check(other_paths, [8, 16, 32], 1, 1), ValueError, "more is not there"),
+    "other paths": (
+        lambda: flow.coord_check(other_paths, [8, 16, 32], 1, 1),
+        ValueError,
+        "the parameter more is missing",
+    ),
     "two widths": (lambda: flow.coord_check(other_paths, [8, 16]), ValueError, "three or more"),
     "no steps": (lambda: flow.coord_check(other_paths, [8, 16, 32], steps=0), ValueError, "steps >= 1"),
     "a theory": (

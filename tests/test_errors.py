@@ -72,7 +72,7 @@ def test_parameters_that_are_no_numbers(case):
 @pytest.mark.parametrize("case", [c for c in SHAPES if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)
 def test_parameters_that_do_not_broadcast(case):
     message = (
-        rf"^jaxact\.{case.row.name}: expected parameters that broadcast against x, got .*\(3,\).*; for one value a"
+        rf"^jaxact\.{case.row.name}: expected parameters that broadcast against x, got .*\(3,\).*; for one value per"
     )
     for name in case.numbers:
         with pytest.raises(ValueError, match=message):

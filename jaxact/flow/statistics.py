@@ -64,7 +64,7 @@ def forward(
     statistics = {"x": of_x, "y": of_y, "powers": jnp.concatenate([powers_x, powers_y])}
     statistics["largest"] = jnp.stack([largest_x[0], largest_y[0], *largest_x[1:]])
     if _has_entropy(site):
-        statistics["entropy"] = _entropy(site, y)
+        statistics["entropy"] = _entropy(site, y, of_y[MOMENTS.index("sum")])
     if site.kind == "pointwise":
         _, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
         if slope.ndim and site.unit_axis % slope.ndim != slope.ndim - 1:
@@ -86,13 +86,14 @@ def _has_entropy(site: Site) -> bool:
     return site.kind == "axis" and site.name in _PROBABILITIES
 
 
-def _entropy(site: Site, y: Array) -> Array:
+def _entropy(site: Site, y: Array, total: Array) -> Array:
     """The sums of -p log p and of p. The sum of p is 1 for each row, or 0 for one that is masked entirely."""
     y = y.astype(wide(y.dtype))
-    p = jnp.exp(y) if site.name == "log_softmax" else y
-    terms = p * (y if site.name == "log_softmax" else jnp.log(y))
-    seen = jnp.isfinite(terms)
-    return jnp.stack([-jnp.sum(jnp.where(seen, terms, 0)), jnp.sum(jnp.where(seen, p, 0))])
+    if site.name == "log_softmax":
+        p = jnp.where(jnp.isfinite(y), jnp.exp(y), 0)
+        return jnp.stack([-jnp.sum(jnp.where(p > 0, p * y, 0)), jnp.sum(p)])
+    p = jnp.where(y > 0, y, 1)  # 0 and NaN add nothing
+    return jnp.stack([-jnp.sum(p * jnp.log(p)), total])
 
 
 def forward_zeros(site: Site, loops: tuple[int, ...], magnitudes: bool = False) -> dict[str, Array]:
