@@ -182,7 +182,7 @@ BAD = {
     "other paths": (
         lambda: flow.coord_check(other_paths, [8, 16, 32], 1, 1),
         ValueError,
-        "the parameter more is missing",
+        "more is missing at",
     ),
     "two widths": (lambda: flow.coord_check(other_paths, [8, 16]), ValueError, "three or more"),
     "no steps": (lambda: flow.coord_check(other_paths, [8, 16, 32], steps=0), ValueError, "steps >= 1"),

@@ -283,7 +283,7 @@ def test_softmax2d_is_softmax_over_channels(package):
         np.testing.assert_array_equal(function(x, where=where), jaxact.softmax(x, -3, where))
         assert program(function, x) == program(lambda x: jaxact.softmax(x, -3), x)
     for bad in (images[0, 0], images[None]):
-        message = rf"^jaxact: Softmax2d expected x of shape .*, got {re.escape(str(bad.shape))}; for other shapes take Softmax"
+        message = rf"^jaxact: Softmax2d expected x of shape .*, got {re.escape(str(bad.shape))}; for other shapes"
         with pytest.raises(ValueError, match=message):
             applied(module, bad)(bad)
 
