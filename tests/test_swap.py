@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax, nn
+from jax.experimental import pallas as pl
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxact
@@ -282,6 +283,17 @@ def test_custom_rules_are_left_alone():
     f = lambda x: jnp.sum(clipped(nn.gelu(x)))  # noqa: E731
     assert [e.to for e in jf.swaps(f)(X).exchanges] == ["jaxact.gelu"]
     assert "left: not looked into" in str(jf.swaps(f)(X))
+
+
+def test_pallas_kernels_are_left_alone():
+    def kernel(x, y):
+        y[...] = nn.gelu(x[...])
+
+    f = lambda x: nn.silu(pl.pallas_call(kernel, out_shape=jax.typeof(x), interpret=True)(x))  # noqa: E731
+    swaps = jf.swaps(f)(X)
+    assert [e.to for e in swaps.exchanges] == ["jaxact.silu"]
+    assert {u.what for u in swaps.unseen} == {"Pallas kernel"}
+    chex.assert_trees_all_equal(jf.swap(f)(X), jaxact.silu(nn.gelu(X)))
 
 
 def model(x):
