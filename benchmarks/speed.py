@@ -39,7 +39,7 @@ SIZES = {"pointwise": (2**10, 2**16, 2**20, 2**24), "axis": (64, 1024, 32_768)}
 QUICK = {"pointwise": (2**16,), "axis": (1024,)}
 LAYERS = 48
 COMPILED = ("relu", "gelu", "silu", "mish", "softplus", "tanh")
-"""Of which networks of so many layers are compiled."""
+"""The functions for which a network of so many layers is compiled."""
 Run = Callable[[], object]
 
 

@@ -36,7 +36,7 @@ NETWORKS: dict[str, Network] = {
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Of several random networks: arrays of shape (seeds, depth + 1), chi (seeds, depth)."""
+    """Several random networks: arrays of shape (seeds, depth + 1), and chi of shape (seeds, depth)."""
 
     variances: np.ndarray
     correlations: np.ndarray

@@ -40,7 +40,7 @@ class Config(ChartFile):
     quick: bool = False
     """Two networks a head and 300 steps."""
     seed: int = 0
-    """Of the splits and the initial weights."""
+    """The seed of the splits and the initial weights."""
 
 
 def sigmoid_loss(z: Array, labels: Array) -> Array:

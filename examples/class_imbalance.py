@@ -40,7 +40,7 @@ class Config(ChartFile):
     quick: bool = False
     """Two seeds, half of the networks and a third of the steps."""
     seed: int = 0
-    """Of the parts and the initial weights."""
+    """The seed of the parts and the initial weights."""
 
 
 def weighted(z: Array, eight: Array) -> Array:

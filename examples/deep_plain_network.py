@@ -34,7 +34,7 @@ class Config:
     quick: bool = False
     """40 steps at one learning rate, at most 24 layers of 64: to see that it runs."""
     seed: int = 0
-    """Of the initial weights and the batches."""
+    """The seed of the initial weights and the batches."""
 
 
 def main(config: Config) -> None:

@@ -32,7 +32,7 @@ class Config:
     quick: bool = False
     """Eight layers, one seed, ReLU only and a fifth of the steps."""
     seed: int = 0
-    """Of the initial weights and the batches."""
+    """The seed of the initial weights and the batches."""
 
 
 def main(config: Config) -> None:

@@ -45,7 +45,7 @@ class Config(ChartFile):
     quick: bool = False
     """Two epochs."""
     seed: int = 0
-    """Of the initial weights and the batches."""
+    """The seed of the initial weights and the batches."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

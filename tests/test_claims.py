@@ -55,10 +55,12 @@ def test_the_extreme_is_the_range(case):
 
 @pointwise
 def test_monotone(case):
-    """Up to the rounding that the bound on values allows to each of two neighbours."""
+    """Up to the rounding that the bound on values allows."""
     y = np.asarray(case(_GRID))
     y = y[np.isfinite(y)]  # where it overflows there is nothing to compare
-    rounding = 2 * BOUNDS["float32"][0] * np.spacing(np.abs(y[1:]))
+    # dyt meets points at which XLA's tanh errs to both sides, by up to the bound at each of two neighbours.
+    both = 2 if case.row.name == "dyt" else 1
+    rounding = both * BOUNDS["float32"][0] * np.spacing(np.abs(y[1:]))
     assert bool(np.all(np.diff(y) >= -rounding)) is case.row.monotone
 
 

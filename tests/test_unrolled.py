@@ -38,8 +38,8 @@ def test_gated_units_keep_gate_and_value(case):
         arrays = (jnp.concatenate([value, gate], -1),) if case.row.name == "glu" else (gate, value)
         return case.row.function(*arrays, **case.parameters)
 
-    # A layer may need one array more while it runs, a fourth of one for each.
-    assert _unrolled(unit, 2) <= 2.26 + SHARED.get(case.name, 0)
+    # A layer's work may need one array more, an eighth of all.
+    assert _unrolled(unit, 2, layers=8) <= 2.13 + SHARED.get(case.name, 0)
 
 
 def test_the_measure_sees_what_is_shared():

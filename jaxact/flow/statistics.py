@@ -87,7 +87,10 @@ def _has_entropy(site: Site) -> bool:
 
 
 def _entropy(site: Site, y: Array, total: Array) -> Array:
-    """The sums of -p log p and of p. The sum of p is 1 for each row, or 0 for one that is masked entirely."""
+    """The sums of -p log p and of p, where `total` is the sum of y, which is p except for log_softmax.
+
+    The sum of p is 1 for each row, or 0 for one that is masked entirely.
+    """
     y = y.astype(wide(y.dtype))
     if site.name == "log_softmax":
         p = jnp.where(jnp.isfinite(y), jnp.exp(y), 0)

@@ -17,7 +17,7 @@ Lines = list[dict[str, Any]]
 SMALLEST = 1e-12
 """What has a logarithmic axis is drawn as at least this; a zero has no logarithm."""
 STEPS = 25
-"""Of so many steps, evenly spread, there is a drawing by depth."""
+"""The number of steps, evenly spread, that have a drawing by depth."""
 LABEL = 14 / 300
 """The height of a label in that of a chart."""
 
