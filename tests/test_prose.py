@@ -23,8 +23,8 @@ LONGEST = 45
 
 _WHO = "row|channel|head|entry|function|layer|family|framework|type|unit|case|number"
 SHAPES = {
-    "a word that refers back": r"\b(likewise|respectively|theirs|(the|these|those) (former|latter))\b",
-    "a legal word": r"\b(there|where|here)(of|by|in|upon|with)\b",
+    "a word that refers back": r"(?i)\b(likewise|respectively|theirs|(the|these|those) (former|latter))\b",
+    "a legal word": r"(?i)\b(there|where|here)(of|by|in|upon|with)\b",
     "an inverted sentence": r"(?:^|[.:;] )Of (?!course)\w+",
     "'a' for 'per'": rf"\b(number|value|slope|bit|byte|file|page|line|row|one|parameter)s? an? ({_WHO})\b",
     "a nickname": r"\b(their|its) (kin|like)\b",
