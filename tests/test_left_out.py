@@ -1,4 +1,7 @@
-"""What is masked or unused does not count, and what is NaN shows: in values and in gradients of every function."""
+"""What is masked or unused does not count, and what is NaN shows: in values and in gradients of every function.
+
+(Of elementwise functions tests/test_derivatives.py shows NaN.)
+"""
 
 import functools
 
@@ -10,7 +13,8 @@ from flax import nnx
 
 import jaxact
 from jaxact.core import catalog
-from jaxact.verify.cases import CASES, DEFAULTS
+from jaxact.verify.cases import DEFAULTS
+from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -93,15 +97,6 @@ def test_nan_in_a_row_shows(row):
     assert np.isfinite([*y[1], *gradient[1]]).all()
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.row.kind == "pointwise"], ids=lambda case: case.name)
-def test_nan_shows_in_values_and_slopes(case):
-    """But where the slope only chooses among constants, as jax.nn's does."""
-    value, slope = jax.jit(jax.value_and_grad(case.__call__))(jnp.float32(jnp.nan))
-    assert np.isnan(value)
-    constant = not np.any(case.oracle.curvature(np.linspace(-9, 9, 49), **case.settings(np.float32)))
-    assert np.isnan(slope) or constant
-
-
 @pytest.mark.parametrize("row", [r for r in catalog.rows() if r.kind == "gated"], ids=lambda row: row.name)
 @pytest.mark.parametrize("position", [0, 1])
 def test_nan_in_a_gated_unit_shows(row, position):
@@ -145,7 +140,7 @@ class Wrapped:
 _MORE = {"softmax": {"temperature": 0.7, "sink": 0.3}, "log_softmax": {"temperature": 0.7, "sink": 0.3}}
 _PARAMETERS = [
     pytest.param(case.row, name, value, id=f"{case.row.name}-{name}")
-    for case in DEFAULTS
+    for case in SHAPES
     for name, value in {**case.row.parameters, **case.parameters, **_MORE.get(case.row.name, {})}.items()
     if isinstance(value, int | float) and not isinstance(value, bool) and name != "axis"
 ]
@@ -179,12 +174,15 @@ def test_parameters_of_any_kind(row, name, value):
         np.testing.assert_allclose(grads["p"][...], slope, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
 def test_objects_with_an_array(case):
-    if "key" in case.row.parameters:
-        assert np.array_equal(_of_x(case.row)(Wrapped(X)), _of_x(case.row)(X))
-    else:
-        assert np.array_equal(case(Wrapped(X)), case(jnp.asarray(X)))
+    assert np.array_equal(case(Wrapped(X)), case(jnp.asarray(X)))
+
+
+@pytest.mark.parametrize("name", ["rrelu", "gumbel_softmax"])
+def test_objects_with_an_array_beside_a_key(name):
+    function = _of_x(jaxact.info(name))
+    assert np.array_equal(function(Wrapped(X)), function(X))
 
 
 @pytest.mark.parametrize("row", list(catalog.rows()), ids=lambda row: row.name)

@@ -47,9 +47,7 @@ def _strictly():
         yield
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in DEFAULTS if c in SHAPES or c.row.kind == "axis"], ids=lambda case: case.name
-)
+@shapes
 def test_modes_agree(case):
     """Forward and reverse gradients, the four ways to a Hessian, and a Hessian's symmetry; strictly."""
     modes = (jax.jacfwd, jax.jacrev)
@@ -107,7 +105,7 @@ def test_strict_modes_trace(case):
 
     with _strictly():
         for dtype in (jnp.bfloat16, jnp.float32):
-            jax.eval_shape(lambda x: (total(x), jax.grad(total)(x), jax.hessian(total)(x)), jnp.zeros(4, dtype))
+            jax.eval_shape(jax.hessian(total), jax.ShapeDtypeStruct((4,), dtype))  # which traces value and gradient
         if case.row.kind == "pointwise":
             jax.eval_shape(jax.grad(case.__call__), 1.0)
 
@@ -127,19 +125,6 @@ print(len(SHAPES))
 def test_no_tracer_leaks():
     """In a process of its own, frozen: the check collects garbage at every trace, among all that came before it."""
     assert _run(_LEAKS) == [str(len(SHAPES))]
-
-
-@pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind != "pointwise"], ids=lambda case: case.name)
-def test_float64(case):
-    """Under x64 float64 is computed in float64. (Of elementwise functions tests/test_derivatives.py knows the bits.)"""
-    with jax.enable_x64(True):
-        x = _x().astype(np.float64)
-        step = np.zeros_like(x)
-        step[0, 0] = 1e-6
-        above, below, gradient = jax.jit(lambda x: (*map(_loss(case), (x + step, x - step)), jax.grad(_loss(case))(x)))(
-            x
-        )
-        chex.assert_trees_all_close(gradient[0, 0], (above - below) / 2e-6, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +154,7 @@ def test_one_trace_serves_every_call(case):
 
 _EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.config.update('jax_num_cpu_devices', 8)\n"
 _SHARDED = """
-import jax, jax.numpy as jnp, numpy as np
+import jax, jax.numpy as jnp, numpy as np, jaxact
 from jax.sharding import PartitionSpec as P
 from tests.shapes import SHAPES
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -187,19 +172,10 @@ ours, expected = jax.jit(lambda x: list(zip(*(results(case, x) for case in SHAPE
 for case, mine, wanted in zip(SHAPES, ours, expected, strict=True):
     for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=case.name)
-print(len(jax.devices()), len(SHAPES))
 """
 
 
-def test_shard_map_over_eight_devices():
-    """Each function, its tangent, its gradient, and the gradients of a parameter that every device shares."""
-    assert _run(_EIGHT_DEVICES + _SHARDED) == ["8", str(len(SHAPES))]
-
-
 _SPLIT_ROW = """
-import jax, jax.numpy as jnp, numpy as np, jaxact
-from jax.sharding import PartitionSpec as P
-mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x, weights = 3 * jax.random.normal(jax.random.key(0), (2, 3, 64))
 x = x.at[0, 5].set(-jnp.inf).at[1, 7:9].set(jnp.inf)
 where = jax.random.bernoulli(jax.random.key(1), 0.7, x.shape).at[0, :8].set(False).at[1, 7:9].set(True)
@@ -226,9 +202,12 @@ print(len(jax.devices()))
 """
 
 
-def test_a_row_split_over_eight_devices():
-    """axis_name: values, and the gradients of x, sink and temperature, are those of the whole row."""
-    assert _run(_EIGHT_DEVICES + _SPLIT_ROW) == ["8"]
+def test_shard_map_over_eight_devices():
+    """Each function, its tangent, its gradient, and the gradients of a parameter that every device shares.
+
+    And rows that are split (axis_name): values, and the gradients of x, sink and temperature, are those of a whole row.
+    """
+    assert _run(_EIGHT_DEVICES + _SHARDED + _SPLIT_ROW) == ["8"]
 
 
 def _run(code):

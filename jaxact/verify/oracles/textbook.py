@@ -18,7 +18,8 @@ def _silu(m: Any, x: Number, beta: Number = 1) -> Number:
 
 def _gelu(m: Any, x: Number, approximate: bool) -> Number:
     if approximate:
-        return x / 2 * (1 + m.tanh(m.sqrt(2 / m.pi) * (x + m.mpf("0.044715") * x**3)))
+        # (1 + tanh(u)) / 2, as a quotient: the sum has no digits left far to the left.
+        return x / (1 + m.exp(-2 * m.sqrt(2 / m.pi) * (x + m.mpf("0.044715") * x**3)))
     return x / 2 * m.erfc(-x / m.sqrt(2))
 
 
