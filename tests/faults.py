@@ -21,6 +21,11 @@ class Model(NamedTuple):
     output: Callable
 
 
+def initial(make, *args):
+    """What a library makes, in one program, as NumPy's arrays: to plant faults in them compiles nothing."""
+    return jax.tree.map(np.asarray, jax.jit(make)(*args))
+
+
 def squared(output, params):
     """A model whose loss is the mean square of its output."""
     return Model(lambda p: jnp.mean(output(p) ** 2), params, output)
@@ -52,6 +57,9 @@ def lines(file, *texts):
 def check(model, places, faults, exact):
     """No finding without a fault; with each, that one at its lines. Loss and gradients are jax.value_and_grad's.
 
+    One program computes both, so that XLA compiles only what `observe` changes twice; tests/test_observe.py and
+    tests/test_observe_libraries.py compare programs of their own.
+
     Args:
       model: a `Model`.
       places: the lines of its first activation and of its last.
@@ -62,16 +70,14 @@ def check(model, places, faults, exact):
       The Flow without a fault.
     """
     scaled = lambda params, scale: scale * model.loss(params)  # noqa: E731
-    step = jax.jit(jf.observe(scaled))
-    got, flow = step(model.params, 1.0)
+    both = jax.jit(lambda *args: (jf.observe(scaled)(*args), jax.value_and_grad(scaled)(*args)))
+    (got, flow), want = both(model.params, 1.0)
     tolerance = 0.0 if exact else 1e-5
-    chex.assert_trees_all_close(
-        got, jax.jit(jax.value_and_grad(scaled))(model.params, 1.0), rtol=tolerance, atol=1e-3 * tolerance
-    )
+    chex.assert_trees_all_close(got, want, rtol=tolerance, atol=1e-3 * tolerance)
     assert flow.findings() == []
 
     def found(params, scale=1.0):
-        return {(f.rule, f.file, f.line) for f in step(params, scale)[1].findings()}
+        return {(f.rule, f.file, f.line) for f in both(params, scale)[0][1].findings()}
 
     first, last = places
     assert found(planted(model.params, weights(np.nan))) == {("non-finite values", *place) for place in first}
