@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import jax
+import numpy as np
 from jax import Array
 from jax import numpy as jnp
 
@@ -155,7 +156,10 @@ def swaps(
     _check(fun, replace)
 
     def planned(*args: Any, **kwargs: Any) -> Swaps:
-        call = models.call(fun, args, kwargs) if models.is_model(fun) else models.Call(fun, args, kwargs)
+        if models.is_model(fun):
+            call = models.call(fun, *jax.tree.map(_without_memory, (args, kwargs)))
+        else:
+            call = models.Call(fun, args, kwargs)
         closed = _traced(call.function, call.args, call.kwargs)[2]
         plan = Plan(replace, select)
         found: dict[Site, Visit] = {}
@@ -167,6 +171,13 @@ def swaps(
         return Swaps(tuple(exchanges), program.unseen)
 
     return planned
+
+
+def _without_memory(x: Any) -> Any:
+    """An array of a shape that is one number in memory: Flax NNX takes a `jax.ShapeDtypeStruct` for a constant."""
+    if isinstance(x, jax.ShapeDtypeStruct) and not jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+    return x
 
 
 def _check(fun: Any, replace: Any) -> None:
