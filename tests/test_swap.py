@@ -16,6 +16,7 @@ import pytest
 from flax import nnx
 from jax import lax, nn
 from jax.experimental import pallas as pl
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
 
 import jaxact
@@ -25,7 +26,7 @@ from tests.test_recognise import AROUND, X
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 W = (np.random.default_rng(1).normal(size=(6, 6)) / 2).astype(np.float32)
-SLOPES = jnp.arange(6.0) / 6
+SLOPES = np.arange(6, dtype=np.float32) / 6
 WEIGHTS = np.random.default_rng(3).uniform(-0.2, 2, (4, 6)).astype(np.float32)
 MASK = np.random.default_rng(2).random((4, 6)) < 0.8
 
@@ -87,16 +88,16 @@ def with_gradient(f):
 
 @pytest.mark.parametrize("around", AROUND)
 def test_every_activation_of_jax_becomes_jaxact_s(around):
-    """jaxact's function with the same parameters, whose own accuracy other tests check; all in one program."""
-    swapped = {name: with_gradient(jf.swap(AROUND[around](old))) for name, (old, _) in SAME.items()}
-    written = {name: with_gradient(AROUND[around](new)) for name, (_, new) in SAME.items()}
+    """jaxact's function with the same parameters, whose derivatives other tests check; all in one program."""
+    programs = {name: jax.make_jaxpr(jf.swap(AROUND[around](old)))(X) for name, (old, _) in SAME.items()}
+    swapped = {name: lambda x, p=p: jaxpr_as_fun(p)(x)[0] for name, p in programs.items()}
+    written = {name: AROUND[around](new) for name, (_, new) in SAME.items()}
     got, want = jax.jit(lambda x: jax.tree.map(lambda f: f(x), (swapped, written)))(X)
-    for name, (old, _) in SAME.items():
+    for name, program in programs.items():
         # What is traced in bfloat16 has leaky_relu's slope and elu's alpha rounded to it.
         rtol = 1e-2 if around == "bfloat16" and "lu" in name else 1e-6
         chex.assert_trees_all_close(got[name], want[name], rtol=rtol, atol=1e-7, custom_message=name)
-        jaxpr = str(jax.make_jaxpr(jf.swap(AROUND[around](old)))(X))
-        assert re.search(f"jit\\[\\s*name=_?{name.partition(',')[0]}\\b", jaxpr), name
+        assert re.search(f"jit\\[\\s*name=_?{name.partition(',')[0]}\\b", str(program)), name
 
 
 def test_axes_masks_and_pairs():
@@ -123,76 +124,71 @@ class Nnx(nnx.Module):
         return self.b(nnx.silu(nnx.gelu(self.a(x))))
 
 
+def filled(shapes):
+    """Parameters of these shapes, by NumPy."""
+    rng = np.random.default_rng(4)
+    return jax.tree.map(lambda a: (rng.normal(size=a.shape) / 3).astype(a.dtype), shapes)
+
+
 def models():
-    model = Linen()
-    yield "linen", lambda p, x: jnp.sum(model.apply(p, x) ** 2), model.init(jax.random.key(0), X)
-    graph, state = nnx.split(Nnx(nnx.Rngs(0)))
+    model, key = Linen(), jax.eval_shape(lambda: jax.random.key(0))
+    yield "linen", lambda p, x: jnp.sum(model.apply(p, x) ** 2), jax.eval_shape(model.init, key, X)
+    graph, state = nnx.split(nnx.eval_shape(lambda: Nnx(nnx.Rngs(0))))
     yield "nnx", lambda p, x: jnp.sum(nnx.merge(graph, p)(x) ** 2), state
-    key = jax.random.key(0)
-    mlp = eqx.nn.MLP(6, 3, 8, 2, activation=nn.gelu, final_activation=nn.silu, key=key)
-    params, static = eqx.partition(mlp, eqx.is_array)
+    mlp = functools.partial(eqx.nn.MLP, 6, 3, 8, 2, activation=nn.gelu, final_activation=nn.silu)
+    params, static = eqx.partition(
+        eqx.filter_eval_shape(lambda: mlp(key=jax.random.key(0))), lambda a: isinstance(a, jax.ShapeDtypeStruct)
+    )
     yield "equinox", lambda p, x: jnp.sum(jax.vmap(eqx.combine(p, static))(x) ** 2), params
     haiku = hk.without_apply_rng(hk.transform(lambda x: nn.silu(nn.gelu(hk.Linear(8)(x)))))
-    yield "haiku", lambda p, x: jnp.sum(haiku.apply(p, x) ** 2), haiku.init(key, X)
+    yield "haiku", lambda p, x: jnp.sum(haiku.apply(p, x) ** 2), jax.eval_shape(haiku.init, key, X)
 
 
-@pytest.mark.parametrize(("loss", "params"), [pytest.param(*m[1:], id=m[0]) for m in models()])
-def test_models_of_frameworks(loss, params):
-    swapped = jf.swap(loss)
-    chex.assert_trees_all_close(
-        jax.jit(jax.value_and_grad(swapped))(params, X), jax.value_and_grad(loss)(params, X), rtol=1e-4, atol=1e-5
-    )
+@pytest.mark.parametrize(("loss", "shapes"), [pytest.param(*m[1:], id=m[0]) for m in models()])
+def test_models_of_frameworks(loss, shapes):
+    swapped, params = jf.swap(loss), filled(shapes)
+    got, want = jax.jit(lambda *args: [jax.value_and_grad(f)(*args) for f in (swapped, loss)])(params, X)
+    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
     assert {e.to for e in jf.swaps(loss)(params, X).exchanges} == {"jaxact.gelu", "jaxact.silu"}
-    assert {site.name for site in jf.observe(swapped)(params, X)[1].sites} == {"gelu", "silu"}
+    assert {site.name for site in jax.eval_shape(jf.observe(swapped), params, X)[1].sites} == {"gelu", "silu"}
 
 
 def block(x):
     return nn.gelu(x @ W)
 
 
-TRANSFORMED = {
-    "jit": lambda: jax.jit(block),
-    "scan": lambda: lambda x: lax.scan(lambda h, _: (block(h), h.sum()), x, length=3)[0],
-    "checkpoint": lambda: jax.checkpoint(block),
-    "cond": lambda: lambda x: lax.cond(x.sum() > 0, block, nn.silu, x),
-    "while": lambda: lambda x: x + lax.while_loop(
-        lambda s: s[0] < 2, lambda s: (s[0] + 1, block(s[1])), (0, lax.stop_gradient(x)))[1],
-    "shard_map": lambda: jax.shard_map(
-        block, mesh=Mesh(np.array(jax.devices()[:1]), "d"), in_specs=PartitionSpec("d"), out_specs=PartitionSpec("d")
-    ),
-    "pmap": lambda: lambda x: jax.pmap(block)(x[None])[0],
-    "nnx.jit": lambda: nnx.jit(block),
+SHARDED = {
+    "mesh": Mesh(np.array(jax.devices()[:1]), "d"), "in_specs": PartitionSpec("d"), "out_specs": PartitionSpec("d"),
+}  # fmt: skip
+TRANSFORMS = {
+    "jit": jax.jit,
+    "scan": lambda f: lambda x: lax.scan(lambda h, _: (f(h), h.sum()), x, length=3)[0],
+    "checkpoint": functools.partial(jax.checkpoint, prevent_cse=False),
+    "shard_map": lambda f: jax.shard_map(f, **SHARDED),
+    "pmap": lambda f: lambda x: jax.pmap(f)(x[None])[0],
+    "nnx.jit": nnx.jit,
+    "vmap": jax.vmap,
+    "cond": lambda f: lambda x: lax.cond(x.sum() > 0, f, nn.silu, x),
+    "while": lambda f: lambda x: x + lax.while_loop(
+        lambda s: s[0] < 2, lambda s: (s[0] + 1, f(s[1])), (0, lax.stop_gradient(x)))[1],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("which", TRANSFORMED)
-def test_inside_and_around_transformations(which):
-    f = TRANSFORMED[which]()
-    jaxpr = str(jax.make_jaxpr(jf.swap(f))(X))
-    assert "custom_jvp_call" in jaxpr
-    want = with_gradient(f)(X)
-    chex.assert_trees_all_close(jax.jit(with_gradient(jf.swap(f)))(X), want, rtol=1e-4, atol=1e-5)
-    stacked = jax.vmap(jf.swap(f))(jnp.stack([X, 2 * X]))
-    chex.assert_trees_all_close(stacked, jnp.stack([f(X), f(2 * X)]), rtol=1e-4, atol=1e-5)
+def test_inside_and_around_transformations():
+    """Values and gradients, and values under vmap; all in one program."""
 
+    @jax.jit
+    def results(x):
+        found = {}
+        for name, transform in TRANSFORMS.items():
+            ways = transform(block), jf.swap(transform(block)), transform(jf.swap(block))
+            found[name] = [(with_gradient(f)(x), jax.vmap(f)(jnp.stack([x, 2 * x]))) for f in ways]
+        return found
 
-@pytest.mark.parametrize(
-    "transform",
-    [
-        lambda f: lambda x: lax.scan(lambda h, _: (f(h), h.sum()), x, length=3)[0],
-        lambda f: jax.checkpoint(f, prevent_cse=False),
-        lambda f: lambda x: jax.pmap(f)(x[None])[0],
-        lambda f: jax.jit(jax.vmap(f)),
-        nnx.jit,
-        lambda f: jax.shard_map(
-            f, mesh=Mesh(np.array(jax.devices()[:1]), "d"), in_specs=PartitionSpec("d"), out_specs=PartitionSpec("d")
-        ),
-    ],
-    ids=["scan", "checkpoint", "pmap", "vmap", "nnx.jit", "shard_map"],
-)
-def test_under_transformations(transform):
-    got, want = (with_gradient(transform(f))(X) for f in (jf.swap(block), block))
-    chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
+    for name, (want, *ways) in results(X).items():
+        for got in ways:
+            chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5, custom_message=name)
+        assert "custom_jvp_call" in str(jax.make_jaxpr(jf.swap(TRANSFORMS[name](block)))(X)), name
 
 
 @pytest.mark.parametrize("new", [False, True] if jax.__version_info__ >= (0, 11) else [False])
@@ -204,10 +200,11 @@ def test_both_rematerialisations(new):
     if new:
         jax.config.update("jax_remat3", True)
     try:
-        want = with_gradient(scanned)(X)
-        for f in (jf.swap(scanned), jax.checkpoint(jf.swap(scanned)), jf.swap(jax.checkpoint(scanned))):
+        ways = jf.swap(scanned), jax.checkpoint(jf.swap(scanned)), jf.swap(jax.checkpoint(scanned))
+        want, *results = jax.jit(lambda x: [with_gradient(f)(x) for f in (scanned, *ways)])(X)
+        for f, got in zip(ways, results, strict=True):
             assert [e.why for e in jf.swaps(f)(X).exchanges] == ["jaxact's already"]
-            chex.assert_trees_all_close(jax.jit(with_gradient(f))(X), want, rtol=1e-4, atol=1e-5)
+            chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
     finally:
         if new:
             jax.config.update("jax_remat3", before)
@@ -215,7 +212,7 @@ def test_both_rematerialisations(new):
 
 def test_tracing_costs_at_most_twice():
     """Of a transformer's loss and gradient: processor time, in medians of traces in turns; measured 1.3 times."""
-    width, layers = 8, 12
+    width, layers = 8, 4
     weights = {
         "qkv": np.ones((width, 3 * width)),
         "up": np.ones((width, 4 * width)),
@@ -267,7 +264,7 @@ def pinn(w):
 
 @pytest.mark.parametrize("loss", [wgan, maml, pinn])
 def test_gradients_inside(loss):
-    got, want = (jax.jit(jax.value_and_grad(f))(W) for f in (jf.swap(loss), loss))
+    got, want = jax.jit(lambda w: [jax.value_and_grad(f)(w) for f in (jf.swap(loss), loss)])(W)
     chex.assert_trees_all_close(got, want, rtol=1e-4, atol=1e-5)
     swaps = jf.swaps(loss)(W)
     assert any(e.to for e in swaps.exchanges)
@@ -318,17 +315,25 @@ REPLACED = {
 @pytest.mark.parametrize("which", REPLACED)
 def test_replace(which):
     replace, written = REPLACED[which]
-    chex.assert_trees_all_close(jf.swap(model, replace)(X), written(X), rtol=1e-5, atol=1e-6)
+    got, want = jax.jit(lambda x: (jf.swap(model, replace)(x), written(x)))(X)
+    chex.assert_trees_all_close(got, want, rtol=1e-5, atol=1e-6)
 
 
 def test_replace_of_other_kinds():
-    np.testing.assert_array_equal(jf.swap(nn.softmax, {"softmax": "sparsemax"})(X), jaxact.sparsemax(X))
     first = lambda x: nn.softmax(x, axis=0)  # noqa: E731
-    np.testing.assert_array_equal(jf.swap(first, {"softmax": "sparsemax"})(X), jaxact.sparsemax(X, axis=0))
-    gated = jf.swap(nn.glu, {"glu": "swiglu"})(X)
-    np.testing.assert_array_equal(gated, jaxact.swiglu(X[:, 3:], X[:, :3]))
     mine = jf.site(lambda x: x * jnp.cos(x), "mine")
-    np.testing.assert_array_equal(jf.swap(mine, {"mine": "relu"})(X), jaxact.relu(X))
+
+    @jax.jit
+    def pairs(x):
+        return [
+            (jf.swap(nn.softmax, {"softmax": "sparsemax"})(x), jaxact.sparsemax(x)),
+            (jf.swap(first, {"softmax": "sparsemax"})(x), jaxact.sparsemax(x, axis=0)),
+            (jf.swap(nn.glu, {"glu": "swiglu"})(x), jaxact.swiglu(x[:, 3:], x[:, :3])),
+            (jf.swap(mine, {"mine": "relu"})(x), jaxact.relu(x)),
+        ]
+
+    for got, want in pairs(X):
+        np.testing.assert_array_equal(got, want)
 
 
 def test_select():
