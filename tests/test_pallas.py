@@ -1,6 +1,7 @@
-"""Every elementwise and gated function, and its gradient, inside a Pallas kernel: for TPU, for Triton, interpreted.
+"""Every elementwise and gated function, and its gradient, inside a Pallas kernel: for TPU and for Triton.
 
 Lowering needs no device, and is where a kernel is refused: an operation has no rule, or a rule refuses its arguments.
+What runs there is interpreted for each shape of function: one mechanism makes them all.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from jax.experimental.pallas import tpu, triton
 
 import jaxact.pallas  # noqa: F401  (gradients for TPUs)
 from jaxact.verify.cases import CASES, DEFAULTS
+from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -30,6 +32,8 @@ ask JAX by symbolic zeros what is differentiated, and Mosaic refuses those. jax.
 
 WITHOUT_ERF = {("derf", "cuda")}
 """Triton has no erf, which jax.nn's exact GELU is made of too."""
+
+_VARIED = {c.row.name: c for c in CASES if c.parameters and c.row in [shape.row for shape in SHAPES]}.values()
 
 
 def _in_kernels(cases):
@@ -68,9 +72,9 @@ def _lower(kernel, platform, arguments):
 
 @pytest.mark.filterwarnings("ignore:The Pallas Triton:DeprecationWarning")
 @pytest.mark.parametrize("platform", DEVICES)
-@_in_kernels(CASES)
+@_in_kernels([c for c in CASES if c in DEFAULTS or c in _VARIED])
 def test_lowers(case, platform):
-    """In 16 bits, which has casts as well, at the defaults; with other parameters in float32."""
+    """In 16 bits, which has casts as well, at the defaults; and with other parameters in float32 for each shape."""
     dtype = jnp.float32 if case.parameters else jnp.bfloat16
     differentiated = platform != "tpu" or case.row.name not in VALUE_ALONE
     kernel = _kernel(case, dtype, differentiated, compiler_params=DEVICES[platform][1]())
@@ -79,7 +83,7 @@ def test_lowers(case, platform):
         _lower(kernel, platform, [jax.ShapeDtypeStruct(SHAPE, dtype)] * case.arrays)
 
 
-@_in_kernels(DEFAULTS)
+@_in_kernels(SHAPES)
 def test_interpreted_is_right(case):
     """Value and gradients are those outside of a kernel."""
     x = [np.linspace(a, b, SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE) for a, b in ((-9, 9), (5, -4))]
