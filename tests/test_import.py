@@ -45,6 +45,30 @@ def test_import_is_light():
     assert min(p["seconds"] for p in probes) <= 0.15
 
 
+_PARTS = """
+import sys
+import jax
+
+def without(*heavy):
+    assert not {*heavy} & sys.modules.keys(), {*heavy} & sys.modules.keys()
+
+jax.config.update("jax_platforms", "no such platform")  # so that no computation goes unnoticed
+import jaxact.propagation
+without("flax", "optax", "orbax", "equinox", "haiku", "altair")
+import jaxact.verify
+without("mpmath", "rich", "tyro", "altair")
+jax.config.update("jax_platforms", "cpu")
+import jaxact.flow
+jax.eval_shape(jaxact.flow.swap(jax.nn.gelu), jax.ShapeDtypeStruct((3,), "float32"))
+without("flax", "optax", "orbax", "equinox", "haiku", "altair")
+"""
+
+
+def test_parts_import_only_what_they_need():
+    """Propagation and verify compute nothing when they are imported; mpmath is for float64 alone."""
+    subprocess.run([sys.executable, "-c", _PARTS], check=True)
+
+
 @pytest.mark.parametrize("name", ["relu", "silu", "leaky_relu", "softmax"])
 def test_an_eager_call_is_cheap(name):
     """Less than jax.nn.silu's time and 4 us, the best of many rounds side by side: 6 us and 10 us on a quiet machine.

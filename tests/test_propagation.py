@@ -2,8 +2,6 @@
 
 import functools
 import math
-import subprocess
-import sys
 import time
 
 import jax
@@ -23,8 +21,6 @@ exact_gelu = functools.partial(jaxact.gelu, approximate=False)
 
 # E f, E f^2, (E f^2)^-1/2, (Var f)^-1/2, E f'^2, E f'^2 / E f^2 by mpmath, each to its last digit.
 REFERENCE = {
-    "relu": (jaxact.relu, 0.398942, 0.5, 1.414214, 1.712859, 0.5, 1),
-    "leaky_relu": (jaxact.leaky_relu, 0.394953, 0.50005, 1.414143, 1.704832, 0.50005, 1),
     "elu": (jaxact.elu, 0.160521, 0.644945, 1.245198, 1.270843, 0.668102, 1.0359),
     "selu": (jaxact.selu, 0, 1, 1, 1, 1.071575, 1.0716),
     "gelu_erf": (exact_gelu, 0.282095, 0.425221, 1.533530, 1.700926, 0.455851, 1.0720),
@@ -37,7 +33,6 @@ REFERENCE = {
     "soft_sign": (jaxact.soft_sign, 0, 0.183014, 2.337533, 2.337533, 0.227671, 1.2440),
     "relu^2": (lambda x: jnp.square(jax.nn.relu(x)), 0.5, 1.5, 0.816497, 0.894427, 2.0, 1.3333),
     "hard_swish": (jaxact.hard_swish, 0.166217, 0.331567, 1.736657, 1.813871, 0.358532, 1.0813),
-    "erf": (jax.lax.erf, 0, 0.464559, 1.467167, 1.467167, 0.569410, 1.2257),
 }
 
 
@@ -96,7 +91,7 @@ def test_selu_has_the_fixed_point_0_1():
     np.testing.assert_allclose(theory.activation_means, 0, atol=1e-10)
 
 
-@pytest.mark.parametrize("kink", np.random.default_rng(0).uniform(-4, 4, 4))
+@pytest.mark.parametrize("kink", np.random.default_rng(0).uniform(-4, 4, 2))
 def test_kinks_that_nobody_gave_are_found(kink):
     def shifted(x):
         return jnp.maximum(x - kink, 0)
@@ -114,21 +109,28 @@ def test_a_jump_is_integrated_too():
     assert m.mean == pytest.approx(stats.norm.pdf(0.7123) - 0.2 * (1 - tail), rel=1e-10)
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 4.0])
-@pytest.mark.parametrize("c", [-1.0, -0.9, 0.0, 1e-9, 0.5, 0.99, 1 - 1e-9, 1.0])
+@pytest.mark.parametrize(
+    ("c", "sigma"),
+    [(c, 1.0) for c in (-1.0, -0.9, 0.0, 1e-9, 0.5, 0.99, 1 - 1e-9, 1.0)]
+    + [(c, sigma) for c in (-0.9, 0.99) for sigma in (0.5, 4.0)],
+)
 def test_correlation_maps_have_their_closed_forms(c, sigma):
     q = sigma**2
-    assert signal(jaxact.relu, math.sqrt(2), 0.0, 1, q=q, c=c).correlations[1] == pytest.approx(
-        2 * arccosine(c), abs=1e-10
-    )
-    a = 2 * q / (1 + 2 * q)
-    theory = signal(jax.lax.erf, 1.3, 0.2, 1, q=q, c=c)
-    k = [1.69 * 2 / math.pi * math.asin(a * r) + 0.04 for r in (1, c)]
+    closed = {
+        jaxact.relu: q * arccosine(c),
+        jax.lax.erf: 2 / math.pi * math.asin(2 * q / (1 + 2 * q) * c),
+        jnp.sin: math.exp(-q) * math.sinh(q * c),
+    }
+    for f, expected in closed.items():
+        assert Integrand("test", f).covariance(sigma, c) == pytest.approx(expected, abs=1e-10 * max(1, q))
+
+
+@pytest.mark.parametrize("c", [-0.9, 0.5])
+def test_a_layer_maps_variances_and_correlations(c):
+    theory = signal(jax.lax.erf, 1.3, 0.2, 1, q=4.0, c=c)
+    k = [1.69 * 2 / math.pi * math.asin(8 / 9 * r) + 0.04 for r in (1, c)]
     assert theory.variances[1] == pytest.approx(k[0], rel=1e-10)
     assert theory.correlations[1] == pytest.approx(k[1] / k[0], abs=1e-10)
-    # The map alone: `signal` would look for the fixed points of a function with waves.
-    covariance = Integrand("test", jnp.sin).covariance(sigma, c)
-    assert covariance == pytest.approx(math.exp(-q) * math.sinh(q * c), abs=1e-10)
 
 
 def test_signal_of_a_critical_relu():
@@ -174,7 +176,7 @@ def test_a_signal_that_leaves_float64_is_reported_as_infinite():
 def test_critical_line():
     sigma_w, sigma_b = critical(jaxact.relu)
     assert (sigma_w, sigma_b) == pytest.approx((math.sqrt(2), 0), abs=1e-6)  # the root of a rounding error of 1e-16
-    for q in (0.3, 1.0, 5.0):
+    for q in (0.3, 5.0):
         theory = signal(jaxact.tanh, *critical(jaxact.tanh, q), depth=2, q=q)
         assert theory.chi_1 == pytest.approx(1, rel=1e-9)
         np.testing.assert_allclose(theory.variances, q, rtol=1e-9)
@@ -278,14 +280,6 @@ def test_bad_input_says_what_was_expected(name):
     with pytest.raises(error, match=message) as caught:
         call()
     assert str(caught.value).startswith("jaxact.")
-
-
-def test_importing_it_computes_nothing():
-    program = (
-        "import jax; jax.config.update('jax_platforms', 'no such platform'); import jaxact.propagation, sys; "
-        "assert not {'flax', 'optax', 'altair'} & sys.modules.keys()"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_public_names_are_there():
