@@ -45,11 +45,12 @@ def test_at_the_base_models_width_it_is_the_standard_parametrisation():
 
 
 def test_optax_takes_it():
-    params = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes(16))
+    params = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes(16))
     scaled = mup(params, shapes(4), role)
     transforms = {label: optax.sgd(1.0 * m) for label, m in scaled.learning_rates.items()}
     optimizer = optax.multi_transform(transforms, scaled.labels)
-    updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
+    ones = jax.tree.map(np.ones_like, params)
+    updates, _ = jax.jit(lambda ones, params: optimizer.update(ones, optimizer.init(params), params))(ones, params)
     sizes = {name: float(u.mean()) for name, u in updates.items()}
     assert sizes == {"first": -1.0, "middle": -0.25, "last": -0.25, "bias": -1.0}
 

@@ -1,7 +1,6 @@
 """Unit scaling: variance 1 of everything in the catalog, and the constants that others publish."""
 
 import functools
-import inspect
 import math
 
 import jax
@@ -10,51 +9,47 @@ import numpy as np
 import pytest
 
 import jaxact
-from jaxact.core import catalog
 from jaxact.propagation import attention_scale, unit_scaled
+from jaxact.verify.cases import DEFAULTS, POINTWISE
+from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
-def defaults(row):
-    """The function with its defaults, or with its first variant where a parameter has none."""
-    missing = [p for p, value in row.parameters.items() if value is inspect.Parameter.empty]
-    return functools.partial(row.function, **row.variants[0]) if missing else row.function
-
-
-ROWS = {row.name: row for row in catalog.rows() if row.kind in ("pointwise", "gated")}
+ONE_BY_ONE = {(*case.row.kinks,): case for case in reversed(DEFAULTS) if case in POINTWISE}.values()
+"""One for each set of kinks, which is all that the integration asks the catalog for."""
+GATED = [c for c in DEFAULTS if c.row.kind == "gated" and (c in SHAPES or c.row.name == "reglu")]
+"""One of each shape, and one with a kink."""
 
 # Midpoints: an oracle that knows no panels. The catalog's jumps are multiples of the spacing, on edges between points.
 GRID = (np.arange(240_000) + 0.5) * 1e-4 - 12
 PLANE = (np.arange(900) + 0.5) * 0.02 - 9
 
 
-def midpoint_variance(f, *axes):
-    z = np.meshgrid(*axes, indexing="ij", sparse=True)
+def variance(values, *z):
+    """Of a function's values at midpoints z."""
     weight = functools.reduce(np.multiply, [np.exp(-np.square(a) / 2) for a in z])
     weight = weight / weight.sum()
-    with jax.enable_x64(True):
-        values = np.asarray(jax.jit(f)(*[np.broadcast_to(a, weight.shape) for a in z]))
     mean = (weight * values).sum()
     return (weight * np.square(values - mean)).sum()
 
 
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.kind == "pointwise"])
-def test_an_activation_has_unit_variance(name):
-    assert midpoint_variance(unit_scaled(defaults(ROWS[name])), GRID) == pytest.approx(1, abs=1e-6)
+@pytest.mark.parametrize("case", ONE_BY_ONE, ids=lambda case: case.name)
+def test_an_activation_has_unit_variance(case):
+    """The factor, against the variance of the textbook's formula."""
+    g = unit_scaled(functools.partial(case.row.function, **case.parameters))
+    values = case.oracle.derivative(0)(GRID, **case.settings(np.float64))
+    assert g.output_scale**2 * variance(values, GRID) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, row in ROWS.items() if row.kind == "gated" and name not in ("dreglu", "fatreglu")]
-)
-def test_a_gated_unit_has_unit_variance(name):
-    g = unit_scaled(defaults(ROWS[name]))
-    if name == "glu":  # it splits one array
-        assert midpoint_variance(lambda a, b: g(jnp.stack([a, b], axis=-1))[..., 0], PLANE, PLANE) == pytest.approx(
-            1, abs=1e-6
-        )
-    else:
-        assert midpoint_variance(g, PLANE, PLANE) == pytest.approx(1, abs=1e-6)
+@pytest.mark.parametrize("case", GATED, ids=lambda case: case.name)
+def test_a_gated_unit_has_unit_variance(case):
+    g = unit_scaled(case.row.function)
+    z = np.meshgrid(PLANE, PLANE, indexing="ij")
+    split = case.row.name == "glu"  # it splits one array
+    with jax.enable_x64(True):
+        values = np.asarray(jax.jit(g)(np.stack(z, axis=-1))[..., 0] if split else jax.jit(g)(*z))
+    assert variance(values, *z) == pytest.approx(1, abs=1e-6)
 
 
 def test_gated_units_with_kinks_off_the_grid():
@@ -89,41 +84,44 @@ def test_the_constants_that_unit_scaling_publishes():
 @pytest.mark.parametrize("size", [2, 3, 64])
 def test_softmax_of_any_size(size):
     g = unit_scaled(jaxact.softmax, size=size, backward="unit")
-    z, ct = np.random.default_rng(0).normal(size=(2, 100_000, size)).astype(np.float32)
-    y, backward = jax.vjp(jax.jit(g), z)
-    (gradient,) = backward(jnp.asarray(ct))
+    z, ct = np.random.default_rng(0).standard_normal((2, 100_000, size), np.float32)
+
+    @jax.jit
+    def moments(z, ct):
+        y, pull = jax.vjp(g, z)
+        mixed = attention_scale(size) * jnp.sum(jaxact.softmax(z) * ct, -1)
+        return jnp.var(y), jnp.mean(jnp.square(pull(ct)[0])), jnp.var(mixed)
+
     # 100,000 rows: 1.5 % is 4 standard errors for two entries, whose squares are one number.
-    assert float(jnp.var(y)) == pytest.approx(1, rel=1.5e-2)
-    assert float(jnp.mean(jnp.square(gradient))) == pytest.approx(1, rel=1.5e-2)
-    weights = np.asarray(jaxact.softmax(z))
-    mixed = attention_scale(size) * np.einsum("rk,rk->r", weights, ct)
-    assert float(mixed.var()) == pytest.approx(1, rel=1.5e-2)
+    np.testing.assert_allclose(moments(z, ct), 1, rtol=1.5e-2)
 
 
 def test_the_exact_backward_is_the_derivative():
-    x = jnp.linspace(-2, 2, 9)
+    x = np.linspace(-2, 2, 9, dtype=np.float32)
     g = unit_scaled(jaxact.silu)
-    expected = g.output_scale * jax.vmap(jax.grad(jaxact.silu))(x)
-    np.testing.assert_allclose(jax.vmap(jax.grad(g))(x), expected, rtol=1e-6)  # float32
-    np.testing.assert_allclose(jax.jvp(g, (x,), (jnp.ones_like(x),))[1], expected, rtol=1e-6)
+    slopes = lambda x: (jax.vmap(jax.grad(g))(x), jax.jvp(g, (x,), (jnp.ones_like(x),))[1])  # noqa: E731
+    sigmoid = 1 / (1 + np.exp(-x))
+    for slope in jax.jit(slopes)(x):
+        np.testing.assert_allclose(slope, g.output_scale * sigmoid * (1 + x * (1 - sigmoid)), rtol=1e-5)  # float32
 
 
 def test_the_unit_backward_scales_each_gradient_apart():
     g = unit_scaled(jaxact.swiglu, backward="unit")
-    a, b = jnp.float32(0.7), jnp.float32(-1.3)
-    expected = [s * d for s, d in zip(g.gradient_scales, jax.grad(jaxact.swiglu, argnums=(0, 1))(a, b), strict=True)]
-    np.testing.assert_allclose(jax.jit(jax.grad(g, argnums=(0, 1)))(a, b), expected, rtol=1e-6)  # float32
-    z = np.random.default_rng(0).normal(size=(2, 1_000_000)).astype(np.float32)
-    sizes = [float(jnp.mean(jnp.square(d))) for d in jax.vmap(jax.grad(g, argnums=(0, 1)))(*z)]
-    np.testing.assert_allclose(sizes, 1, rtol=1e-2)  # a million samples
+    z = np.random.default_rng(0).standard_normal((2, 1_000_000), np.float32)
+    gradients = lambda f: jax.vmap(jax.grad(f, argnums=(0, 1)))  # noqa: E731
+    ours, plain = jax.jit(lambda *z: (gradients(g)(*z), gradients(jaxact.swiglu)(*z)))(*z)
+    for gradient, scale, slope in zip(ours, g.gradient_scales, plain, strict=True):
+        np.testing.assert_allclose(gradient, scale * np.asarray(slope), rtol=1e-6)  # float32
+        assert np.mean(np.square(gradient)) == pytest.approx(1, rel=1e-2)  # a million samples
 
 
 def test_dtypes_stay():
     for backward in ("exact", "unit"):
         g = unit_scaled(jaxact.gelu, backward=backward)
         for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
-            assert g(jnp.ones(2, dtype)).dtype == dtype
-            assert jax.grad(lambda x, g=g: g(x).sum())(jnp.ones(2, dtype)).dtype == dtype
+            x = jax.ShapeDtypeStruct((2,), dtype)
+            assert jax.eval_shape(g, x).dtype == dtype
+            assert jax.eval_shape(jax.grad(lambda x, g=g: g(x).sum()), x).dtype == dtype
 
 
 BAD = {
