@@ -5,6 +5,7 @@ import functools
 import json
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -42,25 +43,28 @@ def test_a_config_binds_parameters():
     np.testing.assert_array_equal(function(x), [-1.0, 3.0])
 
 
-@pytest.mark.parametrize("transform", ["tat", "dks"])
-def test_a_config_of_a_transformed_activation(transform):
-    config = json.loads(json.dumps({"name": transform, "of": "softplus", "depth": 50}))
-    x = jnp.linspace(-3, 3, 7)
-    wanted = getattr(propagation, transform)(jaxact.softplus, 50)
-    np.testing.assert_array_equal(jaxact.get(config)(x), wanted(x))
-    for made in (jaxact.get(config), copy.deepcopy(jaxact.get(config)), pickle.loads(pickle.dumps(jaxact.get(config)))):
-        assert made == jaxact.get(config)
-        assert hash(made) == hash(jaxact.get(config))
+def test_a_config_of_a_transformed_activation():
+    """What `propagation.from_config` makes of it, which tests/test_propagation_shaping.py looks at."""
+    config = {"name": "tat", "of": "leaky_relu", "depth": 50}
+    assert jaxact.config(jaxact.get(config)) == config
+    config = json.loads(json.dumps({"name": "dks", "of": "softplus", "depth": 50}))
+    shaped = jaxact.get(config)
+    assert isinstance(shaped, propagation.Shaped)
+    for made in (copy.deepcopy(shaped), pickle.loads(pickle.dumps(shaped))):
+        assert made == shaped
+        assert hash(made) == hash(shaped)
         assert jaxact.config(made) == config
-    assert jaxact.get(config) is jaxact.get(dict(reversed(config.items())))
-    for kind in ("nnx", "linen", "equinox"):
-        module = jaxact.get(config, kind=kind)
+    assert jaxact.get(dict(reversed(config.items()))) is shaped
+    modules = [jaxact.get(config, kind=kind) for kind in ("nnx", "linen", "equinox")]
+    wanted, *results = jax.jit(lambda x: [f(x) for f in (shaped, *modules)])(np.linspace(-3, 3, 7, dtype=np.float32))
+    for module, y in zip(modules, results, strict=True):
         assert jaxact.config(module) == config
-        np.testing.assert_array_equal(module(x), wanted(x))
-    with pytest.raises(ValueError, match="depth"):
-        jaxact.get({"name": transform, "of": "softplus"})
-    with pytest.raises(ValueError, match=f"no activation is named '{transform}'"):
-        jaxact.get(transform)
+        np.testing.assert_array_equal(y, wanted)
+    for transform in ("tat", "dks"):
+        with pytest.raises(ValueError, match="depth"):
+            jaxact.get({"name": transform, "of": "softplus"})
+        with pytest.raises(ValueError, match=f"no activation is named '{transform}'"):
+            jaxact.get(transform)
 
 
 @pytest.mark.parametrize("kind", ["nnx", "linen", "equinox"])

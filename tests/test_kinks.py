@@ -11,29 +11,29 @@ import pytest
 import jaxact
 from jaxact.verify.cases import DEFAULTS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 _KINKED = [case for case in DEFAULTS if case.row.kinks]
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32], ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("case", _KINKED, ids=lambda case: case.name)
-def test_slope_at_kinks(case, dtype):
-    x, slopes = (jnp.asarray(list(numbers), dtype) for numbers in (case.row.kinks, case.row.kinks.values()))
-    both = jax.jit(lambda x: (jax.vmap(jax.grad(case))(x), jax.jvp(case, (x,), (jnp.ones_like(x),))[1]))
-    reverse, forward = both(x)
-    chex.assert_trees_all_equal(reverse, forward, slopes)
+def test_slope_at_kinks(case):
+    """In every type, in both modes, of jax.nn's function too; and at -0.0 as at 0.0."""
+    kinks = {**case.row.kinks, **({-0.0: case.row.kinks[0.0]} if 0.0 in case.row.kinks else {})}
+    peer = getattr(jax.nn, case.row.name, None)
 
+    @jax.jit
+    def slopes(arrays):
+        both = [(jax.vmap(jax.grad(case))(x), jax.jvp(case, (x,), (jnp.ones_like(x),))[1]) for x in arrays]
+        return both, jax.vmap(jax.grad(peer))(arrays[-1]) if peer else None
 
-@pytest.mark.parametrize(
-    "case", [case for case in _KINKED if hasattr(jax.nn, case.row.name)], ids=lambda case: case.name
-)
-def test_kinks_are_those_of_jax_nn(case):
-    for x, slope in case.row.kinks.items():
-        np.testing.assert_allclose(jax.grad(getattr(jax.nn, case.row.name))(x), slope, rtol=1e-6, err_msg=f"at {x}")
-
-
-@pytest.mark.parametrize("case", [case for case in DEFAULTS if 0.0 in case.row.kinks], ids=lambda case: case.name)
-def test_negative_zero_is_zero(case):
-    assert jax.grad(case)(-0.0) == jax.grad(case)(0.0)
+    x, wanted = (np.array(list(numbers)) for numbers in (kinks, kinks.values()))
+    dtypes = jnp.dtype("bfloat16"), jnp.dtype("float16"), jnp.dtype("float32")
+    ours, theirs = slopes([x.astype(dtype) for dtype in dtypes])
+    for dtype, (reverse, forward) in zip(dtypes, ours, strict=True):
+        chex.assert_trees_all_equal(reverse, forward, wanted.astype(dtype))
+    if peer:
+        np.testing.assert_allclose(theirs, wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,13 @@ def test_negative_zero_is_zero(case):
 def test_nothing_comes_back_from_where_it_is_flat(name, flat):
     """Not even of what is infinite or NaN, which times 0 would be NaN."""
     case = next(case for case in DEFAULTS if case.row.name == name)
-    for function in (case, jaxact.compact(functools.partial(case.row.function, **case.parameters))):
-        _, pull = jax.vjp(function, jnp.full(3, float(flat)))
-        chex.assert_trees_all_equal(pull(jnp.array([jnp.inf, -jnp.inf, jnp.nan])), (jnp.zeros(3),))
+    functions = case, jaxact.compact(functools.partial(case.row.function, **case.parameters))
+    back = jax.jit(lambda x, t: [jax.vjp(function, x)[1](t)[0] for function in functions])
+    for gradient in back(np.full(3, flat, np.float32), np.array([np.inf, -np.inf, np.nan], np.float32)):
+        np.testing.assert_array_equal(gradient, np.zeros(3))
 
 
 def test_squareplus_of_nothing_is_relu():
     """At b = 0 its curve becomes a kink, where the slope is the mean of both sides."""
-    squareplus = jax.vmap(jax.value_and_grad(lambda x: jaxact.squareplus(x, 0.0)))
-    chex.assert_trees_all_equal(
-        squareplus(jnp.array([-2.0, 0.0, 2.0])), (jnp.array([0.0, 0.0, 2.0]), jnp.array([0, 0.5, 1.0]))
-    )
+    squareplus = jax.jit(jax.vmap(jax.value_and_grad(lambda x: jaxact.squareplus(x, 0.0))))
+    chex.assert_trees_all_equal(squareplus(np.float32([-2, 0, 2])), (np.float32([0, 0, 2]), np.float32([0, 0.5, 1])))

@@ -14,7 +14,7 @@ from jaxact.verify.oracles import elementwise
 
 _RNG = np.random.default_rng(1)
 _POINTS = np.concatenate(
-    [sign * np.exp2(_RNG.uniform(low, high, n)) for sign in (-1, 1) for low, high, n in ((-10, 7, 24), (-120, 120, 6))]
+    [sign * np.exp2(_RNG.uniform(low, high, n)) for sign in (-1, 1) for low, high, n in ((-10, 7, 10), (-120, 120, 3))]
     + [np.array([-6, -3, -1, 0, 1, 3, 6, -1.2784645427, -0.7517915247, -0.7524614221, -1.1924312145])]
 )
 # Under this the float64 forms may lose digits to underflow; nothing that is tested against them is that small.
@@ -49,11 +49,11 @@ def test_the_oracle_names_every_parameter_to_differentiate(case):
     assert set(case.oracle.parameter_slope) == set(case.numbers)
 
 
-@pytest.mark.parametrize("name", [name for name in elementwise.POINTWISE if hasattr(jax.nn, name)])
+@pytest.mark.parametrize("name", [n for n, o in elementwise.POINTWISE.items() if hasattr(jax.nn, n) and o.joints])
 def test_kinks_are_those_of_jax_nn(name):
     oracle, function = elementwise.POINTWISE[name], getattr(jax.nn, name)
-    for x in oracle.joints:
-        np.testing.assert_allclose(jax.grad(function)(x), oracle.slope(x), rtol=1e-6, err_msg=f"{name} at {x}")
+    x = np.array(oracle.joints, np.float32)
+    np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(function)))(x), oracle.slope(x.astype(float)), rtol=1e-6)
 
 
 def test_oracles_import_nothing_that_they_judge():

@@ -12,7 +12,7 @@ import jaxact
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-X = jnp.linspace(-3.0, 3.0, 24).reshape(2, 3, 4)
+X = np.linspace(-3, 3, 24, dtype=np.float32).reshape(2, 3, 4)
 ROW = X[0]
 KEY = jax.random.key(0)
 
@@ -51,23 +51,32 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "name", "values", "given", "expected"), CALLS)
-def test_called_as_there(source, name, values, given, expected):
-    function = jaxact.get(name, source)
-    np.testing.assert_allclose(function(ROW, *values, **given), expected(ROW), rtol=1e-6, atol=1e-7)
+def test_called_as_there():
+    """All in one program."""
+    functions = [jaxact.get(name, source) for source, name, *_ in CALLS]
+
+    @jax.jit
+    def results(x):
+        return [
+            (function(x, *values, **given), expected(x))
+            for function, (_, _, values, given, expected) in zip(functions, CALLS, strict=True)
+        ]
+
+    for (got, wanted), call in zip(results(ROW), CALLS, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7, err_msg=str(call[:4]))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (2, 3, 4, 4), (2, 3, 3, 3)])
 def test_torchs_prelu_has_its_channels_in_axis_1(shape):
-    x = -jnp.ones(shape)
-    weight = jnp.array([0.1, 0.2, 0.3])
+    x = -np.ones(shape, np.float32)
+    weight = np.array([0.1, 0.2, 0.3], np.float32)
     lifted = weight.reshape((3,) + (1,) * max(len(shape) - 2, 0))
-    np.testing.assert_allclose(jaxact.get("prelu", "torch")(x, weight), jnp.broadcast_to(-lifted, shape), rtol=1e-6)
+    np.testing.assert_allclose(jaxact.get("prelu", "torch")(x, weight), np.broadcast_to(-lifted, shape), rtol=1e-6)
     if len(shape) > 1:
         with pytest.raises(
             ValueError, match=r"jaxact\.prelu: weight: expected 3 numbers, one per channel \(axis 1 of x\)"
         ):
-            jaxact.get("prelu", "torch")(x, jnp.ones(4))
+            jaxact.get("prelu", "torch")(x, np.ones(4))
 
 
 @pytest.mark.parametrize(
@@ -118,9 +127,15 @@ def test_too_many_positions():
 def test_units_of_the_engines(source, name, expected, layout):
     """They take what one projection makes of gate and value, and the two apart."""
     function = jaxact.get(name, source)
-    gate, value = jaxact.split(X, layout)
-    np.testing.assert_array_equal(function(X), function(gate, value))
-    np.testing.assert_allclose(function(gate, value), expected(gate, value), rtol=1e-6)
+
+    @jax.jit
+    def results(x):
+        gate, value = jaxact.split(x, layout)
+        return function(x), function(gate, value), expected(gate, value)
+
+    joined, apart, wanted = results(X)
+    np.testing.assert_array_equal(joined, apart)
+    np.testing.assert_allclose(apart, wanted, rtol=1e-6)
     assert pickle.loads(pickle.dumps(function)) is function is jaxact.get(name, source)
     with pytest.raises(ValueError, match="expected an even size along the last axis, got 3"):
         function(X[..., :3])
