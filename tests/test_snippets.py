@@ -13,6 +13,8 @@ import tyro
 
 from jaxact.cli import COMMANDS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+
 ROOT = Path(__file__).parent.parent
 GENERATED = ("functions", "reference", "examples", "_build")
 WRITTEN = (page for page in (ROOT / "docs").rglob("*.md") if page.relative_to(ROOT / "docs").parts[0] not in GENERATED)

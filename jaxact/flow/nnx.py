@@ -37,7 +37,8 @@ def observe(
 
     >>> from flax import nnx
     >>> model = nnx.Sequential(nnx.Linear(3, 4, rngs=nnx.Rngs(0)), nnx.BatchNorm(4, rngs=nnx.Rngs(0)), nnx.gelu)
-    >>> (value, grads), flow = jaxact.flow.nnx.observe(lambda model, x: model(x).mean())(model, jnp.ones((2, 3)))
+    >>> observed = nnx.jit(jaxact.flow.nnx.observe(lambda model, x: model(x).mean()))
+    >>> (value, grads), flow = observed(model, jnp.ones((2, 3)))
     >>> [site.name for site in flow.sites], float(model.layers[1].var[0]) < 1  # BatchNorm has seen a batch
     (['gelu'], True)
     """
