@@ -112,7 +112,7 @@ def test_parameters_per_channel(case):
 
     @jax.jit
     def both_ways(x, parameters):
-        """For each parameter and axis of channels: value and gradient at once, and of one channel a time."""
+        """For each parameter and axis of channels: value and gradient at once, and one channel at a time."""
         results = {}
         for name, p in parameters.items():
 
