@@ -26,10 +26,15 @@ SHARED = {
 _unrolled = functools.partial(kept, layers=2, unroll=True)
 
 
+def _form(case):
+    """The row, its flags, and whether a number is 1, or negative: some functions have another form there."""
+    settings = {**case.row.parameters, **case.parameters}.values()
+    return case.row.name, *((v == 1, v < 0) if isinstance(v, float) else v for v in settings)
+
+
 def _cases(kind):
-    """A case for each form of a row: numbers change no form, and a default of 1 may hide a division."""
-    flags = lambda case: [v for v in case.parameters.values() if isinstance(v, bool)]  # noqa: E731
-    forms = {(case.row.name, *flags(case)): case for case in CASES if case.row.kind == kind}
+    """One case for each form of each row."""
+    forms = {_form(case): case for case in CASES if case.row.kind == kind}
     return pytest.mark.parametrize("case", forms.values(), ids=lambda case: case.name)
 
 
