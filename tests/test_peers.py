@@ -4,6 +4,7 @@ PyTorch is in the test extra where Python is older than 3.12; elsewhere its half
 installed: its formulas are written out here in NumPy, in float64, from their definitions in its documentation.
 """
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -123,14 +124,20 @@ def argument(name: str) -> np.ndarray:
     return x
 
 
+@functools.cache
+def like_keras() -> dict[str, np.ndarray]:
+    """jaxact's values in float64, of all names in one program."""
+    call = lambda name, x: jaxact.get(name, "keras")(x, **KERAS_FORMULAS[name][1])  # noqa: E731
+    with jax.enable_x64(True):
+        got = jax.jit(lambda every: {name: call(name, x) for name, x in every.items()})({n: argument(n) for n in KERAS})
+        return jax.tree.map(np.asarray, got)
+
+
 @pytest.mark.parametrize("name", KERAS)
 def test_equals_keras(name: str):
-    formula, parameters = KERAS_FORMULAS[name]
-    x = argument(name)
-    with jax.enable_x64(True):
-        got = np.asarray(jaxact.get(name, "keras")(jnp.asarray(x), **parameters))
+    got = like_keras()[name]
     assert got.dtype == np.float64
-    np.testing.assert_allclose(got, formula(x), **CLOSE)
+    np.testing.assert_allclose(got, KERAS_FORMULAS[name][0](argument(name)), **CLOSE)
 
 
 def test_keras_relu_with_all_its_parameters():
@@ -203,29 +210,49 @@ def corrected(name: str, x: np.ndarray, y: np.ndarray, gradient: np.ndarray) -> 
     return y, gradient
 
 
+def like_torch(name: str) -> Callable[..., Any]:
+    """jaxact's function, with the parameters that TORCH_ARGUMENTS has."""
+    given = TORCH_ARGUMENTS.get(name, ((), {}))[1]
+    if name.lower().replace("_", "") in ("softmax", "softmin", "logsoftmax"):
+        given = {"dim": -1}  # without it PyTorch guesses, and get refuses to
+    return functools.partial(jaxact.get(name, "torch"), **given)
+
+
+def kinks(name: str) -> np.ndarray:
+    """The row's kinks, and those at which PyTorch's slope is another."""
+    function = jaxact.get(name, "torch")
+    row = jaxact.info(getattr(function, "func", function).__name__)
+    moved = {TORCH_ARGUMENTS.get(name, ((), {}))[1].get("threshold", kink) for kink in row.kinks}
+    return np.array(sorted(moved | set(OTHER_AT_KINKS.get(name, ()))), float)
+
+
+@functools.cache
+def ours() -> dict[str, Any]:
+    """jaxact's value y in float64, the gradient of the sum of y^2 / 2, and slopes at kinks, of all names at once."""
+
+    def of(name, x, kinks):
+        y, pull = jax.vjp(like_torch(name), x)
+        return y, pull(y)[0], None if along_an_axis(name) else jax.grad(lambda x: jnp.sum(like_torch(name)(x)))(kinks)
+
+    every = {name: (argument(name), kinks(name)) for name in COMPARED}
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, jax.jit(lambda every: {n: of(n, *at) for n, at in every.items()})(every))
+
+
 @pytest.mark.parametrize("name", COMPARED)
 def test_equals_torch(name: str):
     x = argument(name)
     wanted, wanted_gradient = corrected(name, x, *in_torch(name, x))
-    function, given = jaxact.get(name, "torch"), TORCH_ARGUMENTS.get(name, ((), {}))[1]
-    if name.lower().replace("_", "") in ("softmax", "softmin", "logsoftmax"):
-        given = {"dim": -1}  # without it PyTorch guesses, and get refuses to
-    with jax.enable_x64(True):
-        got, pull = jax.vjp(lambda x: function(x, **given), jnp.asarray(x))
-        (gradient,) = pull(got)
-    np.testing.assert_allclose(np.asarray(got), wanted, **CLOSE)
+    got, gradient, _ = ours()[name]
+    np.testing.assert_allclose(got, wanted, **CLOSE)
     same = ~np.isin(x, list(OTHER_AT_KINKS.get(name, ())))
-    np.testing.assert_allclose(np.asarray(gradient)[same], wanted_gradient[same], **CLOSE)
+    np.testing.assert_allclose(gradient[same], wanted_gradient[same], **CLOSE)
 
 
 @pytest.mark.parametrize("name", [n for n in COMPARED if not along_an_axis(n)])
 def test_slopes_at_kinks_against_torch(name: str):
     """Equal at every kink but those of OTHER_AT_KINKS, where both are as it says."""
-    function, given = jaxact.get(name, "torch"), TORCH_ARGUMENTS.get(name, ((), {}))[1]
-    row = jaxact.info(getattr(function, "func", function).__name__)
-    kinks = np.array(sorted({given.get("threshold", k) for k in row.kinks} | set(OTHER_AT_KINKS.get(name, ()))), float)
-    with jax.enable_x64(True):
-        ours = jax.grad(lambda x: jnp.sum(function(x, **given)))(jnp.asarray(kinks))
-    for x, slope, theirs in zip(kinks, np.asarray(ours), in_torch(name, kinks, power=1)[1], strict=True):
+    at = kinks(name)
+    for x, slope, theirs in zip(at, ours()[name][2], in_torch(name, at, power=1)[1], strict=True):
         wanted = OTHER_AT_KINKS.get(name, {}).get(x, (slope, slope))
         np.testing.assert_allclose((theirs, slope), wanted, rtol=1e-6, err_msg=f"at {x}")
