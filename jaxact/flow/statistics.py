@@ -35,6 +35,9 @@ FLAT = 1e-3
 _PROBABILITIES = ("softmax", "softmin", "log_softmax", "gumbel_softmax", "sparsemax", "entmax15", "entmax")
 """Activations whose rows have an entropy."""
 
+_LOGARITHMS = ("log_softmax", "logsumexp")
+"""Activations along an axis whose output is -inf, too, where a mask before them is."""
+
 
 def forward(
     site: Site, function: Callable[[Array], Array], x: Array, y: Array, magnitudes: bool = False
@@ -56,11 +59,13 @@ def forward(
       "fired" says for each unit, an entry of the unit axis, how many |f'(x)| are 1e-3 or more.
     """
     along = site.kind == "axis"
-    of_x, powers_x, largest_x = shape(x, along)
-    of_y, powers_y, largest_y = shape(y, along)
+    logarithms = site.name in _LOGARITHMS
+    fold = 8 if along else 256  # attention keeps several arrays of the size of its logits, so parts are not its peak
+    of_x, powers_x, largest_x = shape(x, along, fold)
+    of_y, powers_y, largest_y = shape(y, logarithms, fold)
     if magnitudes:
         of_x = jnp.concatenate([of_x, counts(x, along)])
-        of_y = jnp.concatenate([of_y, counts(y, along).astype(of_y.dtype)])
+        of_y = jnp.concatenate([of_y, counts(y, logarithms).astype(of_y.dtype)])
     statistics = {"x": of_x, "y": of_y, "powers": jnp.concatenate([powers_x, powers_y])}
     statistics["largest"] = jnp.stack([largest_x[0], largest_y[0], *largest_x[1:]])
     if _has_entropy(site):
