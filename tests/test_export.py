@@ -1,6 +1,6 @@
 """Every function and its gradient exports for every platform, with the batch left open.
 
-One of each shape runs on this platform too: JAX's export makes all alike.
+One of each kind runs on this platform too: JAX's export makes all alike.
 """
 
 import re
@@ -13,10 +13,10 @@ import pytest
 from jax import export
 
 from jaxact.verify.cases import DEFAULTS
-from tests.shapes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
+RUN = {case.row.kind: case for case in DEFAULTS}.values()
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
@@ -32,7 +32,7 @@ def test_export(case):
     assert exported.platforms == _PLATFORMS
     # Nowhere is a compiler allowed to reorder sums or to approximate.
     assert not re.search("fastmath|reassoc|TOLERANCE", exported.mlir_module())
-    if case in SHAPES:
+    if case in RUN:
         x = np.linspace(-4, 4, 8, dtype=np.float32).reshape(2, 4)
         # The exported program has other fusions, and so rounds differently in places.
         chex.assert_trees_all_close_ulp(*jax.jit(lambda x: (exported.call(x), value_and_gradient(x)))(x), maxulp=8)

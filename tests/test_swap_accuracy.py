@@ -129,7 +129,7 @@ def within(bound, got, wanted, sensitivity, what):
 @pytest.mark.parametrize("axis", [0, -1])
 def test_rows(name, dtype, axis):
     """Along either axis, masked, values and derivatives in both modes; in every framework once."""
-    everywhere = ROWS.values() if (dtype, axis) == ("float32", -1) else [ROWS["jax"]]
+    everywhere = ROWS.values() if (name, dtype, axis) == ("softmax", "float32", -1) else [ROWS["jax"]]
     x, masks = row_unit.rows(100, dtype)
     keep = ~np.isposinf(x.astype(np.float32)).any(-1)
     x, masks = x[keep], masks[keep]

@@ -110,15 +110,16 @@ def made():
 
 
 @pytest.mark.filterwarnings("ignore:Using 'Module.sow:DeprecationWarning")
-@pytest.mark.parametrize("use", USES)
-def test_nnx(use):
-    """Statistics, counts of random keys and what is sown change as they do without."""
-    model, lean = nnx.clone(made()), jf.swap(nnx.clone(made()))
-    around = (lambda f: f) if use == "a call" else nnx.jit  # one program for both
-    got, want = around(lambda *models: [USES[use](m) for m in models])(lean, model)
-    close(got, want, atol=1e-5)  # a bias before a norm has no gradient but rounding
+def test_nnx():
+    """Statistics, counts of random keys and what is sown change as they do without: eagerly, and all in one program."""
+    models = {use: [jf.swap(nnx.clone(made())), nnx.clone(made())] for use in [*USES, "eagerly"]}
+    eager = models.pop("eagerly")
+    results = nnx.jit(lambda models: {use: [USES[use](m) for m in pair] for use, pair in models.items()})(models)
+    models["eagerly"], results["eagerly"] = eager, [USES["a call"](m) for m in eager]
     of = lambda m: jax.tree.map(lambda a: a if a.dtype != KEY.dtype else jax.random.key_data(a), nnx.state(m))  # noqa: E731
-    close(of(lean), of(model))
+    for use, pair in models.items():
+        close(*results[use], atol=1e-5, custom_message=use)  # a bias before a norm has no gradient but rounding
+        close(*map(of, pair), custom_message=use)
 
 
 @pytest.mark.filterwarnings("ignore:Using 'Module.sow:DeprecationWarning")
