@@ -63,7 +63,10 @@ def everywhere(name, settings, numbers):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_elementwise(case, dtype):
-    """In every framework in float32, and one function in every type: a framework hands over x as it is."""
+    """In every framework in float32, and one function in every type: a framework hands over x as it is.
+
+    In other types a parameter may be another number; where there is none, the name says what takes its place.
+    """
     with jax.enable_x64(dtype == "float64"):
         # jax.nn rounds a parameter to x's type, so that it is another number in bfloat16.
         numbers = {k: float(np.asarray(v, jnp.dtype(dtype))) for k, v in case.parameters.items() if k in case.numbers}
@@ -75,6 +78,8 @@ def test_elementwise(case, dtype):
             (exchange,) = jf.swaps(f)(np.ones(3, jnp.dtype(dtype))).exchanges
             assert exchange.why == "jaxact's already"
             assert exchange.site.name == case.row.name
+        if dtype != "float32" and not case.row.parameters:
+            return
 
         @jax.jit
         def results(x):
