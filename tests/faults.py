@@ -57,8 +57,8 @@ def lines(file, *texts):
 def check(model, places, faults, exact):
     """No finding without a fault; with each, that one at its lines. Loss and gradients are jax.value_and_grad's.
 
-    One program computes both, so that XLA compiles only what `observe` changes twice; tests/test_observe.py and
-    tests/test_observe_libraries.py compare programs of their own.
+    One program computes both, so that XLA compiles only what `observe` changes twice; tests/test_observe.py compares
+    programs of their own.
 
     Args:
       model: a `Model`.

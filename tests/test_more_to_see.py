@@ -27,8 +27,8 @@ TYPES = {
 
 
 def test_largest_and_kurtosis():
-    b = jnp.linspace(-1, 5, 16)
-    flow = jf.observe(lambda b: jnp.sum(jax.nn.tanh(X * b + b)))(b)[1]
+    b = np.linspace(-1, 5, 16, dtype=np.float32)
+    flow = jax.jit(jf.observe(lambda b: jnp.sum(jax.nn.tanh(X * b + b))))(b)[1]
     x = np.asarray(X * b + b, np.float64)
     (record,) = (flow + flow).to_records()
     for key, array in {"x": x, "y": np.tanh(x)}.items():
@@ -40,7 +40,8 @@ def test_largest_and_kurtosis():
 
 
 def test_a_kurtosis_that_float32_cannot_tell_is_nan():
-    flow = jf.observe(lambda w: jnp.sum(jf.tap(w * X + 100.0, "far") + jf.tap(1e-12 * w * X, "small")))(1.0)[1]
+    loss = lambda w: jnp.sum(jf.tap(w * X + 100.0, "far") + jf.tap(1e-12 * w * X, "small"))  # noqa: E731
+    flow = jax.jit(jf.observe(loss))(1.0)[1]
     assert all(np.isnan(record["x_kurtosis"]) for record in flow.to_records())
 
 
@@ -81,13 +82,17 @@ def test_magnitudes_forward_and_backward(around):
     def loss(w):
         return 2.0**-20 * jnp.sum(around(lambda x: jax.nn.silu(w * x))(many))
 
-    got, flow = jax.jit(jf.observe(loss, magnitudes=True))(1.0)
-    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(loss))(1.0))
+    @jax.jit
+    def both(w):
+        return jf.observe(loss, magnitudes=True)(w), jf.observe(loss)(w), jax.value_and_grad(loss)(w)
+
+    (got, flow), (_, plain), want = both(1.0)
+    chex.assert_trees_all_equal(got, want)
     last = flow.to_records()[-1]
     assert last["dy_magnitudes"] == {-21: many.size}  # 2^-20 is in the bin under it
     assert (last["dy_flushed_e5m2"], last["dy_flushed_f16"], last["dy_overflow_e4m3"]) == (1.0, 0.0, 0.0)
     assert sum(last["x_magnitudes"].values()) == many.size
-    plain = jax.jit(jf.observe(loss))(1.0)[1].to_records()[-1]
+    plain = plain.to_records()[-1]
     numbers = [key for key, value in plain.items() if isinstance(value, float)]
     np.testing.assert_array_equal([last[key] for key in numbers], [plain[key] for key in numbers])
 
@@ -109,7 +114,7 @@ def test_entropy_and_largest_logit(which):
         z = X.T @ w
         return jnp.sum(softmax(jnp.where(mask, z, -jnp.inf))) + jnp.sum(log_softmax(z))
 
-    flow = jf.observe(loss)(w)[1]
+    flow = jax.jit(jf.observe(loss))(w)[1]
     z = (X.T @ w).astype(np.float64)
     for name, logits in (("softmax", np.where(mask, z, -np.inf)), ("log_softmax", z)):
         record = next(r for r in flow.to_records() if r["name"] == name)
@@ -126,7 +131,8 @@ def test_largest_is_a_maximum_over_branches_loops_and_batches():
         z = lax.cond(jnp.sum(w) > 0, lambda z: jax.nn.softmax(z), lambda z: jax.nn.log_softmax(z), w * h)
         return jnp.sum(z)
 
-    first, second = (jf.observe(loss)(jnp.float32(s))[1] for s in (1.0, 3.0))
+    observed = jax.jit(jf.observe(loss))
+    first, second = (observed(s)[1] for s in (1.0, 3.0))
     records = {r["name"]: r for r in (first + second).to_records()}
     assert records["tanh"]["x_largest"] == pytest.approx(np.abs(3 * X).max())
     assert records["softmax"]["largest_logit"] == pytest.approx(6, rel=0.1)
@@ -148,7 +154,7 @@ def test_sampling_inside_a_jitted_step():
         value, grads = jax.value_and_grad(loss)(w)
         return w - grads, (value, grads)
 
-    w = jnp.eye(16)
+    w = np.eye(16, dtype=np.float32)
     end, (*got, flow) = train(w)
     chex.assert_trees_all_equal((end, tuple(got)), jax.jit(lambda w: lax.scan(plain, w, length=5))(w))
     assert [r["step"] for r in flow.to_records()] == [(1,), (1,), (4,), (4,)]

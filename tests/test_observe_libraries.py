@@ -14,6 +14,8 @@ import jaxact
 from jaxact.flow import observe
 from tests.test_observe import check_moments, mlp
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 X = np.random.default_rng(1).normal(size=(16, 8)).astype(np.float32)
 SIZES = (16, 12, 3)
 
@@ -36,22 +38,30 @@ class NnxMlp(nnx.Module):
         return self.last(jaxact.gelu(self.second(nnx.relu(self.first(x)))))
 
 
+def drawn(init, *args):
+    """What `init` returns, drawn by NumPy: libraries compile a program for each operation of their initialisation."""
+    rng = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda leaf: np.float32(0.3) * rng.standard_normal(leaf.shape, np.float32), eqx.filter_eval_shape(init, *args)
+    )
+
+
 def linen():
     model = LinenMlp()
-    params = model.init(jax.random.key(0), X)["params"]
+    params = drawn(model.init, jax.random.key(0), X)["params"]
     layers = [(params[n]["kernel"], params[n].get("bias")) for n in ("first", "second", "last")]
     return lambda params, x: jnp.mean(model.apply({"params": params}, x) ** 2), params, layers
 
 
 def nnx_model():
     """NNX modules are pytrees: of parameters alone, they are given as they are."""
-    model = NnxMlp(nnx.Rngs(0))
+    model = drawn(lambda: NnxMlp(nnx.Rngs(0)))
     layers = [(m.kernel[...], m.bias and m.bias[...]) for m in (model.first, model.second, model.last)]
     return lambda model, x: jnp.mean(model(x) ** 2), model, layers
 
 
 def nnx_split():
-    graph, params = nnx.split(NnxMlp(nnx.Rngs(0)))
+    graph, params = nnx.split(drawn(lambda: NnxMlp(nnx.Rngs(0))))
     layers = [
         (params[n]["kernel"][...], params[n]["bias"][...] if n != "last" else None) for n in ("first", "second", "last")
     ]
@@ -59,18 +69,20 @@ def nnx_split():
 
 
 def equinox():
-    keys = jax.random.split(jax.random.key(0), 3)
-    model = eqx.nn.Sequential(
-        [
-            eqx.nn.Linear(8, SIZES[0], key=keys[0]),
-            eqx.nn.Lambda(jax.nn.relu),
-            eqx.nn.Linear(SIZES[0], SIZES[1], key=keys[1]),
-            eqx.nn.Lambda(jaxact.gelu),
-            eqx.nn.Linear(SIZES[1], SIZES[2], use_bias=False, key=keys[2]),
-        ]
-    )
-    params, static = eqx.partition(model, eqx.is_inexact_array)
-    layers = [(model[i].weight.T, model[i].bias) for i in (0, 2, 4)]
+    def make(key):
+        return eqx.nn.Sequential(
+            [
+                eqx.nn.Linear(8, SIZES[0], key=key),
+                eqx.nn.Lambda(jax.nn.relu),
+                eqx.nn.Linear(SIZES[0], SIZES[1], key=key),
+                eqx.nn.Lambda(jaxact.gelu),
+                eqx.nn.Linear(SIZES[1], SIZES[2], use_bias=False, key=key),
+            ]
+        )
+
+    static = eqx.filter_eval_shape(make, jax.random.key(0))
+    params = drawn(lambda key: eqx.filter(make(key), eqx.is_inexact_array), jax.random.key(0))
+    layers = [(params[i].weight.T, params[i].bias) for i in (0, 2, 4)]
     return lambda params, x: jnp.mean(jax.vmap(eqx.combine(params, static))(x) ** 2), params, layers
 
 
@@ -81,9 +93,16 @@ def haiku():
         return hk.Linear(SIZES[2], with_bias=False, name="last")(x)
 
     model = hk.without_apply_rng(hk.transform(forward))
-    params = model.init(jax.random.key(0), X)
+    params = drawn(model.init, jax.random.key(0), X)
     layers = [(params[n]["w"], params[n].get("b")) for n in ("first", "second", "last")]
     return lambda params, x: jnp.mean(model.apply(params, x) ** 2), params, layers
+
+
+@jax.jit
+def rewritten(layers):
+    """The cotangents, and what is seen."""
+    zeros = {i: {d: jnp.zeros((16, SIZES[i])) for d in ("dx", "dy")} for i in (0, 1)}
+    return jax.grad(lambda p: mlp(layers, X, p, (jax.nn.relu, jaxact.gelu)), has_aux=True)(zeros)
 
 
 @pytest.mark.parametrize("make", [linen, nnx_model, nnx_split, equinox, haiku])
@@ -93,9 +112,7 @@ def test_changes_nothing_and_sees_what_explicit_perturbations_see(make):
     chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(fun))(params, X))
 
     assert [site.name for site in flow.sites] == ["relu", "gelu"]
-    zeros = {i: {d: jnp.zeros((16, SIZES[i])) for d in ("dx", "dy")} for i in (0, 1)}
-    rewritten = lambda p: mlp(layers, X, p, (jax.nn.relu, jaxact.gelu))  # noqa: E731
-    cotangents, seen = jax.jit(jax.grad(rewritten, has_aux=True))(zeros)
+    cotangents, seen = rewritten(layers)
     for i, statistics in enumerate(flow.statistics):
         for name, array in {"x": seen[i][0], "y": seen[i][1], **cotangents[i]}.items():
             check_moments(statistics[name], array, 0, name)
@@ -114,7 +131,7 @@ def test_sites_are_called_after_linen_modules():
             return jnp.sum(Block()(x))
 
     model = Model()
-    _, flow = observe(model.apply)(model.init(jax.random.key(0), X), X)
+    _, flow = jax.eval_shape(observe(model.apply), jax.eval_shape(model.init, jax.random.key(0), X), X)
     assert [site.path.split("/")[-1] for site in flow.sites] == ["Block_0", "Block_1"]
     assert {(site.function, site.file) for site in flow.sites} == {("Block.__call__", __file__)}
 
@@ -132,7 +149,7 @@ def test_linen_scan_and_remat_over_layers():
             return jnp.mean(layers()(x, None)[0] ** 2)
 
     model = Model()
-    params = model.init(jax.random.key(0), X)
+    params = drawn(model.init, jax.random.key(0), X)
     got, flow = jax.jit(observe(model.apply))(params, X)
     chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(model.apply))(params, X))
     assert [r["iteration"] for r in flow.to_records()] == [(0,), (1,), (2,)]

@@ -1,7 +1,8 @@
 """`observe` in every nesting of JAX's transformations and control flow, generated; the oracle is the model written out.
 
-Each wrapper is given twice: as JAX has it, and in plain Python with a record of what goes through and a perturbation
-before and after each activation. All nests of two are run, and of those of three a sample.
+Each wrapper is given as JAX has it, and, if it does not run its function just once, in plain Python, with a record of
+what goes through and a perturbation before and after each activation. All nests of two are run, and of those of three a
+sample.
 """
 
 import functools
@@ -85,14 +86,8 @@ TRANSFORMED = {
     "custom_vjp": lambda f, _: custom_vjp(f),
 }
 WRITTEN = {
-    "jit": lambda f: f,
     "scan": lambda f: lambda x: f(f(x)),
     "while": lambda f: lambda x: x + lax.stop_gradient(f(f(lax.stop_gradient(x)))),
-    "cond": lambda f: f,
-    "switch": lambda f: f,
-    "remat": lambda f: f,
-    "vmap": lambda f: lambda x: f(x),
-    "shard_map": lambda f: f,
 }
 CUSTOM = ("custom_jvp", "custom_vjp")
 
@@ -110,39 +105,38 @@ def nested(names):
     return model
 
 
-def written(names, w, x, perturbations):
-    """The same in plain Python. Returns the loss and, for each run of the activation, x and y."""
-    seen = []
+@functools.cache
+def written(names):
+    """The same in plain Python. Returns x and y of each run of the activation, and the cotangents of both."""
 
-    def activation(h):
-        before = h @ w + (perturbations[len(seen)]["dx"] if perturbations else 0.0)
-        after = jax.nn.silu(before) + (perturbations[len(seen)]["dy"] if perturbations else 0.0)
-        seen.append({"x": before, "y": after})
-        return after
+    def model(perturbations):
+        seen = []
 
-    f = activation
-    for name in reversed(names):
-        f = WRITTEN[name](f)
-    return jnp.sum(f(x) ** 2), seen
+        def activation(h):
+            p = perturbations[len(seen)] if perturbations else {"dx": 0.0, "dy": 0.0}
+            before = h @ W + p["dx"]
+            after = jax.nn.silu(before) + p["dy"]
+            seen.append({"x": before, "y": after})
+            return after
+
+        f = activation
+        for name in reversed(names):
+            f = WRITTEN[name](f)
+        return jnp.sum(f(X) ** 2), seen
+
+    zeros = [{"dx": jnp.zeros_like(s["x"]), "dy": jnp.zeros_like(s["y"])} for s in model(None)[1]]
+    cotangents, seen = jax.grad(model, has_aux=True)(zeros)
+    return [{**s, **c} for s, c in zip(seen, cotangents, strict=True)]
 
 
 def all_of(nests):
     return lambda w, x: sum(nested(names)(w, x) for names in nests)
 
 
-def runs(names):
-    """Whether JAX itself has this nest."""
-    try:
-        jax.eval_shape(jax.grad(nested(names)), W, X)
-    except Exception:
-        return False
-    return True
-
-
 def check(nests):
-    nests = [names for names in nests if runs(names)]
-    got, flow = jax.jit(observe(all_of(nests)))(W, X)
-    want = jax.jit(jax.value_and_grad(all_of(nests)))(W, X)
+    # In one program, so that XLA compiles only what `observe` changes twice.
+    both = jax.jit(lambda *args: (observe(all_of(nests))(*args), jax.value_and_grad(all_of(nests))(*args)))
+    (got, flow), want = both(W, X)
     chex.assert_trees_all_equal(got, want)
     by_nest = {}
     for site, statistics in zip(flow.sites, flow.statistics, strict=True):
@@ -152,13 +146,9 @@ def check(nests):
         if set(names) & set(CUSTOM):
             assert statistics is None
             continue
-        _, seen = written(names, W, X, None)
-        zeros = [{"dx": jnp.zeros_like(s["x"]), "dy": jnp.zeros_like(s["y"])} for s in seen]
-        cotangents = jax.grad(lambda z, names=names: written(names, W, X, z)[0])(zeros)
+        seen = written(tuple(name for name in names if name in WRITTEN))
         for key in ("x", "y", "dx", "dy"):
-            arrays = np.asarray(
-                [(s if key in s else c)[key] for s, c in zip(seen, cotangents, strict=True)], np.float64
-            )
+            arrays = np.asarray([run[key] for run in seen], np.float64)
             if key.startswith("d") and "while" in names:
                 assert not any(key in s for s in statistics)
                 continue
@@ -171,7 +161,7 @@ def check(nests):
 
 @pytest.mark.parametrize("outer", TRANSFORMED)
 def test_two_deep(outer):
-    check([(outer, inner) for inner in TRANSFORMED])
+    check([(outer, inner) for inner in TRANSFORMED if not outer == inner == "shard_map"])  # JAX has no such nest
 
 
 @pytest.mark.parametrize("outer", TRANSFORMED)
@@ -179,7 +169,7 @@ def test_three_deep(outer):
     """Each inner pair is run under some of the outer ones: which, is chosen once, by a seed."""
     pairs = list(itertools.product(TRANSFORMED, repeat=2))
     random.Random(outer).shuffle(pairs)
-    check([(outer, *pair) for pair in pairs[:4]])
+    check([(outer, *pair) for pair in pairs[:3]])
 
 
 @pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="JAX has the new rematerialisation since 0.11")
