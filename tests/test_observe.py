@@ -100,17 +100,12 @@ def test_changes_nothing_and_sees_what_explicit_perturbations_see(model, params,
 
     seen = jax.eval_shape(model, params, batch)[1]
     zeros = {i: {"dx": np.zeros(x.shape, x.dtype), "dy": np.zeros(y.shape, y.dtype)} for i, (x, y) in seen.items()}
-    cotangents, seen = perturbed(lambda p: model(params, batch, p), zeros)
+    cotangents, seen = jax.jit(jax.grad(lambda p: model(params, batch, p), has_aux=True))(zeros)
     assert len(flow.sites) == len(seen)
     for number, (site, statistics) in enumerate(zip(flow.sites, flow.statistics, strict=True)):
         arrays = {"x": seen[number][0], "y": seen[number][1], **cotangents[number]}
         for name, array in arrays.items():
             check_moments(statistics[name], array, len(site.loops), name)
-
-
-def perturbed(model, zeros):
-    """Cotangents, and what is seen. It is compiled without optimisations, since the sums' tolerance covers rounding."""
-    return jax.jit(jax.grad(model, has_aux=True), compiler_options={"xla_backend_optimization_level": 0})(zeros)
 
 
 def check_moments(got, array, loops, name):

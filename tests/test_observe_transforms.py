@@ -16,14 +16,16 @@ from jax import lax
 import jaxact
 from jaxact import flow as jf
 
-X = jnp.linspace(-2.0, 3.0, 12).reshape(4, 3)
-W = jnp.array([[0.5, -1.0, 0.2], [0.1, 0.7, -0.3], [1.0, 0.4, -0.6]])
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+X = np.linspace(-2.0, 3.0, 12, dtype=np.float32).reshape(4, 3)
+W = np.array([[0.5, -1.0, 0.2], [0.1, 0.7, -0.3], [1.0, 0.4, -0.6]], np.float32)
 
 
 def check_unchanged(fun, *args):
     """Loss and gradients are value_and_grad's. Returns the Flow."""
-    got, flow = jax.jit(jf.observe(fun))(*args)
-    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(fun))(*args))
+    (got, flow), want = jax.jit(lambda *args: (jf.observe(fun)(*args), jax.value_and_grad(fun)(*args)))(*args)
+    chex.assert_trees_all_equal(got, want)
     return flow
 
 
@@ -73,7 +75,7 @@ def test_nested_scans_are_in_order_of_execution():
         h, _ = lax.scan(inner, jax.nn.relu(h), ws)
         return h, None
 
-    flow = check_unchanged(lambda w, x: jnp.sum(lax.scan(outer, x, w)[0]), jnp.stack([jnp.stack([W] * 3)] * 2), X)
+    flow = check_unchanged(lambda w, x: jnp.sum(lax.scan(outer, x, w)[0]), np.stack([np.stack([W] * 3)] * 2), X)
     records = flow.to_records()
     assert [r["name"] for r in records] == ["relu", "tanh", "tanh", "tanh"] * 2
     assert [r["iteration"] for r in records] == [(0,), (0, 0), (0, 1), (0, 2), (1,), (1, 0), (1, 1), (1, 2)]
@@ -144,7 +146,7 @@ def test_tap_is_an_identity_and_a_site():
     record = only(flow, name="logits")
     np.testing.assert_allclose(record["dx_rms"], 2 * np.sqrt(np.mean((X @ W) ** 2)), rtol=1e-6)
     assert record["gain"] == 1.0
-    outside = jax.jvp(jax.vmap(lambda x: jf.tap(x, "a")), (X,), (X,))
+    outside = jax.jit(lambda x: jax.jvp(jax.vmap(lambda x: jf.tap(x, "a")), (x,), (x,)))(X)
     chex.assert_trees_all_equal(outside, (X, X))
 
 
@@ -160,15 +162,16 @@ def test_flows_add_up_to_the_flow_of_the_whole_batch():
     whole = observed(W, X)[1]
     chex.assert_trees_all_close(halves.statistics, whole.statistics, rtol=1e-5)
     with pytest.raises(ValueError, match="expected two Flows of the same function"):
-        _ = whole + jf.observe(lambda w: jnp.sum(jnp.tanh(w)))(W)[1]
+        _ = whole + jax.jit(jf.observe(lambda w: jnp.sum(jnp.tanh(w))))(W)[1]
 
 
 def test_vmap_around_keeps_flows_apart():
     loss = lambda w, x: jnp.sum(jnp.tanh(x @ w))  # noqa: E731
-    ws = jnp.stack([W, 2 * W])
-    _, flow = jax.jit(jax.vmap(jf.observe(loss), in_axes=(0, None)))(ws, X)
+    ws = np.stack([W, 2 * W])
+    observed = jax.jit(jf.observe(loss))
+    _, flow = jax.jit(jax.vmap(observed, in_axes=(0, None)))(ws, X)
     for i, w in enumerate(ws):
-        alone = jf.observe(loss)(w, X)[1].to_records()[0]
+        alone = observed(w, X)[1].to_records()[0]
         np.testing.assert_allclose(only(flow, step=(i,))["dx_rms"], alone["dx_rms"], rtol=1e-5)
 
 
@@ -187,10 +190,9 @@ def test_scan_over_training_steps_stacks_flows():
 def test_forward_mode_over_observe_is_hessian_times_vector():
     """Forward over reverse: the taps' rules are gone before the outer derivative is taken."""
     fun = lambda w, x: jnp.sum(jax.nn.gelu(x @ w) ** 2)  # noqa: E731
-    got = jax.jvp(lambda w: jf.observe(fun)(w, X)[0], (W,), (jnp.ones_like(W),))
-    chex.assert_trees_all_close(
-        got, jax.jvp(lambda w: jax.value_and_grad(fun)(w, X), (W,), (jnp.ones_like(W),)), rtol=1e-5
-    )
+    functions = (lambda w: jf.observe(fun)(w, X)[0], lambda w: jax.value_and_grad(fun)(w, X))
+    got, want = jax.jit(lambda w: [jax.jvp(f, (w,), (jnp.ones_like(w),)) for f in functions])(W)
+    chex.assert_trees_all_close(got, want, rtol=1e-5)
 
 
 def test_gradient_of_a_gradient_inside():
@@ -207,7 +209,7 @@ def test_narrow_types_are_added_up_in_float32(dtype):
     w, x = W.astype(dtype), X.astype(dtype)
     flow = check_unchanged(lambda w, x: jnp.sum(jaxact.silu(x @ w).astype(jnp.float32)), w, x)
     assert flow.statistics[0]["x"].dtype == jnp.float32
-    want = np.asarray(x @ w, np.float64)
+    want = x.astype(np.float64) @ w.astype(np.float64)
     np.testing.assert_allclose(flow.to_records()[0]["x_mean"], want.mean(), rtol=1e-2)
 
 
@@ -216,28 +218,32 @@ def test_argnums_aux_and_keywords():
         y = jax.nn.relu(scale * x @ w)
         return jnp.sum(y), {"y": y}
 
-    ((value, aux), grads), flow = jf.observe(fun, argnums=(1, 0), has_aux=True)(2.0, W, x=X, name="unused")
-    (want, want_aux), want_grads = jax.value_and_grad(fun, argnums=(1, 0), has_aux=True)(2.0, W, x=X, name="unused")
-    chex.assert_trees_all_close(((value, aux), grads), ((want, want_aux), want_grads), rtol=1e-6)
+    def both(*args, x):
+        return [
+            f(fun, argnums=(1, 0), has_aux=True)(*args, x=x, name="unused") for f in (jf.observe, jax.value_and_grad)
+        ]
+
+    (got, flow), want = jax.jit(both)(2.0, W, x=X)
+    chex.assert_trees_all_close(got, want, rtol=1e-6)
     assert len(flow.sites) == 1
 
 
 def test_non_finite_entries_are_counted_and_left_out_of_the_sums():
-    x = jnp.array([1.0, jnp.inf, 3.0, jnp.nan])
-    _, flow = jf.observe(lambda w: jnp.sum(jf.tap(w * x, "a")))(jnp.float32(1.0))
+    x = np.array([1.0, np.inf, 3.0, np.nan], np.float32)
+    _, flow = jax.jit(jf.observe(lambda w: jnp.sum(jf.tap(w * x, "a"))))(1.0)
     record = flow.to_records()[0]
     assert (record["x_nonfinite"], record["x_mean"], record["dx_nonfinite"]) == (2, 2.0, 0)
 
 
 def test_vanished_cotangents_have_a_norm():
     """(1e-25)^2 is 0 in float32; the sums are scaled so that what vanished can still be measured."""
-    _, flow = jf.observe(lambda w: 1e-25 * jnp.sum(jnp.tanh(w)))(jnp.zeros(7))
+    _, flow = jax.jit(jf.observe(lambda w: 1e-25 * jnp.sum(jnp.tanh(w))))(jnp.zeros(7))
     np.testing.assert_allclose(flow.to_records()[0]["dx_rms"], 1e-25, rtol=1e-5)
 
 
 def test_slopes_and_dead_units():
-    x = jnp.array([[-1.0, 2.0, 0.0], [-3.0, -1.0, -2.0]])
-    _, flow = jf.observe(lambda b: jnp.sum(jax.nn.relu(x + b)))(jnp.zeros(3))
+    x = np.array([[-1.0, 2.0, 0.0], [-3.0, -1.0, -2.0]], np.float32)
+    _, flow = jax.jit(jf.observe(lambda b: jnp.sum(jax.nn.relu(x + b))))(jnp.zeros(3))
     record = flow.to_records()[0]
     assert (record["dead"], record["units"]) == (2, 3)
     np.testing.assert_allclose([record[k] for k in ("flat", "below", "above")], [5 / 6, 4 / 6, 1 / 6])
@@ -312,8 +318,9 @@ SHARDED = """
         h, _ = lax.scan(lambda h, w: (jaxact.gelu(h @ w) @ w.T / 4, None), x, ws)
         return jnp.sum(jnp.tanh(h) ** 2)
 
-    got, flow = jax.jit(observe(sharded))(ws, x)
-    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(sharded))(ws, x))
+    both = jax.jit(lambda ws, x: (observe(sharded)(ws, x), jax.value_and_grad(sharded)(ws, x)))
+    (got, flow), wanted = both(ws, x)
+    chex.assert_trees_all_equal(got, wanted)
     _, want = jax.jit(observe(plain))(ws, x)
     chex.assert_trees_all_close(
         [{k: v for k, v in s.items() if k != "fired"} for s in flow.statistics],
