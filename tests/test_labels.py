@@ -68,7 +68,7 @@ NET = [
 
 
 def test_nnx():
-    net, other = Net(nnx.Rngs(0)), Mlp(nnx.Rngs(1))
+    net, other = nnx.eval_shape(lambda: (Net(nnx.Rngs(0)), Mlp(nnx.Rngs(1))))
     assert labels(mean, net, X) == NET
     assert labels(lambda net, x: jnp.mean(net.blocks[1].mlp(x)), net, X) == ["blocks[1].mlp/gelu"]
     graph, params = nnx.split(net)
@@ -110,8 +110,8 @@ class EquinoxNet(eqx.Module):
 
 @pytest.mark.parametrize("around", [jax.vmap, eqx.filter_vmap, lambda model: lambda x: eqx.filter_jit(model)(x[0])])
 def test_equinox(around):
-    net = EquinoxNet(jax.random.key(0))
-    params, static = eqx.partition(net, eqx.is_inexact_array)
+    net = eqx.filter_eval_shape(EquinoxNet, jax.random.key(0))
+    params, static = eqx.partition(net, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
     wanted = [f"blocks[{i}]{at}" for i in (0, 1) for at in (".mlp/relu", "/silu")]
     assert labels(lambda p, x: mean(around(eqx.combine(p, static)), x), params, X) == [*wanted, "head.layers[1]/gelu"]
 
@@ -125,17 +125,18 @@ def test_nothing_stays_patched_and_threads_are_left_alone():
         net(x)
         raise ZeroDivisionError
 
+    net = nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
     with pytest.raises(ZeroDivisionError):
-        jf.observe(failing)(Net(nnx.Rngs(0)), X)
+        jax.eval_shape(jf.observe(failing), net, X)
     assert seen[0] is not before[Net]
     assert {kind: vars(kind)["__call__"] for kind in before} == before
-    jf.observe(lambda w: jf.observe(mean)(Net(nnx.Rngs(0)), w * X)[0][0])(1.0)
+    jax.eval_shape(lambda net: jf.observe(lambda w: jf.observe(mean)(net, w * X)[0][0])(1.0), net)
     assert {kind: vars(kind)["__call__"] for kind in before} == before
 
 
 def test_sites_on_one_line_are_told_apart():
     two = lambda w, x: jnp.sum(jax.nn.relu(jax.nn.relu(x @ w) @ w) + jnp.tanh(x @ w))  # noqa: E731
-    flow = jf.observe(two)(jnp.eye(4), X)[1]
+    flow = jax.jit(jf.observe(two))(np.eye(4, dtype=np.float32), X)[1]
     assert {site.label for site in flow.sites} == {"<lambda>/relu", "<lambda>/relu #2", "<lambda>/tanh"}
     first, second = (r for r in flow.to_records() if r["name"] == "relu")
     assert (first["site"], second["site"]) == ("<lambda>/relu", "<lambda>/relu #2")
@@ -155,7 +156,7 @@ def test_what_a_library_calls_has_the_line_around_it():
         return jnp.sum(d)
 
     first = loss.__code__.co_firstlineno
-    flow = jf.observe(loss)(X)[1]
+    flow = jax.eval_shape(jf.observe(loss), X)[1]
     assert [(s.name, s.line - first, s.function, s.file) for s in flow.sites] == [
         (name, line, "loss", __file__) for line, name in enumerate(("silu", "silu", "relu", "tanh"), 1)
     ]
@@ -177,7 +178,7 @@ def test_a_notebook_says_which_cell():
     try:
         shell.run_cell("import jax, jax.numpy as jnp\nfrom jaxact import flow", store_history=True)
         shell.run_cell("def loss(w):\n    return jnp.sum(jax.nn.relu(w - 9))", store_history=True)
-        shell.run_cell("_, seen = flow.observe(loss)(jnp.ones((128, 4)))", store_history=True)
+        shell.run_cell("_, seen = jax.jit(flow.observe(loss))(jnp.ones((128, 4)))", store_history=True)
         flow = shell.user_ns["seen"]
         assert flow.sites[0].source == "Cell In[2], line 2"
         assert "Cell In[2], line 2" in str(flow)
