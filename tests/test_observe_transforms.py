@@ -16,8 +16,6 @@ from jax import lax
 import jaxact
 from jaxact import flow as jf
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 X = np.linspace(-2.0, 3.0, 12, dtype=np.float32).reshape(4, 3)
 W = np.array([[0.5, -1.0, 0.2], [0.1, 0.7, -0.3], [1.0, 0.4, -0.6]], np.float32)
 
