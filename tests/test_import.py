@@ -60,7 +60,7 @@ without("mpmath", "rich", "tyro", "altair")
 jax.config.update("jax_platforms", "cpu")
 import jaxact.flow
 jax.eval_shape(jaxact.flow.swap(jax.nn.gelu), jax.ShapeDtypeStruct((3,), "float32"))
-without("flax", "optax", "orbax", "equinox", "haiku", "altair")
+without("flax", "optax", "orbax", "equinox", "haiku", "altair", "rich", "tensorboardX")
 """
 
 
