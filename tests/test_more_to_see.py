@@ -127,6 +127,16 @@ def test_entropy_and_largest_logit(which):
         np.testing.assert_allclose(record["largest_logit"], logits.max(), rtol=1e-6)
 
 
+def test_outputs_far_under_zero_are_no_mask():
+    """Only logarithms of shares carry a mask on: what a polynomial makes is counted, whatever its size."""
+    x = np.float32([[1.0, -2.0, 3.0]])
+    loss = lambda x: jnp.sum(jaxact.poly_norm(x, (-1e5, 0.0, 0.0)))  # noqa: E731
+    (record,) = jax.jit(jf.observe(loss))(x)[1].to_records()
+    expected = -1e5 * x / np.sqrt(np.mean(np.square(x)))
+    assert record["y_count"] == x.size
+    np.testing.assert_allclose(record["y_mean"], expected.mean(), rtol=1e-5)
+
+
 def test_largest_is_a_maximum_over_branches_loops_and_batches():
     def loss(w):
         h = lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, 2 * jnp.tanh(s[1])), (0, lax.stop_gradient(w * X)))[

@@ -65,8 +65,8 @@ class Integrand:
     def values(self, x: np.ndarray, order: int = 0) -> np.ndarray:
         """Evaluate f and its derivatives up to `order`: an array of shape (order + 1, *x.shape)."""
         flat = x.reshape(-1)
-        # Padding to a power of 2 keeps the number of compiled programs small.
-        padded = np.pad(flat, (0, max(32, 1 << (flat.size - 1).bit_length()) - flat.size), mode="edge")
+        # Padding, to 512 or a power of 2 above it, keeps the number of compiled programs small.
+        padded = np.pad(flat, (0, max(512, 1 << (flat.size - 1).bit_length()) - flat.size), mode="edge")
         with float64():
             rows = [np.asarray(row, np.float64) for row in _evaluate(self._function, order, padded)]
         return np.stack([row[: flat.size].reshape(x.shape) for row in rows])
