@@ -131,11 +131,11 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
     `jnp.sum` does the rest.
 
     This is one reduction, since XLA's CPU backend fuses it with the code that makes the arrays. For a separate
-    reduction XLA would store the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5. The
-    reduction stops after `count` entries, since XLA adds one entry after the other: the sum of a million equal entries
-    would be 1% off in float32. XLA vectorises a fold of 16 of four arrays, or of 8 of eight, which takes half the time of
-    a fold of 64. The fold is 256 where the parts would be the peak of the memory, while the forward pass keeps
-    everything for the backward pass. Booleans are counted in int32, since float32 stops at 2^24.
+    reduction XLA would store the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5.
+    The reduction stops after `count` entries, since XLA adds one entry after the other: the sum of a million equal
+    entries would be 1% off in float32. XLA vectorises a fold of 16 of four arrays, or of 8 of eight, which takes
+    half the time of a fold of 64. The fold is 256 where the parts would be the peak of the memory, while the
+    forward pass keeps everything for the backward pass. Booleans are counted in int32, since float32 stops at 2^24.
     """
     arrays = [a.astype(jnp.int32) if a.dtype == bool else a for a in map(jnp.atleast_2d, (*sums, *maxima))]
     shape = arrays[0].shape
