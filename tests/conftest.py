@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import contextlib
 import gc
 from collections.abc import Iterator
 
@@ -33,9 +34,17 @@ def quickly_compiled() -> Iterator[None]:
         jax.clear_caches()
 
 
+@contextlib.contextmanager
+def without_pictures() -> Iterator[None]:
+    """Leave out the report's pictures and its scripts, which take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxact.compare.report.page.bundle", lambda: "")
+        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"PNG")
+        yield
+
+
 @pytest.fixture(scope="module")
 def no_pictures() -> Iterator[None]:
-    """Leave out the report's pictures, which take seconds of every run, where no test looks at them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vl_convert.vegalite_to_png", lambda specification, scale: b"PNG")
+    """Leave out what no test of the module looks at."""
+    with without_pictures():
         yield

@@ -1,16 +1,12 @@
-"""`jaxact compare`: the data, what is measured, repeatability, devices, divergence and the result directory."""
+"""`jaxact compare`: the data, what is measured and recorded, initialisation, optimizers and divergence."""
 
 import dataclasses
 import itertools
 import math
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -22,17 +18,12 @@ from jaxact.compare.studies import data, digits_mlp, theory
 from jaxact.compare.study import epochs
 from jaxact.compare.summary import Summary
 from jaxact.compare.train import State, evaluate, make_optimizer, make_step, measure
+from tests import small_study
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 SMALL = Comparison(
-    activations=("relu", "tanh"),
-    options={"depth": 3, "width": 16},
-    steps=12,
-    log_every=5,
-    checkpoint_every=5,
-    seeds=2,
-    batch_size=32,
+    study=small_study.make, activations=("relu", "tanh"), options={"width": 6}, steps=12, log_every=5, seeds=2
 )
 SITES = ("gradient_norm", "input_gradient_norm", "x_mean", "x_std", "y_std", "zero_share", "flat_share", "dead_share")
 """What a record has a number of for each hidden layer."""
@@ -78,16 +69,14 @@ def test_every_seed_sees_every_example_once_an_epoch():
 def test_measured_flow_is_what_textbook_backpropagation_gives(tmp_path: Path):
     """The oracle is written out by hand in float64 NumPy."""
     rng = np.random.default_rng(0)
-    sizes = (5, 4, 4, 4, 3)
-    weights = [rng.normal(size=s) for s in itertools.pairwise(sizes)]
-    biases = [np.full(size, 0.1) for size in sizes[1:]]
-    biases[1][0] = -50  # a dead unit
+    weights = [rng.normal(size=size) for size in itertools.pairwise((5, 4, 4, 4, 3))]
+    weights[1][:, 0] = -1  # a dead unit, since what comes in is not negative
     x, y = rng.normal(size=(7, 5)), rng.integers(0, 3, 7)
     outputs, inner = [x], []
-    for w, b in zip(weights[:-1], biases[:-1], strict=True):
-        inner.append(outputs[-1] @ w + b)
+    for w in weights[:-1]:
+        inner.append(outputs[-1] @ w)
         outputs.append(np.maximum(inner[-1], 0))
-    logits = outputs[-1] @ weights[-1] + biases[-1]
+    logits = outputs[-1] @ weights[-1]
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     back = (shares - np.eye(3)[y]) / 7 @ weights[-1].T
     by_output, by_input = [], []
@@ -96,14 +85,11 @@ def test_measured_flow_is_what_textbook_backpropagation_gives(tmp_path: Path):
         by_input.insert(0, np.linalg.norm(back * (z > 0)))
         back = (back * (z > 0)) @ w.T
 
-    layers = [
-        digits_mlp.Layer(*(jnp.asarray(a, jnp.float32) for a in layer)) for layer in zip(weights, biases, strict=True)
-    ]
-    examples = data.Split(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32))
-    study = digits_mlp.make(jaxact.relu, depth=3)
-    state = State(layers, None, None)
-    numbers, seen = jax.jit(lambda state: measure(study, state, jax.random.key(0), examples))(state)
-    held_out, held_out_seen = jax.jit(lambda state: evaluate(study, state, examples))(state)
+    study = small_study.make(jaxact.relu)
+    state = State([w.astype(np.float32) for w in weights], None, None)
+    batch = x.astype(np.float32), y.astype(np.int32)
+    measured = jax.jit(lambda state: (measure(study, state, None, batch), evaluate(study, state, batch)))(state)
+    (numbers, seen), (held_out, held_out_seen) = measured
     with log.Log(tmp_path / "log") as written:
         written.add("relu", step=0, flow=seen, held_out_flow=held_out_seen, **numbers, **held_out)
     [line] = log.read(tmp_path / "log")[1]
@@ -134,7 +120,7 @@ def test_every_activation_seed_and_step_is_recorded(result: Summary):
     assert [(r["network"], r["seed"], r["step"]) for r in result.records] == wanted
     for record in result.records:
         assert not record["diverged"]
-        assert [site["place"] for site in record["sites"]] == ["layer 1", "layer 2", "layer 3"]
+        assert [site["place"] for site in record["sites"]] == ["layer 1", "layer 2"]
         assert all(math.isfinite(site[name]) for site in record["sites"] for name in SITES)
 
 
@@ -180,7 +166,7 @@ def test_activations_start_from_the_same_weights_and_see_the_same_batch(result: 
 def test_initial_variance(init: theory.Init, first: float, second: float):
     sizes = (256, 128, 128, 10)
     assert theory.deviations(jaxact.tanh, init, sizes)[:2] == pytest.approx([first**0.5, second**0.5], rel=1e-5)
-    study = digits_mlp.make(jaxact.tanh, depth=2, width=256, init=init)
+    study = digits_mlp.make(jaxact.tanh, depth=2, width=256, init=init, kind="residual")
     weights = [layer.weight for layer in study.init(jax.random.key(0))]
     wanted = theory.deviations(jaxact.tanh, init, (64, 256, 256, 10))
     for weight, deviation in zip(weights[:2], wanted, strict=False):
@@ -189,15 +175,22 @@ def test_initial_variance(init: theory.Init, first: float, second: float):
         assert (np.abs(apart).max() < 1e-5) == (init == "orthogonal")
 
 
+def test_perceptrons_start_from_the_same_random_numbers():
+    studies = [digits_mlp.make(f, depth=1, width=8, init="he", kind="residual") for f in (jaxact.relu, jaxact.tanh)]
+    relu, tanh, other = (
+        studies[which].init(jax.random.key(seed))[0].weight for which, seed in ((0, 0), (1, 0), (1, 1))
+    )
+    np.testing.assert_array_equal(relu, tanh)
+    assert not np.array_equal(tanh, other)
+
+
 def test_theory_agrees_with_what_is_measured(tmp_path: Path):
     """Six layers of 256: the rest is sampling, 1/sqrt(256) a layer for norms."""
-    for init in ("matched", "naive"):
-        study = digits_mlp.make(jaxact.tanh, depth=6, width=256, init=init)
-        state = State(study.init(jax.random.key(0)), None, None)
-        train = data.digits().train
-        _, seen = jax.jit(lambda state, study=study, train=train: measure(study, state, jax.random.key(0), train))(
-            state
-        )
+    train = data.digits().train
+    studies = {init: digits_mlp.make(jaxact.tanh, depth=6, width=256, init=init) for init in ("matched", "naive")}
+    observed = jax.jit(lambda state: measure(studies["matched"], state, None, train)[1])  # they differ in weights alone
+    for init, study in studies.items():
+        seen = observed(State(study.init(jax.random.key(0)), None, None))
         with log.Log(tmp_path / init) as written:
             written.describe("tanh", predicted=study.predicted)
             written.add("tanh", step=0, flow=seen)
@@ -209,49 +202,36 @@ def test_theory_agrees_with_what_is_measured(tmp_path: Path):
         np.testing.assert_allclose(np.array(norms) / norms[-1], study.predicted["gradient"], rtol=0.25)
 
 
-def test_a_sweep_over_depths_and_initialisations(tmp_path: Path):
-    options = {"depth": (1, 2), "init": ("matched", "naive"), "width": 8}
-    settings = dataclasses.replace(SMALL, activations=("relu",), options=options, steps=2, seeds=1)
-    result = run(dataclasses.replace(settings, directory=str(tmp_path)))
-    names = ["relu 1 matched", "relu 1 naive", "relu 2 matched", "relu 2 naive"]
-    assert [network.name for network in result.networks] == names
-    assert [len(network.records[0]["sites"]) for network in result.networks] == [1, 1, 2, 2]
-    assert (tmp_path / "accuracy_by_depth.png").exists()
-    assert 'id="accuracy_by_depth"' in (tmp_path / "report.html").read_text()
+def test_a_sweep_over_depths_and_initialisations(result: Summary):
+    """Each option reaches its network; what a log says of options is drawn in test_compare_report.py."""
+    options = {"depth": (1, 2), "init": ("he", "naive"), "width": 8, "kind": "residual"}
+    networks = Comparison(activations=("relu",), options=options).networks()
+    assert [n.name for n in networks] == ["relu 1 he", "relu 1 naive", "relu 2 he", "relu 2 naive"]
+    weights = [[layer.weight for layer in n.study.init(jax.random.key(0))] for n in networks]
+    assert [len(each) for each in weights] == [2, 2, 3, 3]
+    assert [each[0].std() < 0.1 for each in weights] == [False, True, False, True]
+    about = {"activation": "relu", "options": {"width": 6}, "predicted": {}}
+    assert log.read(result.directory)[2]["relu"] == about
 
 
 @pytest.mark.filterwarnings("ignore:.*(deprecated|Specifying a key)")  # Optax's own, of optimistic_adam and noisy_sgd
 @pytest.mark.parametrize("name", sorted(optimizers()))
 def test_every_named_optimizer_takes_a_step(name: str):
-    """With a leading axis of seeds, spread and saved as the trainer does it."""
-    study = linear(lambda rate: optimizers()[name](rate))
-    optimizer = make_optimizer(study, 1e-3)
-    parameters = processes.stack([study.init(jax.random.key(seed)) for seed in (0, 1)])
-    mesh = processes.make_mesh()
-    batch = jax.tree.map(lambda x: np.stack([x, x]), study.batches)
-    with jax.disable_jit():  # operation by operation, which all of them share: nothing to compile for each
-        initial = State(parameters, None, jax.vmap(optimizer.init)(parameters))
-        initial = processes.spread(initial, jax.NamedSharding(mesh, jax.P()))
+    """With a leading axis of seeds, a rate that is traced, and a state that can be spread, as in the trainer."""
+    weights, x = (np.random.default_rng(0).normal(size=(2, n, 4)).astype(np.float32) for n in (1, 8))
+    data = {"batches": x[0], "held_out": x[0], "batch_size": 8}
+    loss = lambda w, batch: ((batch @ w[0] - 1) ** 2).mean()  # noqa: E731
+    study = Study(name="x", init=lambda key: weights[0], loss=loss, optimizer=optimizers()[name], **data)
+
+    @jax.jit
+    def train(rate: Any) -> State:
         step = jax.vmap(make_step(study), (0, None, 0, None))
-        after = step(initial, jax.random.key(0), batch, 1e-3)
-        after = step(after, jax.random.key(1), batch, 1e-3)  # some optimizers' first step is zero
-    jax.eval_shape(step, initial, jax.random.key(0), batch, 1e-3)  # with a rate that is traced
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.parameters))
-    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (parameters, after.parameters)), strict=True))
+        state = State(weights, None, jax.vmap(make_optimizer(study, rate).init)(weights))
+        return jax.lax.fori_loop(0, 2, lambda _, state: step(state, None, x, rate), state)  # the first one may be zero
 
-
-def linear(optimizer: Callable[[float], optax.GradientTransformation]) -> Study:
-    """Two layers on random numbers."""
-    x, y = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32), np.arange(8) % 4
-
-    def init(key: jax.Array) -> list[jax.Array]:
-        return [0.7 * jax.random.normal(k, (4, 4)) for k in jax.random.split(key)]
-
-    def loss(weights: list[jax.Array], batch: tuple[jax.Array, jax.Array]) -> jax.Array:
-        logits = jnp.tanh(batch[0] @ weights[0]) @ weights[1]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean()
-
-    return Study(name="x", init=init, loss=loss, batches=(x, y), held_out=(x, y), batch_size=8, optimizer=optimizer)
+    after = processes.spread(train(1e-3), jax.NamedSharding(processes.make_mesh(), jax.P()))
+    assert np.isfinite(after.parameters).all()
+    assert (np.asarray(after.parameters) != weights).any()
 
 
 def test_the_named_optimizers_are_optax_aliases():
@@ -262,47 +242,6 @@ def test_the_named_optimizers_are_optax_aliases():
     assert all(getattr(optax, name) is factory for name, factory in optimizers().items())
 
 
-def test_eight_devices_give_the_metrics_of_one(result: Summary, tmp_path: Path):
-    """Only the order of sums over the batch differs: float32 rounding, which 12 steps of Adam carry on.
-
-    A batch that they do not divide is refused.
-    """
-    tanh = dataclasses.replace(SMALL, activations=("tanh",))
-    flags = "--xla_force_host_platform_device_count=8"
-    code = (
-        "import sys, jax; from jaxact.cli import main; words = sys.argv[1:]; assert main(words) == 0; "
-        "assert len(jax.devices()) == 8; sys.exit(main([*words, '--directory', 'no', '--batch-size', '6']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "compare", *arguments(tanh, tmp_path / "eight")],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "batch_size to be a multiple of 8, the number of devices that share it, got 6; try 8" in done.stderr
-    assert "Traceback" not in done.stderr
-    eight = log.read(tmp_path / "eight")[1]
-    for one, other in zip(result.networks[1].records, eight, strict=True):
-        for name in ("train_loss", "loss", "gradient_slope"):
-            np.testing.assert_allclose(other[name], one[name], rtol=2e-3, atol=1e-4, err_msg=name)
-        for name in ("gradient_norm", "x_std"):
-            sites = ([site[name] for site in record["sites"]] for record in (other, one))
-            np.testing.assert_allclose(*sites, rtol=2e-3, err_msg=name)
-        # Of 450 held-out images two may have their largest logits as good as equal, and change sides.
-        assert abs(other["accuracy"] - one["accuracy"]) < 2.5 / 450
-
-
-def arguments(comparison: Comparison, directory: Path | str) -> list[str]:
-    """Write a comparison as command-line arguments."""
-    names = ("activations", "steps", "log_every", "checkpoint_every", "seeds", "batch_size")
-    fields = {**{n: getattr(comparison, n) for n in names}, **comparison.options, "directory": directory}
-    words = [["--" + k.replace("_", "-"), *map(str, v if isinstance(v, tuple) else [v])] for k, v in fields.items()]
-    return list(itertools.chain.from_iterable(words))
-
-
 def test_the_batch_is_split_over_the_devices():
     mesh = processes.make_mesh()
     assert mesh.axis_names == ("batch",)
@@ -310,18 +249,16 @@ def test_the_batch_is_split_over_the_devices():
 
 
 def test_a_diverged_run_is_reported_and_the_others_go_on(tmp_path: Path):
-    settings = dataclasses.replace(
-        SMALL, activations=("identity", "sigmoid"), optimizer="sgd", learning_rate=(1e4,), steps=10, seeds=1
-    )
-    result = run(dataclasses.replace(settings, directory=str(tmp_path / "r")))
-    identity, sigmoid = result.networks
-    assert identity.diverged == 1
-    assert identity.values["accuracy"] is None
+    settings = {"optimizer": "sgd", "learning_rate": (1e15,), "steps": 10, "seeds": 1, "directory": str(tmp_path / "r")}
+    result = run(dataclasses.replace(SMALL, activations=("relu", "sigmoid"), **settings))
+    relu, sigmoid = result.networks
+    assert relu.diverged == 1
+    assert relu.values["accuracy"] is None
     assert sigmoid.diverged == 0
     assert sigmoid.values["accuracy"] is not None
-    last = identity.records[-1]
+    last = relu.records[-1]
     assert last["diverged"]
     assert last["loss"] is None
     assert result.table()[0]["diverged"] == "1/1"
-    assert result.verdict[0].text == "identity diverged in 1 of 1 seed: its loss is not finite from step 5 on."
-    assert "identity diverged" in (tmp_path / "r" / "report.html").read_text()
+    assert result.verdict[0].text == "relu diverged in 1 of 1 seed: its loss is not finite from step 5 on."
+    assert "relu diverged" in (tmp_path / "r" / "report.html").read_text()

@@ -1,31 +1,30 @@
 """`jaxact compare` in two processes on the loopback interface: the metrics of one, clear ends, and going on."""
 
+import functools
+import itertools
 import math
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jaxact.cli import main
-from jaxact.compare import Comparison, log, run
-from jaxact.compare.processes import agree
+from jaxact.compare import Comparison, log, run, train
+from jaxact.compare.processes import Processes, agree, exit_code
+from tests import forked, small_study
+from tests.conftest import without_pictures
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
-OPTIONS = {"depth": 1, "width": 8}
-SETTINGS = {"activations": ("relu",), "seeds": 2, "batch_size": 16}
-SETTINGS |= {"steps": 200, "log_every": 10, "checkpoint_every": 20}
-WORDS = [
-    word
-    for name, value in {**SETTINGS, **OPTIONS}.items()
-    for word in ("--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,)))
-]
+SETTINGS: dict[str, Any] = {"study": f"{small_study.__file__}:stateful", "activations": ("relu",), "seeds": 2}
+SETTINGS |= {"batch_size": 16, "steps": 20, "log_every": 5, "checkpoint_every": 5}
+WORDS = ["compare"]
+for name, value in SETTINGS.items():
+    WORDS += ["--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,))]
 
 
 def free_port() -> int:
@@ -33,39 +32,19 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def start(*words: str, devices: int = 1) -> list[subprocess.Popen[str]]:
-    """Start `jaxact compare` in two processes that have so many CPU devices each."""
-    command = [sys.executable, "-W", "error", "-m", "jaxact.cli", "compare", *words]
+def pair(directory: Path, calls: list[Callable[[list[str]], int]], devices: int) -> tuple[list[int | None], list[str]]:
+    """Call each in a process of its own, with the words by which they meet; return exit codes and what they say."""
     meet = ["--processes.coordinator", f"127.0.0.1:{free_port()}", "--processes.count", "2", "--processes.id"]
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-    return [
-        subprocess.Popen(
-            [*command, *meet, number], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for number in "01"
-    ]
-
-
-def end(processes: list[subprocess.Popen[str]], within: float) -> list[tuple[int, str, str]]:
-    """Wait, and return the exit code, stdout and stderr of each."""
-    deadline = time.monotonic() + within
-    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    hang = [process.poll() is None for process in processes]
-    for process in processes:
-        process.kill()
-    said = [process.communicate() for process in processes]
-    assert not any(hang), said
-    return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
+    files = [directory / f"said-{len(list(directory.iterdir()))}-{number}" for number in (0, 1)]
+    started = [forked.start(files[i], calls[i], [*meet, str(i)], devices=devices) for i in (0, 1)]
+    codes, said = forked.end(started, within=120), [file.read_text() for file in files]
+    assert None not in codes, said
+    assert "Traceback" not in "".join(said)
+    return codes, said
 
 
 def records(directory: Path) -> list[dict[str, Any]]:
     return log.read(directory)[1]
-
-
-def size(directory: Path) -> int:
-    return sum(file.stat().st_size for file in directory.glob("records-*"))
 
 
 def assert_close(a: Any, b: Any, where: str = "") -> None:
@@ -84,32 +63,47 @@ def assert_close(a: Any, b: Any, where: str = "") -> None:
         assert a == b, where
 
 
+def lost(at: int, words: list[str], meet: list[str]) -> int:
+    """Run the command, and be killed when the training is measured for so many times."""
+    measure, count = train._Training.log, itertools.count(1)
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        if next(count) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        measure(*args, **kwargs)
+
+    train._Training.log = killed
+    return main([*words, *meet])
+
+
+def compared(words: list[str], other: list[str], meet: list[str]) -> int:
+    """Run two commands, of which the first has to be well, in the same process."""
+    with without_pictures():
+        assert main([*words, *meet]) == 0
+    return main([*other, *meet])
+
+
 def test_two_processes_give_the_metrics_of_one_although_each_of_them_is_lost_once(tmp_path: Path):
+    """Of a model that has state, and noise in training. At last with four devices each, which share every batch."""
     one, two = tmp_path / "one", tmp_path / "two"
-    run(Comparison(**SETTINGS, options=OPTIONS, directory=str(one)))
-    words = ["--directory", str(two), *WORDS]
-    for victim, share in ((1, 0.3), (0, 0.6)):
-        before = size(two)
-        processes = start(*words)
-        words = ["--resume", str(two)]
-        try:
-            while size(two) <= max(before, share * size(one)):
-                assert all(process.poll() is None for process in processes)
-                time.sleep(0.01)
-            processes[victim].send_signal(signal.SIGKILL)
-        finally:
-            ends = end(processes, within=60)
-        code, _, said = ends[1 - victim]
-        assert code != 0
-        assert "is lost" in said
-        assert "--resume" in said
-        assert "Traceback" not in said
+    run(Comparison(**SETTINGS, directory=str(one)))
+    begin, resume = [*WORDS, "--directory", str(two)], ["compare", "--resume", str(two)]
+    for victim, words, at in ((1, begin, 4), (0, resume, 2)):
+        calls = [functools.partial(lost, at if number == victim else 9, words) for number in (0, 1)]
+        codes, said = pair(tmp_path, calls, devices=1)
+        assert codes[victim] == -signal.SIGKILL
+        assert codes[1 - victim] != 0
+        assert "is lost" in said[1 - victim]
+        assert "--resume" in said[1 - victim]
         assert any((two / "checkpoints").iterdir())
-    (code, told, said), (other_code, other_told, other_said) = end(start(*words), within=120)
-    assert code == 0, said
-    assert other_code == 0, other_said
-    assert "Report: " in told
-    assert "relu" not in other_told + other_said
+    assert 5 < records(two)[-1]["step"] < 20
+    uneven = [*WORDS, "--batch-size", "12", "--directory", str(tmp_path / "uneven")]
+    codes, said = pair(tmp_path, [functools.partial(compared, resume, uneven)] * 2, devices=4)
+    assert codes == [2, 2], said
+    for each in said:
+        assert "batch_size to be a multiple of 8, the number of devices that share it, got 12; try 16" in each
+    assert "Report: " in said[0]
+    assert "relu" not in said[1]
     assert_close(records(two), records(one))
     kinds = [{path.name.split("-")[0] for path in directory.iterdir()} for directory in (one, two)]
     assert kinds[0] == kinds[1]
@@ -128,11 +122,11 @@ def test_what_one_process_finds_wrong_ends_all(monkeypatch: pytest.MonkeyPatch):
 
 def test_settings_must_be_the_same_in_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def gather(text: str) -> list[str]:
-        return [text, text.replace('"steps": 200', '"steps": 300')]
+        return [text, text.replace('"steps": 20', '"steps": 30')]
 
     monkeypatch.setattr("jaxact.compare.processes.gather", gather)
     with pytest.raises(ValueError, match="the same settings in every process, got different steps"):
-        run(Comparison(**SETTINGS, options=OPTIONS, directory=str(tmp_path / "r")))
+        run(Comparison(**SETTINGS, directory=str(tmp_path / "r")))
     assert not (tmp_path / "r").exists()
 
 
@@ -177,9 +171,13 @@ def test_bad_input_is_one_clear_line(words: str, parts: list[str], tmp_path: Pat
     assert not (tmp_path / "r").exists()
 
 
-def test_no_cluster_to_be_found():
-    code = "from jaxact.compare.processes import *; exit(exit_code('jaxact', Processes(find=True).join))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "expected a cluster that JAX finds, got none" in done.stderr
-    assert done.stderr.count("\n") == 1
+def cluster() -> int:
+    return exit_code("jaxact", Processes(find=True).join)
+
+
+def test_no_cluster_to_be_found(tmp_path: Path):
+    [code] = forked.end([forked.start(tmp_path / "said", cluster)], within=60)
+    said = (tmp_path / "said").read_text()
+    assert code == 2
+    assert "expected a cluster that JAX finds, got none" in said
+    assert said.count("\n") == 1

@@ -1,28 +1,28 @@
 """An interrupted run goes on where it was, and no result is lost or mixed with another."""
 
 import dataclasses
+import itertools
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jaxact.cli import main
-from jaxact.compare import Comparison, log, run
+from jaxact.compare import Comparison, Log, command, log, run
+from jaxact.compare.processes import exit_code
+from tests import small_study
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 SETTINGS = Comparison(
+    study=f"{small_study.__file__}:make",
     activations=("relu", "tanh"),
-    options={"depth": 1, "width": 8},
     steps=20,
     log_every=5,
     checkpoint_every=10,
     seeds=2,
-    batch_size=16,
 )
 
 
@@ -59,32 +59,24 @@ def copied(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "copied")
 
 
-def stopped(directory: Path, at: int) -> tuple[int, str]:
-    """Run SETTINGS in a process that is interrupted when it writes so many records; return exit code and stderr."""
-    command = f"""
-import itertools, os, signal, sys
-from jaxact.compare import Comparison, Log, command
-from jaxact.compare.processes import Processes, exit_code
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
-add, count = Log.add, itertools.count(1)
-def stop(self, *args, **kwargs):
-    if next(count) == {at}:
-        os.kill(os.getpid(), signal.SIGINT)
-    add(self, *args, **kwargs)
-Log.add = stop
-sys.exit(exit_code("jaxact", lambda: command.compare({into(directory)!r})))
-"""
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+def test_a_run_that_ctrl_c_stopped_resumes_to_the_same_numbers(
+    tmp_path: Path,
+    uninterrupted: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """In the midst of a step's records. test_compare_processes.py kills processes, whose model has state and noise."""
+    directory, add, count = tmp_path / "stopped", Log.add, itertools.count(1)
 
+    def stop(*args: Any, **kwargs: Any) -> None:
+        if next(count) == 18:  # in the second activation, after a checkpoint
+            raise KeyboardInterrupt
+        add(*args, **kwargs)
 
-def test_a_run_that_ctrl_c_stopped_resumes_to_the_same_numbers(tmp_path: Path, uninterrupted: list[dict[str, Any]]):
-    """And it says how; test_compare_study.py kills one."""
-    directory = tmp_path / "stopped"
-    code, message = stopped(directory, at=18)  # in the second activation, after a checkpoint
-    assert code == 130
-    assert "--resume" in message
-    assert "KeyboardInterrupt" not in message  # no traceback of ours; JAX's GPU plugin logs one where it finds no GPU
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "add", stop)
+        assert exit_code("jaxact", lambda: command.compare(into(directory))) == 130
+    assert "--resume" in capsys.readouterr().err
     assert records(directory) == uninterrupted[:17]
     assert len(list((directory / "checkpoints").iterdir())) == 2
     assert not (directory / "report.html").exists()
@@ -103,26 +95,24 @@ def test_half_a_line_is_left_out(copied: Path, uninterrupted: list[dict[str, Any
 
 
 def test_more_steps_seeds_and_activations_are_what_a_longer_run_gives(
-    copied: Path, uninterrupted: list[dict[str, Any]]
+    copied: Path, uninterrupted: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ):
-    """Seeds that are added train beside each other and not beside the first: other programs, to rounding the same."""
-    longer = run(resumed(copied, steps=25)).records
+    """And nothing has to be said again. Seeds that are added train beside each other and not beside the first."""
+    assert main(["compare", "--resume", str(copied), "--steps", "25"]) == 0
+    assert "25 steps" in capsys.readouterr().out
+    longer = records(copied)
     assert [r["step"] for r in longer if r["network"] == "relu" and r["seed"] == 0] == list(range(0, 26, 5))
-    assert [r for r in records(copied) if r["step"] <= 20] == uninterrupted
-    before = {(r["network"], r["seed"], r["step"]): r for r in records(copied)}
+    assert [r for r in longer if r["step"] <= 20] == uninterrupted
     run(resumed(copied, seeds=3, activations=("relu", "tanh", "gelu")))
-    after = {(r["network"], r["seed"], r["step"]): r for r in records(copied)}
+    before, after = ({(r["network"], r["seed"], r["step"]): r for r in found} for found in (longer, records(copied)))
     assert all(after[key] == record for key, record in before.items())
     assert {key[:2] for key in after} == {(name, seed) for name in ("relu", "tanh", "gelu") for seed in range(3)}
     assert {len([k for k in after if k[:2] == pair]) for pair in (("relu", 2), ("gelu", 0))} == {6}
     assert json.loads((copied / "comparison.json").read_text())["seeds"] == 3
 
 
-def test_resume_needs_nothing_but_the_directory(copied: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["compare", "--resume", str(copied), "--steps", "25"]) == 0
-    assert max(r["step"] for r in records(copied)) == 25
-    assert "25 steps" in capsys.readouterr().out
-    assert main(["compare", "--resume", str(copied / "no")]) == 2
+def test_what_is_no_result_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["compare", "--resume", str(tmp_path / "no")]) == 2
     assert "expected the directory of an earlier result" in capsys.readouterr().err
 
 
@@ -135,7 +125,7 @@ def test_a_result_is_replaced_only_when_asked(copied: Path, uninterrupted: list[
 
 
 def test_resume_with_other_settings_says_what_differs(copied: Path, uninterrupted: list[dict[str, Any]]):
-    changes = {"options": {"depth": 3, "width": 8}, "seeds": 1, "steps": 10, "activations": ("relu",)}
+    changes = {"options": {"width": 3}, "seeds": 1, "steps": 10, "activations": ("relu",)}
     with pytest.raises(ValueError, match=r"activations was .*; options was .*3.*; seeds was 2 and is 1; steps was 20"):
         run(resumed(copied, **changes))
     assert records(copied) == uninterrupted

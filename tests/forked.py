@@ -1,0 +1,48 @@
+"""Processes that start in milliseconds: they fork from one that has imported all they need, and has used no device."""
+
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["jaxact.cli", "jaxact.compare.train", "tests.small_study", "tyro", "vl_convert"])
+
+
+def start(said: Path, call: Callable[..., int | None], *arguments: Any, devices: int = 1) -> ForkServerProcess:
+    """Start a process of so many CPU devices, which exits with what `call` returns, and says what it says into a file.
+
+    A warning is an error there.
+    """
+    process = CONTEXT.Process(target=_run, args=(said, devices, call, *arguments))
+    process.start()
+    return process
+
+
+def _run(said: Path, devices: int, call: Callable[..., int | None], *arguments: Any) -> None:
+    file = os.open(said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    warnings.simplefilter("error")
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    jax.config.update("jax_platforms", "cpu")
+    sys.exit(call(*arguments))
+
+
+def end(processes: list[ForkServerProcess], within: float) -> list[int | None]:
+    """Wait so many seconds at most, and return the exit codes; None for a process that had to be killed."""
+    deadline = time.monotonic() + within
+    for process in processes:
+        process.join(max(0, deadline - time.monotonic()))
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+        process.join()
+    return codes
