@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxact.core.rule import checkpoints_wholly
 from jaxact.verify.cases import CASES
 from tests.memory import kept
 
@@ -20,7 +21,8 @@ SHARED = {
     # 1 / x, the two polynomials and their quotient; and half of what one layer needs while it runs.
     "rational": 4.375,
     "swiglu_step": 1,  # the derivatives in gate (whether it is at its limit) and value both need silu(gate)
-    "situ_glu": 5,  # two tanh and a sigmoid, which the unit and both derivatives have alike
+    # Two tanh and a sigmoid, which the unit and both derivatives have alike; two more with the next rematerialisation.
+    "situ_glu": 5 + 2 * checkpoints_wholly(),
     "geglu(approximate=False)": 1,  # the unit and its derivative in value have gelu(gate) alike
 }
 _unrolled = functools.partial(kept, layers=2, unroll=True)
