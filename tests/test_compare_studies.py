@@ -1,5 +1,6 @@
 """The built-in studies: what their networks compute, and that they are compared."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,18 @@ from flax import nnx
 
 import jaxact
 import jaxact.nnx
-from jaxact.compare import Comparison, Stateful, run
+from jaxact.compare import Comparison, Stateful, Study, run
 from jaxact.compare.studies import data, digits_cnn, digits_mlp, text_transformer
+from jaxact.compare.train import State, measure
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("kind", ["plain", "batch_norm", "residual"])
-def test_the_perceptron_is_what_the_textbook_says(kind: Any, train: bool):
-    """Three layers against NumPy in float64."""
+def test_the_perceptron_is_what_the_textbook_says(kind: Any):
+    """Three layers, in training and evaluated, against NumPy in float64."""
     study = digits_mlp.make(jaxact.tanh, depth=3, width=8, kind=kind)
     variables = study.init(KEY)
     part = data.digits().train
@@ -34,27 +35,27 @@ def test_the_perceptron_is_what_the_textbook_says(kind: Any, train: bool):
         averages = [(np.full(8, average, np.float32), np.full(8, variance, np.float32)) for _ in range(3)]
         layers = variables.parameters
         variables = Stateful(layers, averages)
-    x = np.asarray(batch.x, np.float64)
-    after = []
-    for number, layer in enumerate(layers[:-1]):
-        z = x @ layer.weight.astype(np.float64) + layer.bias
-        if kind == "batch_norm":
-            after.append((0.9 * average + 0.1 * z.mean(0), 0.9 * variance + 0.1 * z.var(0)))
-            mean, var = (z.mean(0), z.var(0)) if train else (average, variance)
-            z = (z - mean) / np.sqrt(var + 1e-5)
-        x = np.tanh(z) + (x if kind == "residual" and number else 0)
-    logits = x @ layers[-1].weight.astype(np.float64) + layers[-1].bias
-    wanted = (np.log(np.exp(logits).sum(1)) - logits[np.arange(32), batch.y]).mean()
-    loss, (metrics, state) = jax.jit(lambda v: study.evaluate(v, batch, KEY if train else None))(variables)
-    assert loss == pytest.approx(wanted, rel=1e-5)
-    assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == batch.y).mean())
-    if kind == "batch_norm" and train:
-        np.testing.assert_allclose(state, after, rtol=1e-4, atol=1e-5)
+    found = jax.jit(lambda v: [study.evaluate(v, batch, key) for key in (KEY, None)])(variables)
+    for train, (loss, (metrics, state)) in zip((True, False), found, strict=True):
+        x = np.asarray(batch.x, np.float64)
+        after = []
+        for number, layer in enumerate(layers[:-1]):
+            z = x @ layer.weight.astype(np.float64) + layer.bias
+            if kind == "batch_norm":
+                after.append((0.9 * average + 0.1 * z.mean(0), 0.9 * variance + 0.1 * z.var(0)))
+                mean, var = (z.mean(0), z.var(0)) if train else (average, variance)
+                z = (z - mean) / np.sqrt(var + 1e-5)
+            x = np.tanh(z) + (x if kind == "residual" and number else 0)
+        logits = x @ layers[-1].weight.astype(np.float64) + layers[-1].bias
+        wanted = (np.log(np.exp(logits).sum(1)) - logits[np.arange(32), batch.y]).mean()
+        assert loss == pytest.approx(wanted, rel=1e-5)
+        assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == batch.y).mean())
+        if kind == "batch_norm" and train:
+            np.testing.assert_allclose(state, after, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["batch_norm", "residual"])
-def test_every_kind_of_perceptron_is_compared(kind: str, tmp_path: Path):
-    options = {"depth": 2, "width": 8, "kind": kind}
+def test_a_perceptron_with_batch_norm_is_compared(tmp_path: Path):
+    options = {"depth": 2, "width": 8, "kind": "batch_norm"}
     result = run(Comparison(activations=("relu",), options=options, steps=10, seeds=1, directory=str(tmp_path / "r")))
     [network] = result.networks
     assert network.records[-1]["loss"] < network.records[0]["loss"]
@@ -97,28 +98,33 @@ def test_gated_units_have_as_many_parameters():
 def test_the_transformer_looks_back_only():
     """A character changes what is said of those after it, and of none before."""
     rows = np.arange(7)[None]
-    model = text_transformer.Transformer(jaxact.relu, width=8, depth=2, context=7, characters=9, rngs=nnx.Rngs(0))
     other = np.where(np.arange(7) == 3, 8, rows)
-    changed = np.abs(model(rows) - model(other)).max((0, 2)) > 1e-6
+
+    @jax.jit
+    def both() -> Any:
+        model = text_transformer.Transformer(jaxact.relu, width=8, depth=2, context=7, characters=9, rngs=nnx.Rngs(0))
+        return model(rows), model(other)
+
+    changed = np.abs(np.subtract(*both())).max((0, 2)) > 1e-6
     assert changed.tolist() == [False] * 3 + [True] * 4
 
 
-def test_transformers_are_compared(tmp_path: Path):
-    options = {"depth": 2, "width": 8, "context": 6}
-    comparison = Comparison(
-        study="text-transformer",
-        activations=("relu", "swiglu"),
-        options=options,
-        steps=4,
-        seeds=1,
-        directory=str(tmp_path),
-    )
-    result = run(comparison)
-    for network in result.networks:
-        assert network.records[-1]["loss"] < network.records[0]["loss"]
-        places = [site["place"] for site in network.records[0]["sites"]]
-        assert len(places) == 2
-        assert [place[-3:] for place in places] == ["[0]", "[1]"]  # of the scan
+def test_a_transformer_is_compared(tmp_path: Path):
+    """With a gated unit, on a few held-out passages; one that is not gated is measured too."""
+
+    def make(activation: Any) -> Study:
+        study = text_transformer.make(activation, depth=2, width=8, context=6)
+        return dataclasses.replace(study, held_out=study.held_out[:32], validation=None)
+
+    where = str(tmp_path / "r")
+    [network] = run(Comparison(study=make, activations=("swiglu",), steps=4, seeds=1, directory=where)).networks
+    assert network.records[-1]["loss"] < network.records[0]["loss"]
+    places = [site["place"] for site in network.records[0]["sites"]]
+    assert [place[-3:] for place in places] == ["[0]", "[1]"]  # of the scan
+    study = make(jaxact.relu)
+    state = State(*jax.eval_shape(lambda: study.init(KEY)), None)
+    _, seen = jax.eval_shape(lambda state: measure(study, state, KEY, study.held_out[:8]), state)
+    assert [site.name for site in seen.sites] == ["relu"]
 
 
 @pytest.mark.parametrize(
