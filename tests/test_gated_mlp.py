@@ -16,12 +16,10 @@ import jaxact.nnx
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
-X = jax.random.normal(jax.random.key(1), (5, 6))
-KEYS = jax.random.split(jax.random.key(0), 3)
-KERNELS = {
-    name: jax.random.normal(key, shape)
-    for name, key, shape in zip(("gate_proj", "up_proj", "down_proj"), KEYS, ((6, 16), (6, 16), (16, 6)), strict=True)
-}
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(5, 6)).astype(np.float32)
+SHAPES = {"gate_proj": (6, 16), "up_proj": (6, 16), "down_proj": (16, 6)}
+KERNELS = {name: RNG.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
 FRAMEWORKS = ["nnx", "linen", "equinox"]
 
 
@@ -66,10 +64,16 @@ GATES = {
 def test_is_the_formula(framework, remat):
     """Values and gradients in x and the kernels."""
     apply = layer(framework, remat=remat)
-    got, pull = jax.vjp(apply, KERNELS, X)
-    expected, wanted = jax.vjp(lambda kernels, x: formula(jaxact.swiglu, kernels, x), KERNELS, X)
+
+    @jax.jit
+    def both(kernels, x):
+        functions = apply, lambda kernels, x: formula(jaxact.swiglu, kernels, x)
+        pairs = [jax.vjp(function, kernels, x) for function in functions]
+        return [(value, pull(x)) for value, pull in pairs]
+
+    (got, gradients), (expected, wanted) = both(KERNELS, X)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-    for one, two in zip(jax.tree.leaves(pull(X)), jax.tree.leaves(wanted(X)), strict=True):
+    for one, two in zip(jax.tree.leaves(gradients), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)  # sums of 80 products in another order
 
 
@@ -85,7 +89,8 @@ def test_any_gate(framework, gate):
 def test_widths_and_biases(framework):
     shapes = {}
     if framework == "linen":
-        params = jaxact.linen.GatedMLP(20, 4, use_bias=True).init(jax.random.key(0), X)["params"]
+        init = jaxact.linen.GatedMLP(20, 4, use_bias=True).init
+        params = jax.eval_shape(init, jax.random.key(0), X)["params"]
         shapes = {name: (p["kernel"].shape, p["bias"].shape) for name, p in params.items()}
     else:
         made = (
