@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import sys
 import time
 import warnings
@@ -46,3 +47,19 @@ def end(processes: list[ForkServerProcess], within: float) -> list[int | None]:
         process.kill()
         process.join()
     return codes
+
+
+def free_port() -> int:
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
+def pair(directory: Path, calls: list[Callable[[list[str]], int]], devices: int) -> tuple[list[int | None], list[str]]:
+    """Call each in a process of its own, with the words by which they meet; return exit codes and what they say."""
+    meet = ["--processes.coordinator", f"127.0.0.1:{free_port()}", "--processes.count", "2", "--processes.id"]
+    files = [directory / f"said-{len(list(directory.iterdir()))}-{number}" for number in (0, 1)]
+    started = [start(files[i], calls[i], [*meet, str(i)], devices=devices) for i in (0, 1)]
+    codes, said = end(started, within=120), [file.read_text() for file in files]
+    assert None not in codes, said
+    assert "Traceback" not in "".join(said)
+    return codes, said

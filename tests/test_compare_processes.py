@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxact.compare import Comparison, log, run, train
 from jaxact.compare.processes import Processes, agree, exit_code
 from tests import forked, small_study
 from tests.conftest import without_pictures
+from tests.forked import free_port, pair
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
@@ -25,22 +25,6 @@ SETTINGS |= {"batch_size": 16, "steps": 20, "log_every": 5, "checkpoint_every": 
 WORDS = ["compare"]
 for name, value in SETTINGS.items():
     WORDS += ["--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,))]
-
-
-def free_port() -> int:
-    with socket.create_server(("", 0)) as server:
-        return server.getsockname()[1]
-
-
-def pair(directory: Path, calls: list[Callable[[list[str]], int]], devices: int) -> tuple[list[int | None], list[str]]:
-    """Call each in a process of its own, with the words by which they meet; return exit codes and what they say."""
-    meet = ["--processes.coordinator", f"127.0.0.1:{free_port()}", "--processes.count", "2", "--processes.id"]
-    files = [directory / f"said-{len(list(directory.iterdir()))}-{number}" for number in (0, 1)]
-    started = [forked.start(files[i], calls[i], [*meet, str(i)], devices=devices) for i in (0, 1)]
-    codes, said = forked.end(started, within=120), [file.read_text() for file in files]
-    assert None not in codes, said
-    assert "Traceback" not in "".join(said)
-    return codes, said
 
 
 def records(directory: Path) -> list[dict[str, Any]]:

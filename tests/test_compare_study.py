@@ -1,7 +1,11 @@
 """Studies of one's own: a user's file, the libraries' modules, state, learning rates, and what is refused."""
 
 import dataclasses
+import functools
+import itertools
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,8 @@ from jaxact.compare import Comparison, Study, log, run, train
 from jaxact.compare.activations import resolve
 from jaxact.compare.processes import exit_code, stack
 from jaxact.compare.summary import Summary
-from tests import small_study
+from tests import forked, small_study
+from tests.forked import pair
 from tests.small_study import ARRAYS, X, Y, cross_entropy
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
@@ -33,17 +38,63 @@ def test_a_users_file_is_short_and_imports_a_study_alone():
     assert [line for line in text.splitlines() if "jaxact" in line] == ["from jaxact.compare import Study"]
 
 
-def test_a_users_file_is_compared(tmp_path: Path):
+WORDS = ["compare", f"{FILE}:make", "--activations", "gelu", "--seeds", "3", "--log-every", "2"]
+
+
+def records(directory: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in r.items() if k != "seconds_per_step"} for r in log.read(directory)[1]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, no_pictures: None) -> Path:
+    """The directory of a run of the user's file, three seeds under vmap."""
+    directory = tmp_path_factory.mktemp("whole") / "r"
+    assert main([*WORDS, "--steps", "4", "--directory", str(directory)]) == 0
+    return directory
+
+
+def test_a_users_file_is_compared(whole: Path):
     """A convolutional network with BatchNorm and Dropout, by one command."""
-    words = ["--activations", "gelu", "--seeds", "2", "--steps", "4", "--log-every", "2"]
-    assert main(["compare", f"{FILE}:make", *words, "--directory", str(tmp_path / "r")]) == 0
-    found = log.read(tmp_path / "r")[1]
-    assert [(r["network"], r["step"], r["seed"]) for r in found] == [("gelu", t, s) for t in (0, 2, 4) for s in (0, 1)]
-    for before, after in zip(found[:2], found[-2:], strict=True):
+    found = records(whole)
+    assert [(r["network"], r["step"], r["seed"]) for r in found] == [
+        ("gelu", t, s) for t in (0, 2, 4) for s in range(3)
+    ]
+    for before, after in zip(found[:3], found[-3:], strict=True):
         assert after["train_loss"] < before["train_loss"]
         assert [site["activation"] for site in before["sites"]] == ["gelu", "gelu"]
-    assert found[0]["train_loss"] != found[1]["train_loss"]
-    assert "digits of mine" in (tmp_path / "r" / "report.html").read_text()
+    assert len({r["train_loss"] for r in found[:3]}) == 3
+    assert "digits of mine" in (whole / "report.html").read_text()
+
+
+def killed(at: int, words: list[str]) -> int:
+    """Run the command, and be killed in the place of a record."""
+    add, count = log.Log.add, itertools.count(1)
+    log.Log.add = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL) if next(count) == at else add(*a, **k)
+    return main(words)
+
+
+def test_a_users_file_killed_and_resumed(whole: Path, tmp_path: Path):
+    """In the midst of step 4's records; BatchNorm and Dropout included, the numbers are the same."""
+    words = [*WORDS, "--steps", "4", "--directory", str(tmp_path / "r")]
+    assert forked.end([forked.start(tmp_path / "said", killed, 8, words)], within=120) == [-signal.SIGKILL]
+    assert records(tmp_path / "r") == records(whole)[:7]
+    assert main(["compare", "--resume", str(tmp_path / "r")]) == 0
+    assert records(tmp_path / "r") == records(whole)
+
+
+def both(words: list[str], meet: list[str]) -> int:
+    """Run the command, with the words by which two processes meet."""
+    return main([*words, *meet])
+
+
+def test_a_users_file_in_two_processes_of_four_devices(whole: Path, tmp_path: Path):
+    words = [*WORDS, "--steps", "2", "--directory", str(tmp_path / "r")]
+    codes, said = pair(tmp_path, [functools.partial(both, words)] * 2, devices=4)
+    assert codes == [0, 0], said
+    for mine, other in zip(records(whole)[:6], records(tmp_path / "r"), strict=True):
+        for name in ("train_loss", "loss", "gradient_slope"):  # sums in another order; an accuracy jumps
+            assert other[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+        assert abs(other["accuracy"] - mine["accuracy"]) < 3.5 / 597  # held-out images
 
 
 class LinenNetwork(linen.Module):
