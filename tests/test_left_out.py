@@ -14,7 +14,7 @@ from flax import nnx
 import jaxact
 from jaxact.core import catalog
 from jaxact.verify.cases import DEFAULTS
-from tests.shapes import SHAPES
+from tests.shapes import RULES, SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -30,12 +30,13 @@ def _of_x(row, **parameters):
 
 
 def _with_gradient(function):
-    """Value and gradient of a loss in which every entry has a weight of its own."""
+    """Value and gradient of a loss in which every entry of a row has a weight of its own."""
 
     @jax.jit
     def both(x):
         y, pull = jax.vjp(function, x)
-        return y, pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))[0]
+        weights = jnp.cos(jnp.arange(y.shape[-1], dtype=y.dtype))
+        return y, pull(jnp.broadcast_to(weights, y.shape))[0]
 
     return lambda x: map(np.asarray, both(x))
 
@@ -51,13 +52,13 @@ def test_a_row_without_entries_is_zero(row, by):
     parameters = {"alpha": 1.3} if row.name == "entmax" else {}
     out = np.array([[False], [True]]) | np.zeros(X.shape, bool)
     nothing = np.float32(np.inf if row.name == "softmin" else -np.inf)
-    x, more = (X, {"where": ~out}) if by == "mask" else (np.where(out, nothing, X), {})
-    y, gradient = _value_and_gradient(_of_x(row, **parameters, **more), x)
+    x, more = (X, {"where": np.stack([~out, out | True])}) if by == "mask" else (np.where(out, nothing, X), {})
+    results = _value_and_gradient(_of_x(row, **parameters, **more), np.stack([x, X]))
+    (y, full), (gradient, full_gradient) = results
     np.testing.assert_array_equal(y[1], np.float32(-np.inf if row.name == "log_softmax" else 0))
     np.testing.assert_array_equal(gradient[1], 0)
-    alone, alone_gradient = _value_and_gradient(_of_x(row, **parameters), X[:1])
-    np.testing.assert_allclose(y[0], alone[0], rtol=3e-7)
-    np.testing.assert_allclose(gradient[0], alone_gradient[0], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(y[0], full[0], rtol=3e-7)
+    np.testing.assert_allclose(gradient[0], full_gradient[0], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("alpha", [1.0625, 1.3, 1.5, 2.0, 3.0, 12.0])
@@ -140,7 +141,7 @@ class Wrapped:
 _MORE = {"softmax": {"temperature": 0.7, "sink": 0.3}, "log_softmax": {"temperature": 0.7, "sink": 0.3}}
 _PARAMETERS = [
     pytest.param(case.row, name, value, id=f"{case.row.name}-{name}")
-    for case in SHAPES
+    for case in RULES
     for name, value in {**case.row.parameters, **case.parameters, **_MORE.get(case.row.name, {})}.items()
     if isinstance(value, int | float) and not isinstance(value, bool) and name != "axis"
 ]

@@ -1,7 +1,7 @@
 """Every function on a mesh of eight devices with explicit axes: types carry the sharding, so each step must say it.
 
 Types are known when a function is traced, which is done for all. Values and gradients are those without a mesh: for one
-function of each kind, and for functions along an axis with masks, parameters and several layouts.
+function of each rule, and for functions along an axis with masks, parameters and several layouts.
 """
 
 import os
@@ -19,7 +19,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 import jaxact
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from jaxact.verify.cases import DEFAULTS
-from tests.shapes import SHAPES
+from tests.shapes import RULES
 
 mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
 x = 2 * np.random.default_rng(0).normal(size=(8, 24)).astype(np.float32)
@@ -55,8 +55,7 @@ def hold(functions, x=x, layouts=(P("a", "b"),)):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=f"{path}, {layout}")
 
 hold_types({case.name: case for case in DEFAULTS})
-kinds = {(case.row.kind, case.row.keeps, case.arrays, bool(case.row.parameters)): case for case in SHAPES}
-hold({case.name: case for case in kinds.values()})
+hold({case.name: case for case in RULES})
 hold({name: lambda x, name=name: getattr(jaxact, name)(x, key) for name in ("rrelu", "gumbel_softmax")})
 
 compact = {f.__name__: jaxact.compact(f) for f in (jaxact.gelu, jaxact.relu, jaxact.tanh)}

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from jaxact.verify.cases import DEFAULTS
-from tests.shapes import SHAPES
+from tests.shapes import RULES, SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 _X = jax.ShapeDtypeStruct((3, 4), jnp.float32)
 every = pytest.mark.parametrize("case", DEFAULTS, ids=lambda case: case.name)
 shapes = pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
+rules = pytest.mark.parametrize("case", RULES, ids=lambda case: case.name)
 
 
 def _x(seed=0):
@@ -47,7 +48,7 @@ def _strictly():
         yield
 
 
-@shapes
+@rules
 def test_modes_agree(case):
     """Forward and reverse gradients, the four ways to a Hessian, and a Hessian's symmetry; strictly."""
     modes = (jax.jacfwd, jax.jacrev)
@@ -69,7 +70,7 @@ def test_modes_agree(case):
     chex.assert_trees_all_close(*hessians, hessians[0].T, rtol=1e-4, atol=1e-5)
 
 
-@shapes
+@rules
 def test_scan_and_remat(case):
     """Two applications in a scan, with and without remat, are two calls: values and gradients."""
 
@@ -156,7 +157,7 @@ _EIGHT_DEVICES = "import jax; jax.config.update('jax_platforms', 'cpu'); jax.con
 _SHARDED = """
 import jax, jax.numpy as jnp, numpy as np, jaxact
 from jax.sharding import PartitionSpec as P
-from tests.shapes import SHAPES
+from tests.shapes import RULES
 mesh = jax.make_mesh((8,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
 x = 2 * jax.random.normal(jax.random.key(0), (8, 4))
 def results(case, x):
@@ -168,8 +169,8 @@ def results(case, x):
     sharded_total = jax.shard_map(total, mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
     ours = (sharded(x), jax.grad(sharded_total, (0, 1))(parameters, x))
     return ours, (one(x), jax.grad(loss, (0, 1))(parameters, x))
-ours, expected = jax.jit(lambda x: list(zip(*(results(case, x) for case in SHAPES))))(x)
-for case, mine, wanted in zip(SHAPES, ours, expected, strict=True):
+ours, expected = jax.jit(lambda x: list(zip(*(results(case, x) for case in RULES))))(x)
+for case, mine, wanted in zip(RULES, ours, expected, strict=True):
     for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=case.name)
 """
