@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import parameterized
 
+from jaxact.core.rule import checkpoints_wholly
 from jaxact.verify.cases import POINTWISE
 from jaxact.verify.unit import check, inputs
 
@@ -75,7 +76,8 @@ class TestDerivatives(chex.TestCase):
                 for way in ways:
                     _hold_at_the_ends(x, within, way, f"derivative {order}", nan_shows[order])
                 check(case, lambda x, ways=ways: [way[within] for way in ways], dtype, order)
-            for name, ways in in_parameters.items():
+            for name, both in in_parameters.items():
+                ways = both[:1] if checkpoints_wholly() else both  # in forward mode it may be NaN: core/rule.py
                 for way in ways:
                     _hold_at_the_ends(x, within, way, f"d/d{name}")
                 check(case, lambda x, ways=ways: [way[within] for way in ways], dtype, 1, name)

@@ -119,7 +119,8 @@ def checkpoints_wholly() -> bool:
     """Whether the checkpoint is around the function, which then keeps a copy of an output, or around its tangent.
 
     On JAX's next rematerialisation a checkpoint of a linear function has no transpose. On the classic one a Pallas
-    kernel cannot hold a checkpoint around the function.
+    kernel cannot hold a checkpoint around the function. The next one hands on zeros for tangents that nobody asked for.
+    So in forward mode the derivative in one parameter is NaN where that in x or in another one is infinite.
     """
     return bool(getattr(jax.config, "jax_remat3", False))
 
