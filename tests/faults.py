@@ -57,9 +57,6 @@ def lines(file, *texts):
 def check(model, places, faults, exact):
     """No finding without a fault; with each, that one at its lines. Loss and gradients are jax.value_and_grad's.
 
-    One program computes both, so that XLA compiles only what `observe` changes twice; tests/test_observe.py compares
-    programs of their own.
-
     Args:
       model: a `Model`.
       places: the lines of its first activation and of its last.
@@ -70,14 +67,15 @@ def check(model, places, faults, exact):
       The Flow without a fault.
     """
     scaled = lambda params, scale: scale * model.loss(params)  # noqa: E731
-    both = jax.jit(lambda *args: (jf.observe(scaled)(*args), jax.value_and_grad(scaled)(*args)))
-    (got, flow), want = both(model.params, 1.0)
+    step = jax.jit(jf.observe(scaled))
+    got, flow = step(model.params, 1.0)
+    want = jax.jit(jax.value_and_grad(scaled))(model.params, 1.0)
     tolerance = 0.0 if exact else 1e-5
     chex.assert_trees_all_close(got, want, rtol=tolerance, atol=1e-3 * tolerance)
     assert flow.findings() == []
 
     def found(params, scale=1.0):
-        return {(f.rule, f.file, f.line) for f in both(params, scale)[0][1].findings()}
+        return {(f.rule, f.file, f.line) for f in step(params, scale)[1].findings()}
 
     first, last = places
     assert found(planted(model.params, weights(np.nan))) == {("non-finite values", *place) for place in first}

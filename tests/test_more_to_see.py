@@ -88,10 +88,10 @@ def test_magnitudes_forward_and_backward(around):
 
     @jax.jit
     def both(*args):
-        return jf.observe(loss, magnitudes=True)(*args), jf.observe(loss)(*args), jax.value_and_grad(loss)(*args)
+        return jf.observe(loss, magnitudes=True)(*args), jf.observe(loss)(*args)
 
-    (got, flow), (_, plain), want = both(1.0, many)
-    chex.assert_trees_all_equal(got, want)
+    (got, flow), (_, plain) = both(1.0, many)
+    chex.assert_trees_all_equal(got, jax.jit(jax.value_and_grad(loss))(1.0, many))
     last = flow.to_records()[-1]
     assert last["dy_magnitudes"] == {-21: many.size}  # 2^-20 is in the bin under it
     assert (last["dy_flushed_e5m2"], last["dy_flushed_f16"], last["dy_overflow_e4m3"]) == (1.0, 0.0, 0.0)

@@ -52,7 +52,7 @@ def inputs(dtype: str, joints: tuple[float, ...] = ()) -> NDArray[Any]:
         size = np.abs(x.astype(np.float32))  # NaN compares false
         return x[(size >= float(jnp.finfo(kind).tiny)) | (size == 0)]
     rng = np.random.default_rng(0)
-    low, high, sparse, dense = (-126, 128, 2**15, 2**17) if kind == np.float32 else (-1000, 150, 8, 32)
+    low, high, sparse, dense = (-126, 128, 2**15, 2**17) if kind == np.float32 else (-1000, 150, 12, 48)
     exponents = np.concatenate([rng.uniform(low, high, sparse), rng.uniform(-12, 7.3, dense)])
     points = [s * np.exp2(exponents) for s in (-1, 1)]
     around = [np.array([*joints, 0.0], kind)]
