@@ -43,7 +43,7 @@ def derivative_rule(
         differentiated. None keeps the primals.
       statics: how many leading arguments are hashable constants.
       live: how many primals may be differentiated; the others are constants. None asks JAX at each call, by symbolic
-        zeros, which a Pallas kernel for TPUs cannot hold.
+        zeros, for which a Pallas kernel for TPUs needs `jaxact.pallas`.
     """
 
     def evaluate(*arguments: Any) -> Any:
