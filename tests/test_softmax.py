@@ -99,7 +99,7 @@ def test_ssmax():
     of_both = jax.jit(lambda x, scale: [derivatives(f, x, scale) for f in (ours, definition)])
     half = x.astype(jnp.bfloat16)
     rounded = jax.jit(lambda x, scale: [ours(x, scale), ours(x.astype(jnp.float32), scale).astype(x.dtype)])
-    for scale in (0.43, 1.0, -2.0):
+    for scale in (0.43, 1.0, -2.0, 0.0):
         with jax.enable_x64(True):
             chex.assert_trees_all_close(*of_both(x, scale), rtol=1e-10, atol=1e-12)
         chex.assert_trees_all_equal(*rounded(half, scale))  # rounded once

@@ -208,6 +208,11 @@ def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0
     return jnp.where(x > 0, right * (alpha_p * right + beta), jnp.where(x < -1, far, near))
 
 
+def _xielu_textbook(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
+    left = numerics.expm1_less_x(jnp.minimum(x, 0))
+    return alpha_p * jnp.square(jnp.maximum(x, 0)) + alpha_n * left + beta * x
+
+
 _xielu = elementwise(
     "xielu",
     _xielu_value,
@@ -220,6 +225,7 @@ _xielu = elementwise(
     curvature=lambda x, alpha_p, alpha_n, beta: jnp.where(
         x > 0, 2 * alpha_p, alpha_n * numerics.exp(jnp.minimum(x, 0))
     ),
+    textbook=_xielu_textbook,
 )
 
 

@@ -192,12 +192,18 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
 
 
 def _ssmax_shares(axes: Axes, x: Array, where: Array | None, scale: Array) -> tuple[Array, Array]:
-    """The probabilities, and the factor of each row's logits."""
+    """The probabilities, and the factor of each row's logits.
+
+    The factor multiplies differences from the largest logit, since two rounded products would cost their difference an
+    ulp of each: 8 units of the slope. A factor of 0 counts as the smallest number, since -inf times 0 is NaN.
+    """
     wide = logits(x, where)
     seen = wide != -jnp.inf
     factor = scale * jnp.log(jnp.maximum(axes.sum(seen, wide.dtype), 1))
-    (y,) = _shares(axes, jnp.where(seen, factor * wide, -jnp.inf), None)
-    return y.astype(x.dtype), factor
+    turned = jnp.where(seen, jnp.sign(factor) * wide, -jnp.inf)
+    h, _, _ = exponents(axes, turned)
+    e = jnp.exp(h * jnp.maximum(jnp.abs(factor), jnp.finfo(h.dtype).tiny))
+    return jnp.where(seen, e / axes.sum(e), 0).astype(x.dtype), factor
 
 
 def _keep_ssmax(axes: Axes, primals: Sequence[Any], outputs: tuple[Array, ...], asked: Sequence[bool]) -> Any:
