@@ -249,7 +249,7 @@ def test_slopes_and_dead_units():
 
 @pytest.mark.parametrize(("name", "minimum"), [("silu", -1.27846), ("gelu", -0.75246), ("mish", -1.19243)])
 def test_left_of_the_minimum(name, minimum):
-    from jaxact.flow.statistics import turning_points
+    from jaxact.flow.ranges import turning_points
 
     np.testing.assert_allclose(turning_points(name), (minimum, minimum), atol=2e-3)
     assert turning_points("hard_tanh") == (-1.0, 1.0)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from jax import Array, lax
 from jax import numpy as jnp
 
-from jaxact.core import catalog
+from jaxact.flow import jaxprs
 from jaxact.flow.jaxprs import Combine
 from jaxact.flow.programs import Visit
+from jaxact.flow.ranges import FLAT, flat_ranges, turning_points
 from jaxact.flow.sites import Site
 from jaxact.flow.sums import (
     COTANGENT_SCALE,
@@ -29,8 +31,6 @@ from jaxact.flow.sums import (
 )
 
 SLOPES = ("flat", "below", "above")
-FLAT = 1e-3
-"""The |f'| below which a unit passes on practically no gradient."""
 
 _PROBABILITIES = ("softmax", "softmin", "log_softmax", "gumbel_softmax", "sparsemax", "entmax15", "entmax")
 """Activations whose rows have an entropy."""
@@ -40,13 +40,13 @@ _LOGARITHMS = ("log_softmax", "logsumexp")
 
 
 def forward(
-    site: Site, function: Callable[[Array], Array], x: Array, y: Array, magnitudes: bool = False
+    site: Site, flat: Callable[[Array], Array], x: Array, y: Array, magnitudes: bool = False
 ) -> dict[str, Array]:
     """Statistics of the values at a site.
 
     Args:
       site: the site.
-      function: the activation.
+      flat: says of each entry of an elementwise activation whether |f'| is below 1e-3.
       x: its input.
       y: its output.
       magnitudes: whether to count entries by powers of two.
@@ -60,9 +60,8 @@ def forward(
     """
     along = site.kind == "axis"
     logarithms = site.name in _LOGARITHMS
-    fold = 8 if along else 256  # attention keeps several arrays of the size of its logits, so parts are not its peak
-    of_x, powers_x, largest_x = shape(x, along, fold)
-    of_y, powers_y, largest_y = shape(y, logarithms, fold)
+    of_x, powers_x, largest_x = shape(x, along)
+    of_y, powers_y, largest_y = shape(y, logarithms)
     if magnitudes:
         of_x = jnp.concatenate([of_x, counts(x, along)])
         of_y = jnp.concatenate([of_y, counts(y, logarithms).astype(of_y.dtype)])
@@ -71,18 +70,18 @@ def forward(
     if _has_entropy(site):
         statistics["entropy"] = _entropy(site, y, of_y[MOMENTS.index("sum")])
     if site.kind == "pointwise":
-        _, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
-        if slope.ndim and site.unit_axis % slope.ndim != slope.ndim - 1:
-            slope = jnp.moveaxis(slope, site.unit_axis, -1)
+        fires = ~flat(x)
         low, high = turning_points(site.name)
-        if x.shape == slope.shape == site.shape:
-            fired, below, above = folded([~(jnp.abs(slope) < FLAT), x < low, x > high], -2, 16)
+        if fires.ndim and site.unit_axis % fires.ndim != fires.ndim - 1:
+            fires = jnp.moveaxis(fires, site.unit_axis, -1)
+        if x.shape == fires.shape == site.shape:
+            fired, below, above = folded([fires, x < low, x > high], -2, 16)
         else:  # the units are not last, x is transposed on the way, or a parameter is larger than x
-            (fired,) = folded([~(jnp.abs(slope) < FLAT)], -2, 16)
+            (fired,) = folded([fires], -2, 16)
             below, above = folded([x < low, x > high], -2, 16)
         fired = jnp.sum(fired, axis=range(fired.ndim - 1))
         dtype = wide(x.dtype)
-        statistics["slope"] = jnp.stack([slope.size - jnp.sum(fired), jnp.sum(below), jnp.sum(above)]).astype(dtype)
+        statistics["slope"] = jnp.stack([fires.size - jnp.sum(fired), jnp.sum(below), jnp.sum(above)]).astype(dtype)
         statistics["fired"] = fired.astype(dtype)
     return statistics
 
@@ -149,18 +148,18 @@ def slots(site: Site, magnitudes: bool = False) -> dict[str, Array] | None:
     return {"dx": zero, "dy": zero}
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def tap(x: Array, slot: Array, magnitudes: bool = False) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def tap(x: Array, slot: Array, magnitudes: bool, fold: int) -> Array:
     """Return x. The "gradient" by `slot` is the moments of x's cotangent: nothing is kept for the backward pass."""
     return x
 
 
-def _tap_backward(magnitudes: bool, _: None, cotangent: Array) -> tuple[Array, Array]:
-    sums = moments(cotangent, COTANGENT_SCALE, 16)
+def _tap_backward(magnitudes: bool, fold: int, _: None, cotangent: Array) -> tuple[Array, Array]:
+    sums = moments(cotangent, COTANGENT_SCALE, fold=fold)
     return cotangent, jnp.concatenate([sums, counts(cotangent)]) if magnitudes else sums
 
 
-tap.defvjp(lambda x, slot, magnitudes: (x, None), _tap_backward)
+tap.defvjp(lambda x, slot, magnitudes, fold: (x, None), _tap_backward)
 
 
 def visit(step: Visit, inputs: Sequence[Any], slot: Any, magnitudes: bool = False) -> tuple[Array, dict[str, Array]]:
@@ -175,26 +174,36 @@ def visit(step: Visit, inputs: Sequence[Any], slot: Any, magnitudes: bool = Fals
     if slot is None:
         y = function(x)
     else:
-        x = tap(x, slot["dx"], magnitudes)
-        y = tap(function(x), slot["dy"], magnitudes)
-    seen = forward(step.site, function, lax.stop_gradient(x), lax.stop_gradient(y), magnitudes)
+        # An MLP's memory has its peak at the parts of dy and dx. Attention keeps several arrays of its logits' size.
+        x = tap(x, slot["dx"], magnitudes, 16)
+        y = tap(function(x), slot["dy"], magnitudes, 16 if step.site.kind == "axis" else 64)
+    seen = forward(step.site, _flatness(step, inputs), lax.stop_gradient(x), lax.stop_gradient(y), magnitudes)
     return y, lax.stop_gradient(seen)
 
 
-@functools.cache
-def turning_points(name: str) -> tuple[float, float]:
-    """Where left ends and right begins: the activation's first and last kink, or else its minimum, or else 0."""
-    row = catalog.find(name)
-    if row is not None and row.kinks:
-        return min(row.kinks), max(row.kinks)
-    if row is None or row.monotone:
-        return 0.0, 0.0
-    center, width = 0.0, 4.0
-    with jax.ensure_compile_time_eval():
-        for _ in range(3):
-            x = np.linspace(center - width, center + width, 2001, dtype=np.float32)
-            center, width = float(x[np.argmin(np.asarray(row.function(x)))]), width / 500
-    return center, center
+def _flatness(step: Visit, inputs: Sequence[Any]) -> Callable[[Array], Array]:
+    """Make the function that says of each entry of x whether an elementwise activation is flat there.
+
+    Where x is the only input and keeps its axes, it compares x with the ends of known ranges. Elsewhere it computes
+    the slopes.
+    """
+    match = step.match
+    here = match.axes == tuple(range(len(step.site.shape))) or (
+        not match.axes  # a function of jaxact
+        and not any("transpose" in jaxprs.primitives(inner) for inner in jaxprs.jaxprs_in(step.equation.params))
+    )
+    alone = len(step.inputs) == 1 and (match.form is None or match.form.same_slope)
+    ranges = flat_ranges(step.site.name, step.site.parameters) if alone and here else None
+
+    def by_ranges(x: Array, ranges: Sequence[tuple[float, float]]) -> Array:
+        x = x.astype(wide(x.dtype))
+        inside = [(x <= high) if low == -math.inf else (x >= low) & (x <= high) for low, high in ranges]
+        return functools.reduce(operator.or_, inside, jnp.zeros(x.shape, bool))
+
+    def by_slopes(x: Array) -> Array:
+        return jnp.abs(jax.jvp(step.of_x(inputs), (x,), (jnp.ones_like(x),))[1]) < FLAT
+
+    return by_slopes if ranges is None else functools.partial(by_ranges, ranges=ranges)
 
 
 def finish(statistics: Mapping[str, np.ndarray]) -> dict[str, Any]:

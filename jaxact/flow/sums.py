@@ -44,25 +44,28 @@ def wide(dtype: Any) -> Any:
 
 
 @functools.partial(jit, static_argnums=(1, 2, 3))  # traced once for every shape, of which a model has few
-def moments(x: Array, scale: float = 1.0, fold: int = 64, masked: bool = False) -> Array:
+def moments(x: Array, scale: float = 1.0, masked: bool = False, fold: int = 16) -> Array:
     """Count, sum, sum of (scale x)^2, zeros and non-finite entries of x; the sums leave out non-finite entries.
 
     `fold` is how many entries are added up first; see `folded`. With `masked`, entries that a mask before a softmax
     has made -inf or very negative are not counted at all.
     """
     x = _widened(x)
-    return _stacked(x, _totals(_terms(x, scale, masked)[1], fold=fold)[0])
+    values = jnp.where(_counted(x, masked), x, 0)
+    counted, _ = _integers(x, masked)
+    return _stacked(x, _sums([values, jnp.square(scale * values)], fold), counted)
 
 
-@functools.partial(jit, static_argnums=(1, 2))
-def shape(x: Array, masked: bool = False, fold: int = 256) -> tuple[Array, Array, Array]:
-    """In one pass: the moments, the sums of third and fourth powers, the largest |x|, and if `masked` the largest x."""
+@functools.partial(jit, static_argnums=1)
+def shape(x: Array, masked: bool = False) -> tuple[Array, Array, Array]:
+    """The moments, the sums of third and fourth powers, the largest |x|, and if `masked` the largest x."""
     x = _widened(x)
-    values, terms = _terms(x, 1.0, masked)
+    values = jnp.where(_counted(x, masked), x, 0)
     square = jnp.square(values)
     signed = [jnp.where(_counted(x, masked), x, -jnp.inf)] if masked else []
-    sums, largest = _totals([*terms, values * square, jnp.square(square)], [jnp.abs(values), *signed], fold=fold)
-    return _stacked(x, sums[:-2]), jnp.stack(sums[-2:]).astype(x.dtype), jnp.stack(largest)
+    sums = _sums([values, square, values * square, jnp.square(square)])
+    counted, largest = _integers(x, masked, [jnp.abs(values), *signed])
+    return _stacked(x, sums[:2], counted), jnp.stack(sums[2:]), jnp.stack(largest)
 
 
 @functools.partial(jit, static_argnums=1)
@@ -105,24 +108,36 @@ def _counted(x: Array, masked: bool) -> Array:
     return jnp.isfinite(x) & (x > _MASKED) if masked else jnp.isfinite(x)
 
 
-def _terms(x: Array, scale: float, masked: bool) -> tuple[Array, list[Array]]:
-    """Return x with 0 for entries that do not count, and the terms of the `MOMENTS` (the count only if masked)."""
-    values = jnp.where(_counted(x, masked), x, 0)
-    squares = jnp.square(scale * values)
-    if not masked:
-        return values, [values, squares, x == 0, ~jnp.isfinite(x)]
-    seen = ~(x <= _MASKED)
-    return values, [seen, values, squares, x == 0, ~jnp.isfinite(x) & seen]
+def _sums(arrays: Sequence[Array], fold: int = 16) -> list[Array]:
+    return [jnp.sum(parts) for parts in folded(arrays, -1, fold)]
 
 
-def _stacked(x: Array, sums: Sequence[Array]) -> Array:
-    count = [jnp.full_like(x, x.size, shape=())] if len(sums) < len(MOMENTS) else []
-    return jnp.stack([*count, *(s.astype(x.dtype) for s in sums)])
+def _integers(x: Array, masked: bool, maxima: Sequence[Array] = ()) -> tuple[list[Array], list[Array]]:
+    """How many entries are 0, how many are not finite, and if `masked` how many are not masked; and the maxima.
+
+    All are reduced as integers: XLA's CPU backend vectorises that, since their order doesn't matter.
+    """
+    flags = [x == 0, ~jnp.isfinite(x)]
+    if masked:
+        seen = ~(x <= _MASKED)
+        flags = [flags[0], flags[1] & seen, seen]
+    integer = jnp.int64 if x.dtype == jnp.float64 else jnp.int32
+    parts = folded(flags, -1, 256, [_in_order(lax.bitcast_convert_type(m, integer)) for m in maxima])
+    counted = [jnp.sum(p) for p in parts[: len(flags)]]
+    least = jnp.iinfo(integer).min  # x may be empty
+    largest = [_in_order(jnp.max(p, initial=least)) for p in parts[len(flags) :]]
+    return counted, [lax.bitcast_convert_type(bits, x.dtype) for bits in largest]
 
 
-def _totals(sums: Sequence[Array], maxima: Sequence[Array] = (), fold: int = 64) -> tuple[list[Array], list[Array]]:
-    parts = folded(sums, -1, fold, maxima)
-    return [jnp.sum(p) for p in parts[: len(sums)]], [jnp.max(p) for p in parts[len(sums) :]]
+def _in_order(bits: Array) -> Array:
+    """Make the bits of floats integers in the order of the numbers, or make these bits again."""
+    return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
+
+
+def _stacked(x: Array, sums: Sequence[Array], counted: Sequence[Array]) -> Array:
+    zeros, nonfinite, *seen = counted
+    count = seen[0] if seen else jnp.full_like(x, x.size, shape=())
+    return jnp.stack([s.astype(x.dtype) for s in (count, *sums, zeros, nonfinite)])
 
 
 def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array] = ()) -> list[Array]:
@@ -133,17 +148,22 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
     This is one reduction, since XLA's CPU backend fuses it with the code that makes the arrays. For a separate
     reduction XLA would store the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5.
     The reduction stops after `count` entries, since XLA adds one entry after the other: the sum of a million equal
-    entries would be 1% off in float32. XLA vectorises a fold of 16 of four arrays, or of 8 of eight, which takes
-    half the time of a fold of 64. The fold is 256 where the parts would be the peak of the memory, while the
-    forward pass keeps everything for the backward pass. Booleans are counted in int32, since float32 stops at 2^24.
+    entries would be 1% off in float32. XLA vectorises a fold of 16 of up to four arrays of floats, which takes a third
+    of the time of a fold of 64, and integers whatever the fold is. Booleans are counted in int32, since float32 stops
+    at 2^24, or in uint8, which takes less memory.
     """
-    arrays = [a.astype(jnp.int32) if a.dtype == bool else a for a in map(jnp.atleast_2d, (*sums, *maxima))]
+    arrays = [jnp.atleast_2d(a) for a in (*sums, *maxima)]
     shape = arrays[0].shape
     axis %= len(shape)
     count = count if shape[axis] % count == 0 else shape[axis]
+    small = jnp.uint8 if count < 256 else jnp.int32
+    arrays = [a.astype(small) if a.dtype == bool else a for a in arrays]
     parts = [a.reshape(*shape[:axis], count, shape[axis] // count, *shape[axis + 1 :]) for a in arrays]
     reducers = [lax.add] * len(sums) + [lax.max] * len(maxima)
-    starts = [jnp.full((), -jnp.inf if f is lax.max else 0, a.dtype) for f, a in zip(reducers, arrays, strict=True)]
+    starts = [
+        jnp.full((), jnp.iinfo(a.dtype).min if f is lax.max else 0, a.dtype)
+        for f, a in zip(reducers, arrays, strict=True)
+    ]
 
     def both(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(f(x, y) for f, x, y in zip(reducers, a, b, strict=True))
