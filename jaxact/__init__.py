@@ -35,6 +35,10 @@ def _compacted(config):
     """Build a compact function."""
     from jaxact.functions.compact import compact
 
+    if config.keys() != {"name", "of"}:
+        raise ValueError(
+            f'jaxact.get: expected {{"name": "compact", "of": an activation}}, got {config!r}; add or remove a key'
+        )
     return compact(get(config["of"]))
 
 

@@ -69,25 +69,60 @@ _Read = Callable[..., Any]
 _KEYS = ("hidden_activation", "hidden_act", "activation_function", "mlp_hidden_act", "activation")
 
 _GATED = {
-    "afmoe", "bailing_hybrid", "bamba", "bitnet", "cohere", "cohere2", "cohere2_moe", "csm", "deepseek_v2",
-    "deepseek_v3", "deepseek_v32", "diffllama", "doge", "embedding_gemma2", "ernie4_5", "ernie4_5_moe", "eurobert",
-    "exaone4", "exaone_moe", "gemma", "gemma2", "gemma3", "gemma4", "gemma4_unified", "glm", "glm4", "glm4_moe",
-    "glm4_moe_lite", "glm4v", "glm4v_moe", "glm_moe_dsa", "glm_ocr", "granite", "granite_swa", "granitemoe",
-    "granitemoe_swa", "granitemoehybrid", "granitemoeshared", "helium", "hunyuan_v1_dense", "hunyuan_v1_moe",
-    "inkling", "jamba", "kimi_k2", "kimi_linear", "laguna", "llama", "llama4", "longcat_flash", "mimo_v2_flash",
-    "minimax", "minimax_m2", "ministral", "ministral3", "mistral", "mistral4", "mistral_large4", "mixtral", "mllama",
-    "modernbert", "modernbert-decoder", "olmo", "olmo2", "olmo3", "olmo_hybrid", "olmoe", "phi3", "phi4_multimodal",
-    "phimoe", "pixtral", "qwen2", "qwen2_5_omni", "qwen2_5_vl", "qwen2_moe", "qwen2_vl", "qwen3", "qwen3_5",
-    "qwen3_5_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen3_vl", "qwen3_vl_moe", "qwen4_exp", "seed_oss",
-    "smollm3", "stablelm", "t5_gemma", "t5gemma", "t5gemma2", "vaultgemma",
+    "afmoe", "aimv2", "aimv2_vision", "aria", "axk1", "bailing_hybrid", "bamba", "beam", "bitnet",
+    "blt_global_transformer", "blt_local_decoder", "blt_local_encoder", "blt_patcher", "chameleon", "cohere", "cohere2",
+    "cohere2_moe", "cohere_compass", "csm", "csm_depth_decoder", "cwm", "deepseek_ocr2", "deepseek_ocr2_encoder",
+    "deepseek_v2", "deepseek_v3", "deepseek_v32", "dia_decoder", "dia_encoder", "diffllama", "diffusion_gemma", "doge",
+    "dots1", "dots3_note", "dots3_note_audio_encoder", "dots3_note_vision_encoder", "embedding_gemma2", "emu3",
+    "ernie4_5", "ernie4_5_moe", "ernie4_5_vl_moe", "eurobert", "exaone4", "exaone4_5_vision", "exaone_moe", "falcon_h1",
+    "flex_olmo", "flint", "gemma", "gemma2", "gemma3", "gemma4", "gemma4_unified", "gemma4_vision", "glm", "glm4",
+    "glm4_moe", "glm4_moe_lite", "glm4v", "glm4v_moe", "glm4v_moe_vision", "glm4v_vision", "glm_image", "glm_moe_dsa",
+    "glm_ocr", "glm_ocr_vision", "granite", "granite4_vision", "granite_docling", "granite_swa", "granitemoe",
+    "granitemoe_swa", "granitemoehybrid", "granitemoeshared", "gte", "helium", "higgs_audio_v2", "hrm_text",
+    "hunyuan_v1_dense", "hunyuan_v1_moe", "hunyuan_vl", "hy_v3", "hy_v4_vl", "hyperclovax", "inkling", "jamba",
+    "jetmoe", "kimi_k2", "kimi_linear", "kolibri1", "kyutai_speech_to_text", "laguna", "lara_mini", "llama", "llama4",
+    "longcat_flash", "mellum", "mimo_v2_flash", "minicpm3", "minimax", "minimax_m2", "ministral", "ministral3",
+    "mistral", "mistral4", "mistral_large4", "mixtral", "mllama", "modernbert", "modernbert-decoder", "molmo2", "moshi",
+    "moshi_depth", "muse_glimmer", "muse_glimmer_assistant", "muse_spark", "nomic_bert", "olmo", "olmo2", "olmo3",
+    "olmo_hybrid", "olmoe", "ovis2_vision", "paddleocr_vl", "pe_audio_encoder", "pe_audio_video_encoder",
+    "pe_video_encoder", "phi3", "phi4_multimodal", "phimoe", "pixtral", "qwen2", "qwen2_5_omni", "qwen2_5_omni_talker",
+    "qwen2_5_omni_vision_encoder", "qwen2_5_vl", "qwen2_5_vl_vision", "qwen2_moe", "qwen2_vl", "qwen3", "qwen3_5",
+    "qwen3_5_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen3_omni_moe_talker", "qwen3_vl", "qwen3_vl_moe",
+    "qwen4_exp", "recurrent_gemma", "seed_oss", "smollm3", "solar_open", "stablelm", "t5_gemma", "t5gemma", "t5gemma2",
+    "t5gemma2_decoder", "vaultgemma", "voxtral_realtime", "voxtral_realtime_encoder", "youtu", "zamba", "zamba2",
 }  # fmt: skip
 _PLAIN = {
-    "apertus", "apertus1p5", "arcee", "audio-spectrogram-transformer", "bart", "beit", "bert", "biogpt", "blenderbot",
-    "camembert", "clip", "clip_vision", "deit", "distilbert", "electra", "ernie", "gpt2",
-    "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "hubert", "ijepa", "jais2", "m2m_100", "marian", "mbart", "mpnet",
-    "nanochat", "nemotron", "nemotron_h", "opt", "pegasus", "persimmon", "phi", "qwen2_audio_encoder", "roberta",
-    "siglip", "siglip2", "siglip_vision", "starcoder2", "videomae", "vit", "vit_mae", "vit_msn", "wav2vec2", "wavlm",
-    "whisper", "xglm", "xlm-roberta",
+    "albert", "align", "altclip", "altclip_vision", "apertus", "apertus1p5", "arcee", "audio-spectrogram-transformer",
+    "audioflamingo3_encoder", "autoformer", "bart", "beit", "bert", "bert-generation", "big_bird", "bigbird_pegasus",
+    "biogpt", "blenderbot", "blenderbot-small", "blip", "blip_2_qformer", "blip_2_vision", "blip_vision", "bridgetower",
+    "bros", "camembert", "canine", "chinese_clip", "chinese_clip_vision", "clap", "clap_audio", "clip", "clip_vision",
+    "clipseg", "clipseg_vision", "codegen", "cohere_asr", "cohere_compass_vision", "conditional_detr", "convbert",
+    "cosmos3_edge", "cosmos3_edge_vision", "deberta", "deberta-v2", "decision_transformer", "deepseek_ocr2_sam_vision",
+    "deformable_detr", "deit", "detr", "dinat", "distilbert", "dpr", "dpt", "electra", "ernie",
+    "ernie4_5_vl_moe_vision", "falcon", "flava", "flava_image", "flava_multimodal", "florence_vision", "fnet",
+    "gemma4_audio", "git", "git_vision", "glm_image_vision", "glmasr_encoder", "got_ocr2_vision", "gpt2", "gpt_bigcode",
+    "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "granite_docling_vision", "granite_speech5_encoder", "groupvit",
+    "groupvit_vision", "hiera", "hubert", "hunyuan_vl_vision", "hy_v4_vl_vision", "idefics2_vision", "idefics3_vision",
+    "ijepa", "imagegpt", "informer", "inkling2_vision", "instructblip_qformer", "instructblip_vision",
+    "internvl_vision", "jais2", "janus_vision", "jina_embeddings_v3", "kimi_k25_vision", "kosmos_2_vision",
+    "lasr_encoder", "layoutlm", "layoutlmv2", "layoutlmv3", "led", "lilt", "llama4_vision", "longformer", "luke",
+    "lxmert", "m2m_100", "marian", "markuplm", "mbart", "megatron-bert", "metaclip_2", "metaclip_2_vision", "mimi",
+    "minicpm_ocr_vision", "minicpmv4_6_vision", "minicpmv4_7_vision", "minimax_m3_vl_vision", "mlcd", "mlcd_vision",
+    "mllama_vision", "mobilebert", "molmo2_vision", "mpnet", "mra", "muse_glimmer_vision", "muse_spark_audio",
+    "muse_spark_vision", "musicgen_decoder", "musicgen_melody_decoder", "mvp", "nanochat", "nemotron",
+    "nemotron_asr_streaming_encoder", "nemotron_h", "neomme", "neucodec", "nystromformer", "omniasr_audio", "opt",
+    "owlv2", "owlv2_vision", "owlvit", "owlvit_vision", "paddleocr_vl_vision", "parakeet_encoder", "pegasus",
+    "pegasus_x", "persimmon", "phi", "phi4_multimodal_vision", "pixio", "plbart", "qianfan_ocr_vision",
+    "qwen2_5_omni_audio_encoder", "qwen2_audio_encoder", "qwen2_vl_vision", "qwen3_5_moe_vision", "qwen3_5_vision",
+    "qwen3_asr_encoder", "qwen3_omni_moe_audio_encoder", "qwen3_omni_moe_vision_encoder", "qwen3_vl_moe_vision",
+    "qwen3_vl_vision", "qwen4_exp_vision", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "sew",
+    "sew-d", "siglip", "siglip2", "siglip2_vision", "siglip_vision", "smolvlm_vision", "speech_to_text", "speecht5",
+    "splinter", "starcoder2", "step3p5_vision", "swin", "swin2sr", "swinv2", "tapas", "time_series_transformer",
+    "timesfm2_5", "timesformer", "tipsv2", "trocr", "tvp", "unispeech", "unispeech-sat", "video_llama_3_vision",
+    "videomae", "videoprism", "videoprism_vision", "vilt", "visual_bert", "vit", "vit_mae", "vit_msn",
+    "vitpose_backbone", "vivit", "vjepa2", "voxtral_encoder", "wav2vec2", "wav2vec2-bert", "wav2vec2-conformer",
+    "wavlm", "whisper", "xclip", "xclip_vision", "xcodec2", "xglm", "xlm-roberta", "xlm-roberta-xl", "xmod", "yolos",
+    "yoso",
 }  # fmt: skip
 
 
@@ -101,6 +136,7 @@ def _gated(name: str, **more: Any) -> Unit:
 
 _UNITS = {
     "gelu": "geglu",
+    "glu": "sigmoid_gate",
     "identity": "bilinear",
     "quick_gelu": "qgeglu",
     "relu": "reglu",
@@ -118,7 +154,7 @@ def gated_by(f: Function) -> Function:
     except (TypeError, ValueError):  # f is not in the catalog, or a parameter is an array
         return Product(f)
     name = settings.pop("name")
-    if name in catalog.names() and catalog.info(name).kind == "gated":
+    if name in catalog.names() and catalog.info(name).kind == "gated" and name not in _UNITS:
         return f
     if name not in _UNITS or not settings.keys() <= catalog.info(_UNITS[name]).parameters.keys():
         return Product(f)
@@ -130,6 +166,16 @@ def _limited(unit: str, layout: str = "gate_first", **keys: tuple[str, float]) -
 
     def make(read: _Read, layer: int | None) -> Unit:
         return Unit(catalog.get({"name": unit, **{p: read(*key) for p, key in keys.items()}}), True, layout)
+
+    return make
+
+
+def _gated_if(key: str, act: str | None = None) -> Callable[[_Read, int | None], Unit]:
+    """A layer that the key makes a gated one, with the configuration's activation or that of the code."""
+
+    def make(read: _Read, layer: int | None) -> Unit:
+        named = read("hidden_act", "gelu")
+        return _gated(act or named, layout="gate_first") if read(key, False) else _plain(named)
 
     return make
 
@@ -173,6 +219,12 @@ _OTHERS: Mapping[str, Callable[[_Read, int | None], Unit]] = {
         ("inkling2", "inkling2_loop"),
         _limited("situ_glu", beta=("mlp_gate_softcap", 4.0), linear_beta=("mlp_up_softcap", 25.0)),
     ),
+    "bloom": lambda read, layer: _plain("gelu_new"),
+    "mpt": lambda read, layer: _plain("gelu"),
+    **dict.fromkeys(("lfm2", "lfm2_moe"), lambda read, layer: _gated("silu", layout="gate_first")),
+    **dict.fromkeys(("dinov2", "dinov2_with_registers"), _gated_if("use_swiglu_ffn", "silu")),
+    **dict.fromkeys(("dinov3_vit", "sapiens2"), _gated_if("use_gated_mlp")),
+    "phi4_multimodal_audio": lambda read, layer: _gated(read("activation", "swish"), layout="gate_last"),
     "minicpm": _minicpm,
     "gemma3n": _gemma3n,
     "step3p5": _step,
@@ -221,7 +273,7 @@ def from_config(config: Any, layer: int | None = None) -> Unit:
         if isinstance(inner := read(part), Mapping) or hasattr(inner, "model_type"):
             return from_config(inner, layer)
     for end in ("_model", "_text", "_module"):
-        kind = kind.removesuffix(end)
+        kind = kind if kind in _GATED | _PLAIN else kind.removesuffix(end)
     if kind in _OTHERS:
         return _OTHERS[kind](read, layer)
     act = next((value for key in _KEYS if isinstance(value := read(key), str)), None)

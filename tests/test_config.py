@@ -84,6 +84,9 @@ def test_configs_of_modules(kind):
         assert jaxact.config(copy.deepcopy(module)) == config
     assert repr(jaxact.get("GELU", "torch", kind=kind)) == "GELU(approximate=False)"
     assert repr(jaxact.get({"name": "Softmax", "dim": 1}, "torch", kind=kind)) == "Softmax(axis=1)"
+    channels = jaxact.get({"name": "PReLU", "num_parameters": 3, "init": 0.3}, "torch", kind=kind)
+    described = {"name": "prelu", "num_parameters": 3, "negative_slope": 0.3, "axis": 1}
+    assert jaxact.config(channels) == described  # PyTorch's channels are axis 1
     with pytest.raises(ValueError, match=rf"{kind}\.CELU has no parameter 'beta'; did you mean alpha"):
         jaxact.get({"name": "celu", "beta": 1.0}, kind=kind)
     with pytest.raises(ValueError, match="no activation is named 'gelo' in jax; did you mean gelu"):
@@ -109,6 +112,41 @@ def test_arrays_are_no_config():
         jaxact.config(function)
 
 
+def test_numbers_of_numpy_and_flags():
+    """A config may come from NumPy. 0 is no False, and found in a cache one would break who asks for the other."""
+    for value in (np.float32(0.5), np.float64(0.5), np.int64(2)):
+        config = {"name": "elu", "alpha": value}
+        assert jaxact.get(config) is jaxact.get({"name": "elu", "alpha": value.item()})
+        assert jaxact.config(jaxact.get(config)) == config
+        assert json.dumps(jaxact.config(functools.partial(jaxact.elu, alpha=value)))
+    for wrong in (0, 1, "tanh", None):
+        with pytest.raises(ValueError, match=r"expected approximate of gelu to be a bool, got .*; its default is True"):
+            jaxact.get({"name": "gelu", "approximate": wrong})
+    with pytest.raises(ValueError, match="expected alpha of elu to be a number, got True"):
+        jaxact.get({"name": "elu", "alpha": True})
+    exact = jaxact.get({"name": "gelu", "approximate": np.bool_(False)})
+    assert exact is jaxact.get({"name": "gelu", "approximate": False})
+    assert jaxact.config(exact)["approximate"] is False
+
+
+def test_a_config_of_a_compact_function():
+    for of in ("gelu", {"name": "silu", "beta": 1.702}):
+        config = {"name": "compact", "of": of}
+        assert jaxact.config(jaxact.get(config)) == config
+        assert jaxact.get(json.loads(json.dumps(config))) is jaxact.get(config)
+    for wrong in ({"name": "compact"}, {"name": "compact", "of": "gelu", "beta": 1.0}):
+        with pytest.raises(ValueError, match=r'expected {"name": "compact", "of": an activation}, got'):
+            jaxact.get(wrong)
+
+
+def test_a_key_is_in_no_config():
+    x, key = jnp.array([-1.0, 2.0]), jax.random.key(0)
+    for name, config in (("rrelu", {"lower": 0.1, "upper": 0.1}), ("gumbel_softmax", {"tau": 0.5})):
+        function = jaxact.get({"name": name, **config})
+        assert jaxact.config(function) == {"name": name, **config}
+        np.testing.assert_array_equal(function(x, key), jaxact.info(name).function(x, key, **config))
+
+
 def test_a_config_starts_from_the_peers_defaults():
     """Keras's leaky_relu has the slope 0.2; what the config says takes precedence."""
     assert jaxact.config(jaxact.get({"name": "leaky_relu"}, "keras")) == {"name": "leaky_relu", "negative_slope": 0.2}
@@ -122,6 +160,7 @@ def test_a_config_starts_from_the_peers_defaults():
         ({"name": "leaky_relu", "negative_slop": 0.2}, "leaky_relu has no parameter 'negative_slop'; did you mean neg"),
         ({"name": "relu", "alpha": 0.2}, "relu has no parameter 'alpha'; it has no parameters"),
         ({"name": "soft_cap"}, "the config of soft_cap has no 'cap', which has no default; add it"),
+        ({"name": "elu", 1: 2}, "elu has no parameter 1; did you mean alpha"),
         ({"name": "gelo"}, "no activation is named 'gelo' in jax; did you mean gelu"),
     ],
 )

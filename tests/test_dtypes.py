@@ -138,6 +138,6 @@ def test_parameters_per_channel(case):
 def test_no_entries_and_no_axes():
     """Such arrays keep their shape, as does their gradient."""
     for case in SHAPES:
-        for shape in ((), (3, 0)) if case.row.kind == "pointwise" else ():
+        for shape in {"pointwise": ((), (3, 0)), "axis": ((3, 0), (0, 4))}.get(case.row.kind, ()):
             x = jax.ShapeDtypeStruct(shape, jnp.float32)
             chex.assert_shape(jax.eval_shape(lambda x: (case(x), jax.grad(lambda x: case(x).sum())(x)), x), shape)  # noqa: B023

@@ -73,6 +73,19 @@ def test_parameters_that_are_no_numbers(case):
         for bad in ("0.1", None, [0.1]):
             with pytest.raises(TypeError, match=rf"^jaxact\.{case.row.name}: expected {name} to be .*, got "):
                 case(np.ones(3), **{name: bad})
+        with pytest.raises(TypeError, match=rf"^jaxact\.{case.row.name}: expected {name} to be .*, got complex64"):
+            case(np.ones(3), **{name: 1j})
+
+
+def test_other_arguments_that_do_not_fit():
+    x = np.ones((2, 3), np.float32)
+    with pytest.raises(TypeError, match=r"^jaxact\.ssmax: expected scale to be a real number or array, got None"):
+        jaxact.ssmax(x, None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"^jaxact\.logsumexp: expected b to broadcast against a, got .* \(4,\)"):
+        jaxact.logsumexp(x, b=np.ones(4))
+    for name in ("bias", "eps"):
+        with pytest.raises(ValueError, match=rf"^jaxact\.poly_norm: expected {name} to broadcast to x's shape"):
+            jaxact.poly_norm(x, (0.5, 0.25, 0.25), **{name: np.ones(4, np.float32)})
 
 
 @pytest.mark.parametrize("case", [c for c in SHAPES if c.row.kind == "pointwise" and c.numbers], ids=lambda c: c.name)

@@ -53,6 +53,7 @@ def formula(unit, kernels, x):
 GATES = {
     "unit": ("swiglu", jaxact.swiglu),
     "gate": ("gelu", jaxact.geglu),
+    "glu": ("glu", jaxact.sigmoid_gate),
     "config": ({"name": "swiglu_oai", "limit": 2.0}, lambda g, u: jaxact.swiglu_oai(g, u, limit=2.0)),
     "function": (jaxact.mish, lambda g, u: jaxact.mish(g) * u),
     "Unit": (jaxact.from_config({"model_type": "llama", "hidden_act": "silu"}), jaxact.swiglu),
@@ -83,6 +84,14 @@ def test_any_gate(framework, gate):
     activation, unit = GATES[gate]
     got = layer(framework, activation=activation)(KERNELS, X)
     np.testing.assert_allclose(got, formula(unit, KERNELS, X), rtol=1e-5, atol=1e-5)
+
+
+def test_a_config_names_the_unit():
+    made = jaxact.nnx.GatedMLP(6, activation=jaxact.gelu, rngs=nnx.Rngs(0))
+    assert jaxact.config(made)["activation"] == {"name": "geglu"}
+    made = jaxact.linen.GatedMLP(activation=jaxact.mish, dtype=jnp.bfloat16)
+    assert jaxact.config(made) == {"name": "GatedMLP", "activation": {"name": "mish"}, "dtype": "bfloat16"}
+    assert jaxact.config(jaxact.get(jaxact.config(made), kind="linen")) == jaxact.config(made)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -49,6 +49,9 @@ MODULES = [
     ("modernbert", "ModernBertConfig", "ModernBertMLP", {}, ("Wi", "Wo")),
     ("siglip", "SiglipVisionConfig", "SiglipMLP", {}, ("fc1", "fc2")),
     ("vit", "ViTConfig", "ViTMLP", {}, ("fc1", "fc2")),
+    ("dinov3_vit", "DINOv3ViTConfig", "DINOv3ViTGatedMLP", {"use_gated_mlp": True}, GATED),
+    ("lfm2", "Lfm2Config", "Lfm2MLP", {}, ("w1", "w3", "w2")),
+    ("phi4_multimodal", "Phi4MultimodalAudioConfig", "Phi4MultimodalAudioMLP", {}, ("gate_up_proj", "down_proj")),
     ("t5", "T5Config", "T5DenseActDense", {}, ("wi", "wo")),
     ("t5", "T5Config", "T5DenseGatedActDense", {"feed_forward_proj": "gated-gelu"}, ("wi_0", "wi_1", "wo")),
     ("t5", "T5Config", "T5DenseGatedActDense", {"feed_forward_proj": "gated-silu"}, ("wi_0", "wi_1", "wo")),
@@ -185,6 +188,13 @@ def test_units_of_single_families():
     assert kimi.config == {"name": "situ_glu", "beta": 2.0, "linear_beta": 25.0}
     sparse = jaxact.from_config({"model_type": "minicpm", "hidden_act": "fatrelu", "hidden_act_param": 0.5})
     np.testing.assert_array_equal(sparse(G, U), np.where(G > 0.5, G, 0) * U)
+    assert jaxact.from_config({"model_type": "dinov2", "hidden_act": "gelu"}).config["name"] == "gelu"
+    assert jaxact.from_config({"model_type": "dinov2", "use_swiglu_ffn": True}).function is jaxact.swiglu
+    assert jaxact.from_config({"model_type": "bloom"}).function is jaxact.get("gelu_new", "transformers")
+    assert jaxact.from_config({"model_type": "mpt"}).config == {"name": "gelu", "approximate": False}
+    assert not jaxact.from_config({"model_type": "speech_to_text", "activation_function": "relu"}).gated
+    decoder = {"model_type": "t5gemma2_decoder", "hidden_activation": "gelu_pytorch_tanh"}
+    assert jaxact.from_config({"model_type": "t5gemma2", "decoder": decoder}).function is jaxact.geglu
     assert jaxact.from_config({"model_type": "bitnet", "hidden_act": "relu2"}).function is jaxact.sreglu
 
 

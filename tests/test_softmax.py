@@ -212,6 +212,37 @@ def test_one_temperature_a_row(name):
     )
 
 
+def test_temperatures_of_rows_with_masks():
+    """The derivative in the temperature, where a sink is off, and where a mask is the lowest number."""
+    rows = np.float32([[0.5, -1.0, 2.0, mask] for mask in (-np.inf, np.finfo(np.float32).min)])
+
+    @jax.jit
+    def slopes(rows):
+        def slope(function, x, **sink):
+            return jax.grad(lambda t: function(x, temperature=t, **sink)[0])(0.5)
+
+        functions = jaxact.softmax, jaxact.log_softmax
+        return [[*(slope(f, x) for x in (rows[0, :3], *rows)), slope(f, rows[0, :3], sink=-jnp.inf)] for f in functions]
+
+    for plain, *masked in slopes(rows):
+        np.testing.assert_allclose(masked, plain, rtol=1e-6)
+
+
+def test_logsumexp_of_weights():
+    """All second derivatives, also in weights of 0, against differences; and a derivative that float32 cannot hold."""
+    a, b = np.array([[0.3, -0.7, 1.2], [1.0, 0.0, -2.0]])
+    with jax.enable_x64(True):
+        gradient = jax.jit(jax.grad(lambda ab: jaxact.logsumexp(ab[0], b=ab[1])))
+        hessian = jax.jit(jax.jacrev(gradient))(np.stack([a, b]))
+        for index in np.ndindex(2, 3):
+            step = np.zeros((2, 3))
+            step[index] = 1e-6
+            difference = (gradient(np.stack([a, b]) + step) - gradient(np.stack([a, b]) - step)) / 2e-6
+            np.testing.assert_allclose(hessian[(..., *index)], difference, rtol=1e-7, atol=1e-7)
+        slope = jax.grad(lambda b: jaxact.logsumexp(np.array([700.0, 0.0]), b=b))(np.array([0.0, 1.0]))
+        np.testing.assert_allclose(slope, [np.exp(700.0), 1.0], rtol=1e-12)
+
+
 def test_axes_in_any_order():
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
     np.testing.assert_array_equal(jaxact.softmax(x, axis=(0, -1)), jaxact.softmax(x, axis=[2, 0]))

@@ -100,6 +100,13 @@ def test_what_has_no_meaning_here(name, given, error, message):
         jaxact.get(name, "torch")(X, **given)
 
 
+def test_the_array_by_name():
+    for name in ("relu", "gelu"):
+        np.testing.assert_array_equal(jaxact.get(name, "keras")(x=ROW), jaxact.get(name, "keras")(ROW))
+    with pytest.raises(TypeError, match=r"jaxact\.gelu: expected an array, got none; give x"):
+        jaxact.get("gelu", "torch")(approximate="tanh")
+
+
 def test_too_many_positions():
     with pytest.raises(
         TypeError, match="expected at most 2 arguments after the array, torch's min_val, max_val, got 3"

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from jax import Array
 
 from jaxact.core import sources
@@ -234,7 +235,12 @@ def _frozen(value: Any) -> Any:
     """Turn lists into tuples, and mappings into objects with a hash, so that a config can be looked up."""
     if isinstance(value, Mapping):
         return _Items(sorted((k, _frozen(v)) for k, v in value.items()))
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a number of NumPy's into Python's, since JSON has no other, and equal ones are one key of a cache."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class _Items(tuple):
@@ -245,7 +251,7 @@ def _thawed(value: Any) -> Any:
     """Turn tuples into lists and frozen mappings into dictionaries, as JSON has them."""
     if isinstance(value, _Items):
         return {k: _thawed(v) for k, v in value}
-    return [_thawed(v) for v in value] if isinstance(value, list | tuple) else value
+    return [_thawed(v) for v in value] if isinstance(value, list | tuple) else _plain(value)
 
 
 @functools.cache
@@ -255,13 +261,22 @@ def _built(config: _Items) -> Function:
 
 
 def _check_config(row: Row, bound: Mapping[str, Any]) -> None:
-    """Raise a `ValueError` if `bound` has an unknown parameter, or lacks one that has no default."""
-    for parameter in bound:
+    """Raise a `ValueError` if `bound` has an unknown parameter, or lacks one, or has a number for a flag."""
+    for parameter, value in bound.items():
         if parameter not in row.parameters:
-            near = difflib.get_close_matches(parameter, row.parameters, n=1) or list(row.parameters)
+            near = difflib.get_close_matches(str(parameter), row.parameters, n=1) or list(row.parameters)
             hint = f"did you mean {' or '.join(near)}?" if near else "it has no parameters"
             raise ValueError(f"jaxact.get: {row.name} has no parameter {parameter!r}; {hint}")
-    missing = [p for p, default in row.parameters.items() if default is inspect.Parameter.empty and p not in bound]
+        default = row.parameters[parameter]
+        flag = isinstance(default, bool)
+        if isinstance(default, int | float) and isinstance(value, bool | np.bool) != flag:
+            # 0 == False: one would be found in the cache where the other is asked for.
+            raise ValueError(
+                f"jaxact.get: expected {parameter} of {row.name} to be {'a bool' if flag else 'a number'}, got "
+                f"{value!r}; its default is {default}"
+            )
+    needed = (p for p, default in row.parameters.items() if default is inspect.Parameter.empty)
+    missing = [p for p in needed if p not in bound and p != "key"]  # a key is given at the call, as x is
     if missing:
         raise ValueError(
             f"jaxact.get: the config of {row.name} has no {' and no '.join(map(repr, missing))}, which has no default; "
@@ -302,7 +317,7 @@ def config(function: Any) -> dict[str, Any]:
             f"jaxact.config: expected a function of the catalog, got {function!r}; jaxact.names() lists them"
         )
     for parameter, value in bound.items():
-        if not isinstance(value, bool | int | float | str | list | tuple | Mapping | None):
+        if not isinstance(_plain(value), bool | int | float | str | list | tuple | Mapping | None):
             raise TypeError(
                 f"jaxact.config: expected {parameter} to be a number, bool or string, got {type(value).__name__}; "
                 "an array belongs in a checkpoint"

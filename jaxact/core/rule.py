@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from jaxact.core.checks import as_array
 
-_CONSTANTS = (int, float, jax.Array, np.ndarray, np.generic)
+_CONSTANTS = (int, float, complex, jax.Array, np.ndarray, np.generic)
 _KEPT = "jaxact: kept for the backward pass"
 
 

@@ -105,15 +105,19 @@ class Foreign(Bound):
 
     source: str
 
-    def __call__(self, x: Any, /, *values: Any, **given: Any) -> Array:
+    def __call__(self, *values: Any, **given: Any) -> Array:
         """Evaluate it. Arguments come by the library's names or in its order, or by jaxact's names."""
         theirs = ARGUMENTS[self.source][self.func.__name__]
-        if len(values) > len(theirs):
+        array = next(iter(inspect.signature(self.func).parameters))
+        if not values and array not in given:
+            raise TypeError(f"jaxact.{self.func.__name__}: expected an array, got none; give {array}")
+        x, *rest = values or (given.pop(array),)
+        if len(rest) > len(theirs):
             raise TypeError(
                 f"jaxact.{self.func.__name__}: expected at most {len(theirs)} arguments after the array, "
-                f"{self.source}'s {', '.join(theirs)}, got {len(values)}; leave out those without a meaning here"
+                f"{self.source}'s {', '.join(theirs)}, got {len(rest)}; leave out those without a meaning here"
             )
-        given = dict(zip(theirs, values, strict=False)) | given
+        given = dict(zip(theirs, rest, strict=False)) | given
         if theirs.get("dim") is _dim and not {"dim", "axis"} & {*self.keywords, *given}:
             given = {"dim": None} | given
         if "training" in theirs:

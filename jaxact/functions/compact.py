@@ -263,7 +263,7 @@ class Compact:
 
     def __init__(self, f: Function, run: Callable[..., Array], settings: Mapping[str, Any]) -> None:
         self.__name__ = self.__qualname__ = run.__name__
-        self.config = {"name": "compact", "of": dict(settings)}
+        self.config = {"name": "compact", "of": dict(settings) if len(settings) > 1 else settings["name"]}
         self.__wrapped__ = self._run = run
         self._f = f
 

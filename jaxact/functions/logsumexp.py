@@ -1,5 +1,6 @@
 """The logarithm of a sum of exponentials, which may have weights."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,14 +40,16 @@ def _tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> tuple[A
     t_a, t_b, _ = tangents
     seen = logits(a, _seen(b, where))
     h, _, m = exponents(axes, seen)
+    if b is not None:  # an entry of weight 0 may get another one, so it has a derivative, unless it is NaN
+        seen = jnp.where((b == 0) & (a == a), logits(a, where), seen)
+        h = jnp.minimum(seen - m, math.floor(math.log(jnp.finfo(h.dtype).max)))
     e = jnp.where(seen == -jnp.inf, 0, jnp.exp(h))  # in a row of -inf alone, h is NaN
     weighted = e if b is None else widen(b) * e
     change: Any = 0
     if t_a is not None:
         change += weighted * jnp.where(seen == -jnp.inf, 0, widen(t_a))
-    if t_b is not None:  # an entry of weight 0 may get another one
-        at = logits(a, where)
-        change += jnp.where(at == -jnp.inf, 0, jnp.exp(jnp.minimum(at - m, 88))) * widen(t_b)
+    if t_b is not None:
+        change += e * widen(t_b)
     nothing = m == -jnp.inf
     log = axes.sum(change) / jnp.where(nothing, 1, axes.sum(weighted))
     log = jnp.where(nothing, 0, log).astype(a.dtype)
@@ -63,7 +66,13 @@ def _program(live: int | None) -> Any:
         if b is not None:
             dtype = jnp.result_type(a, b)
             b = as_float("logsumexp", b, "b")
-            shape = jnp.broadcast_shapes(a.shape, b.shape)
+            try:
+                shape = jnp.broadcast_shapes(a.shape, b.shape)
+            except ValueError:
+                raise ValueError(
+                    f"jaxact.logsumexp: expected b to broadcast against a, got a of shape {a.shape} and b of shape "
+                    f"{b.shape}; give b a's axes"
+                ) from None
             a, b = jnp.broadcast_to(a.astype(dtype), shape), jnp.broadcast_to(b.astype(dtype), shape)
         axes = Axes(canonical_axes("logsumexp", axis, a.ndim))
         value, sign = kernel(axes, a, b, None if where is None else as_mask("logsumexp", where, a))

@@ -181,7 +181,8 @@ def derf(
 def _poly_norm_value(axis: int, x: Array, weight: Array, bias: Array, eps: Array) -> Array:
     wide, weight, bias = widen(x), widen(weight), widen(bias)
     # x^6 overflows where the quotient would not, and that does not depend on the scale of x.
-    scale = lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(wide), axis, keepdims=True), 1))
+    largest = jnp.max(jnp.abs(wide), axis, keepdims=True, initial=None if wide.shape[axis] else 1)
+    scale = lax.stop_gradient(jnp.maximum(largest, 1))
     y = bias
     for i in (1, 2, 3):
         y += weight[i - 1] * _normalized(axis)((wide / scale) ** i, widen(eps) / scale ** (2 * i))
@@ -223,6 +224,14 @@ def _poly_norm_traced(x: ArrayLike, weight: ArrayLike, bias: ArrayLike, eps: Arr
             f"jaxact.poly_norm: expected weight of shape (3,), got {weight.shape}; give one for x, x^2 and x^3"
         )
     (axis,) = canonical_axes("poly_norm", (axis,), x.ndim)
+    for name, array in (("bias", bias), ("eps", eps)):
+        try:
+            jnp.broadcast_to(array, x.shape)
+        except ValueError:
+            raise ValueError(
+                f"jaxact.poly_norm: expected {name} to broadcast to x's shape {x.shape}, got {array.shape}; give it "
+                "x's axes"
+            ) from None
     return _poly_norm_kernel(axis, x, weight, bias, eps)
 
 

@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.core.catalog import activation
-from jaxact.core.checks import as_float, canonical_axes, check_key, check_parameter, widen
+from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.derivative import with_derivative
 from jaxact.core.rows import Axes, AxisName, along_axis, centred, exponents, log_sum, logits
 from jaxact.core.rule import derivative_rule
@@ -64,7 +64,10 @@ def _logit_tangents(
         wide = logits(x, where)
         m = axes.max(wide)  # stands for -inf, since the derivative of -inf / temperature is NaN
         seen = jnp.where(unseen, jnp.where(m == -jnp.inf, 0, m), wide)
-        moves = [h for h in exponents(axes, seen, temperature, sink)[:2] if h is not None]
+        sink = None if sink is None else jnp.where(sink == -jnp.inf, axes.max(seen), sink)
+        # Beside a mask of the lowest number, h / temperature would be infinite, and with a share of 0 NaN.
+        least = jnp.finfo(m.dtype).min / 2 * jnp.minimum(temperature, 1)
+        moves = [jnp.maximum(h, least) for h in exponents(axes, seen, temperature, sink)[:2] if h is not None]
         changes = [c - h * t_temperature for c, h in zip(changes, moves, strict=True)]
     return changes if temperature is None else [c / temperature for c in changes]
 
@@ -260,7 +263,7 @@ def ssmax(
     >>> print(jaxact.ssmax(jnp.array([0.0, 1.0, 2.0, 3.0])).round(4))
     [0.0118 0.0471 0.1882 0.7529]
     """
-    return _ssmax(x, where, scale, axis=axis)
+    return _ssmax(x, where, as_array("ssmax", scale, "scale"), axis=axis)
 
 
 def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:

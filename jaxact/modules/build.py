@@ -12,6 +12,9 @@ from jaxact.core import catalog
 from jaxact.core.catalog import Function
 from jaxact.modules.settings import changed
 
+_PRELU = {"init": "negative_slope_init"}
+"""PyTorch's argument of the constructor."""
+
 
 def module(
     kind: str, name: str, given: Mapping[str, Any], function: Function | None, bound: Mapping[str, Any], source: str
@@ -33,7 +36,10 @@ def module(
             raise catalog.unknown(name, catalog.names(source), source)  # pyright: ignore[reportArgumentType]
         return package.Activation(catalog.get({"name": name, **given}, source))  # pyright: ignore[reportArgumentType]
     taken = list(inspect.signature(made.__init__).parameters)[1:]
-    arguments = {}
+    arguments: dict[str, Any] = {}
+    if source == "torch" and made.__name__ == "PReLU":
+        given = {_PRELU.get(parameter, parameter): value for parameter, value in given.items()}
+        arguments = {"axis": 1} if given.get("num_parameters", 1) != 1 else {}  # of the channels, as for the function
     for parameter, value in {**bound, **given}.items():
         start = f"{parameter}_init"  # a parameter of the function that the module learns
         argument = start if parameter not in taken and start in taken else parameter
@@ -55,8 +61,10 @@ def config(module: Any) -> dict[str, Any]:
         )
     row = next((row for row in catalog.rows() if row.module == made.__name__), None)
     settings = changed(module)
-    if "param_dtype" in settings:
-        settings["param_dtype"] = jnp.dtype(settings["param_dtype"]).name
+    for name in {"dtype", "param_dtype"} & settings.keys():
+        settings[name] = jnp.dtype(settings[name]).name
+    if callable(settings.get("activation")):
+        settings["activation"] = catalog.config(settings["activation"])
     for parameter, default in ({} if row is None else row.parameters).items():
         start = f"{parameter}_init"
         if start in settings or (default is inspect.Parameter.empty and hasattr(module, start)):
