@@ -13,8 +13,11 @@ hypothesis.settings.register_profile("jaxact", deadline=None, derandomize=True, 
 hypothesis.settings.load_profile("jaxact")
 
 
+gc.disable()  # what is traced and compiled lives until the end anyway
+
+
 def pytest_runtest_teardown():
-    """Compiled programs live until the end: the garbage collector need not look at all of them again and again."""
+    """Who collects garbage nevertheless need not look at all of it again."""
     gc.freeze()
 
 
