@@ -95,6 +95,8 @@ def test_what_cannot_be_parsed_exits_with_2(words: list[str], capsys: pytest.Cap
         {"study": 3},
         {"platform": "quantum"},
         {"seed": 2**31},
+        {"seeds": None},
+        {"resume": "there"},
     ],
     ids=str,
 )
@@ -133,6 +135,15 @@ def test_a_run_prints_table_findings_and_where_the_report_is(tmp_path: Path, cap
         assert part in out
     assert "±" not in out.split("Best")[1]
     assert max(map(len, out.splitlines()[:-1])) <= 80
+
+
+@pytest.mark.parametrize(
+    "made", ["class Make:\n    __call__ = lambda self, f: 3\nmake = Make()", "def make(f: Unknown): ..."]
+)
+def test_types_of_a_study_s_arguments_need_not_be_known(made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "file.py").write_text(f"from __future__ import annotations\n{made}\n")
+    assert main(["compare", f"{tmp_path / 'file.py'}:make", "--directory", str(tmp_path / "r")]) == 2
+    assert "to return a jaxact.compare.Study" in capsys.readouterr().err
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,10 @@
 """A log that one's own loop writes: readable however it ends, from several writers, and a report of several."""
 
+import contextlib
+import errno
+import io
 import os
+import types
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,10 @@ import jaxact
 from jaxact import flow
 from jaxact.cli import main
 from jaxact.compare import Log, log
+from jaxact.compare.report import show
+from jaxact.compare.summary import Summary
 from tests import forked
+from tests.conftest import without_pictures
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -56,7 +63,9 @@ def test_what_a_kill_leaves_is_read(tmp_path: Path):
     for cut in range(file.stat().st_size):
         (tmp_path / "records-0-0.jsonl").write_bytes(file.read_bytes()[:cut])
         assert [r["loss"] for r in log.read(tmp_path)[1]] == [1.0]
-    (tmp_path / "records-0-0.jsonl").write_bytes(b"\xff\xfe\x00\n")
+    (tmp_path / "records-0-0.jsonl").write_bytes(
+        b'\xff\xfe\x00\n3\n[1]\nnull\n{"x": 1}\n{"about": 2, "network": "a"}\n'
+    )
     assert len(log.read(tmp_path)[1]) == 1
 
 
@@ -103,6 +112,13 @@ def test_a_report_of_several_logs(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert str(out / "report.html") in capsys.readouterr().out
     assert main(["report", str(tmp_path)]) == 2
     assert "expected the directory of a log" in capsys.readouterr().err
+    for run in ("one", "two"):
+        with Log(tmp_path / run / "log") as each:
+            each.add("gelu", step=0, loss=1.0)
+    logs = [tmp_path / run / "log" for run in ("one", "two")]
+    assert [network.name for network in Summary.of(logs).networks] == ["one/log: gelu", "two/log: gelu"]
+    with pytest.raises(ValueError, match="each log once"):
+        Summary.of([tmp_path / "mine", tmp_path / "yours" / ".." / "mine"])
 
 
 class Writer:
@@ -137,11 +153,73 @@ def test_a_log_in_other_tools(name: str, seen: flow.Flow, tmp_path: Path):
     [
         ({"loss": np.ones(3)}, r"loss to be a number, got ndarray of shape \(3,\)"),
         ({"loss": "low"}, "loss to be a number, got str"),
+        ({"loss": 1j}, "loss to be a number, got complex"),
+        ({"loss": True}, "loss to be a number, got bool"),
+        ({"about": 1.0}, "names that are not taken, got 'about'"),
+        ({"step": 0.5}, "step to be an integer, got 0.5"),
+        ({"flow": 3}, "a Flow, got int"),
     ],
 )
 def test_what_is_no_number_is_refused(metrics: dict[str, Any], message: str, tmp_path: Path):
     with Log(tmp_path) as written, pytest.raises(ValueError, match=message):
-        written.add("a", step=0, **metrics)
+        written.add("a", **{"step": 0, **metrics})
+
+
+def test_numbers_of_every_library_are_taken(tmp_path: Path):
+    with Log(tmp_path) as written:
+        numbers = {"a": jnp.bfloat16(0.5), "b": np.float16(0.5), "c": jnp.float32(0.5), "d": np.int8(3), "e": None}
+        written.add("a", step=jnp.int32(1), seed=np.int64(2), **numbers)
+    [record] = log.read(tmp_path)[1]
+    assert [record[name] for name in ("step", "seed", *numbers)] == [1, 2, 0.5, 0.5, 0.5, 3.0, None]
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    written = Log(tmp_path)
+    monkeypatch.setattr(written, "_file", types.SimpleNamespace(name=written._file.name, write=full))
+    with pytest.raises(ValueError, match=r"can't be written \(No space left on device\)"):
+        written.add("a", step=0, loss=1.0)
+
+
+def test_what_a_log_is_about_may_be_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for text in ('{"name": ', "[]", '{"name": "a"}'):
+        (tmp_path / "about.json").write_text(text)
+        assert main(["report", str(tmp_path)]) == 2
+        assert "about.json, which is damaged" in capsys.readouterr().err
+    assert main(["report"]) == 2
+    assert "at least one log, got none" in capsys.readouterr().err
+
+
+def test_names_of_ones_own(tmp_path: Path):
+    """A rate that changes during training, parts of the data in names of metrics, and names that are no file names."""
+    odd = {'a/b "c"': 1.0, "gradient_norm": 2.0}
+    with Log(tmp_path / "log", higher_is_better=("train_accuracy",)) as written:
+        for network in ("relu [wide]", "[/gelu]"):
+            for step in range(3):
+                rates = {
+                    "learning_rate": 0.1 / (step + 1),
+                    "validation_loss": 3.0 - step,
+                    "train_accuracy": 0.25 * step,
+                }
+                written.add(network, step=step, **rates, **odd)
+    with without_pictures():
+        summary = written.report()
+    row, _ = summary.table()
+    assert row == {
+        "activation": "relu [wide]",
+        "train accuracy": "50.0%",
+        "validation loss": "1.00",
+        'held-out a/b "c"': "1.00",
+        "held-out gradient norm": "2.00",
+    }
+    assert [s.text for s in summary.verdict] == ["All have the same train accuracy at step 2: 50.0%."]
+    assert {"a_b_c_.png", "gradient_norm_by_step.png"} <= {file.name for file in (tmp_path / "log").iterdir()}
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        show(summary)
+    assert "relu [wide]" in out.getvalue()
+    assert "[/gelu]" in out.getvalue()
 
 
 def test_a_stacked_flow_is_refused(seen: flow.Flow, tmp_path: Path):

@@ -329,11 +329,12 @@ def test_who_is_at_chance_and_whose_units_are_dead(result: Summary):
         ({"a": [[1.0], [1.1], [1.2]], "b": [[2.0], [2.1], [2.3]]}, "Its lead over b is more than the spread"),
         ({"a": [[1.0], [1.5], [1.2]], "b": [[1.3], [1.2], [1.4]]}, "Its lead over b may be chance with 3 seeds."),
         ({"a": [[1.0]], "b": [[2.0]]}, "With one seed nothing can be said"),
+        ({"a": [[1.0]], "b": [[2.0]], "c": [[1.0]]}, "before training are a and c with 1.00, last b with 2.00."),
     ],
 )
 def test_the_best_and_whether_it_is_more_than_chance(losses: dict[str, list[list[float]]], said: str, tmp_path: Path):
     [sentence] = [s.text for s in written(tmp_path / "log", losses).verdict]
-    assert sentence.startswith("Best in held-out loss before training is a with 1.")
+    assert re.match(r"Best in held-out loss before training (is|are) a (and c )?with 1\.", sentence)
     assert said in sentence
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,30 @@ def test_more_steps_seeds_and_activations_are_what_a_longer_run_gives(
 def test_what_is_no_result_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["compare", "--resume", str(tmp_path / "no")]) == 2
     assert "expected the directory of an earlier result" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("comparison.json", "[1]", "comparison.json can't be read"),
+        ("comparison.json", '{"study": "digits-mlp"}', "comparison.json can't be read"),
+        ("checkpoints/relu*", "", "which is damaged .*; remove it, and these networks are trained from the start"),
+    ],
+)
+def test_damaged_files_are_one_clear_line(
+    copied: Path, capsys: pytest.CaptureFixture[str], file: str, text: str, said: str
+):
+    [damaged] = copied.glob(file)
+    damaged.write_text(text)
+    assert main(["compare", "--resume", str(copied), "--steps", "25"]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_other_files_beside_checkpoints_are_no_checkpoints(copied: Path, uninterrupted: list[dict[str, Any]]):
+    for file in list((copied / "checkpoints").iterdir()):
+        shutil.copy(file, f"{file} (copy)")
+    run(resumed(copied))
+    assert records(copied) == uninterrupted
 
 
 def test_a_result_is_replaced_only_when_asked(copied: Path, uninterrupted: list[dict[str, Any]]):

@@ -23,6 +23,7 @@ from jaxact.compare import Comparison, Study, log, run, train
 from jaxact.compare.activations import resolve
 from jaxact.compare.processes import exit_code, stack
 from jaxact.compare.summary import Summary
+from jaxact.nnx import PReLU
 from tests import forked, small_study
 from tests.forked import pair
 from tests.small_study import ARRAYS, X, Y, cross_entropy
@@ -263,6 +264,8 @@ def _short(value: Any) -> str:
         ({"batch_size": 41}, "batch_size of the study 'small' to be at most 40.*, got 41"),
         ({"batch_size": 0}, "batch_size of the study 'small' to be an integer of at least 1, got 0"),
         ({"loss": 3}, "loss of the study 'small' to be a function, got 3"),
+        ({"higher_is_better": "accuracy"}, "to be a tuple of names, got 'accuracy'"),
+        ({"higher_is_better": ("acuracy",)}, "'acuracy', which higher_is_better names, got only accuracy, loss"),
     ],
     ids=_short,
 )
@@ -274,6 +277,39 @@ def test_what_a_study_does_wrong_is_one_clear_line(
     assert exit_code("jaxact", lambda: run(comparison) and None) == 2
     last = capsys.readouterr().err.splitlines()[-1]  # above it is the progress
     assert re.match(f"jaxact: error: .*{message}", last)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ((1.0, {"step": 1.0}), "metrics of 'small' with names that are not taken, got 'step'"),
+        ((1.0, {"loss": 2.0}), "not taken, got 'loss'"),
+        ((1.0, {5: 1.0}), "not taken, got 5"),
+        ((1.0, [1.0]), "metrics of 'small' to be a dictionary, got list"),
+        ((1.0, {"a": None}), "a of 'small' to be a real scalar, got NoneType"),
+        ((1.0, {"a": "low"}), "a of 'small' to be a real scalar, got str"),
+        ((1.0, {"a": 1j}), "a of 'small' to be a real scalar, got complex"),
+        ([1.0, {}], "loss of 'small' to be a real scalar, got list"),
+    ],
+    ids=str,
+)
+def test_what_a_loss_may_not_return(returned: Any, message: str):
+    study = changed(jaxact.relu, loss=lambda parameters, batch: returned)
+    with pytest.raises(ValueError, match=message):
+        study.evaluate(None, None, None)
+
+
+def test_narrow_losses_and_batches_with_numbers(tmp_path: Path):
+    """A bfloat16 loss, which is among the metrics too; and a number in each batch, which has no axis of examples."""
+
+    def loss(weights: Any, batch: Any) -> Any:
+        value = (batch["a"] * jnp.mean(batch["x"] @ weights[0] @ weights[1])).astype(jnp.bfloat16)
+        return value, {"loss": value, "half": value / 2}
+
+    batches = lambda *seed: itertools.repeat({"a": 2.0, "x": X[:8]}, 2 + 8 * len(seed))  # noqa: E731
+    make = lambda f: changed(f, loss=loss, batches=batches, held_out=batches, higher_is_better=(), steps=1)  # noqa: E731
+    record, *_ = run(Comparison(study=make, activations=("relu",), seeds=1, directory=str(tmp_path / "r"))).records
+    assert record["half"] == record["loss"] / 2 == record["train_loss"] / 2
 
 
 def test_what_ended_before_it_was_trained_is_no_result(tmp_path: Path):
@@ -294,6 +330,7 @@ def test_what_ended_before_it_was_trained_is_no_result(tmp_path: Path):
         ({"name": "elu", "alpha": 0.5}, "elu(alpha=0.5)", 2.0),
         ("PReLU", "PReLU", 2.0),
         ("nnx.PReLU", "nnx.PReLU", 2.0),
+        (PReLU, "PReLU", 2.0),
         (jaxact.tanh, "tanh", np.tanh(2.0)),
     ],
     ids=_short,
@@ -305,9 +342,13 @@ def test_what_is_written_for_an_activation(given: Any, name: str, value: float):
 
 
 def test_a_function_of_a_file(tmp_path: Path):
-    (tmp_path / "mine.py").write_text("import helper\ndef twice(x):\n    return helper.two * x\n")
+    classes = "class Thrice:\n    def __call__(self, x):\n        return 3 * x\nclass Odd:\n    pass\n"
+    (tmp_path / "mine.py").write_text(f"import helper\ndef twice(x):\n    return helper.two * x\n{classes}")
     (tmp_path / "helper.py").write_text("two = 2\n")
     assert resolve(f"{tmp_path / 'mine.py'}:twice").function(4) == 8
+    assert resolve(f"{tmp_path / 'mine.py'}:Thrice").function(4) == 12
+    with pytest.raises(ValueError, match=r"mine\.py:Odd to be a class of functions or modules"):
+        resolve(f"{tmp_path / 'mine.py'}:Odd")
 
 
 def test_seeds_are_stacked_leaf_by_leaf_with_keys():

@@ -69,6 +69,22 @@ def gated_recurrent(ws, x):
     return jnp.mean(lax.scan(step, jnp.zeros((8, 16)), x.reshape(16, 8, 16))[0] ** 2)
 
 
+def layer_scale(ws, x):
+    """Blocks with a LayerScale of 1e-5, and a loss that is an activation itself."""
+    first, *blocks, last = ws
+    h = x @ first
+    for w in blocks:
+        h = h + 1e-5 * jax.nn.gelu(jax.nn.standardize(h) @ w)
+    return jnp.mean(optax.sigmoid_binary_cross_entropy(jax.nn.standardize(h) @ last, LABELS[:, None] > 8))
+
+
+def auxiliary_loss(ws, x):
+    """Of little weight."""
+    for w in ws[:-1]:
+        x = jax.nn.silu(x @ w)
+    return jnp.mean(x**2) + 1e-6 * jnp.mean(jax.nn.elu(x @ ws[-1]) ** 2)
+
+
 @pytest.mark.parametrize(
     ("loss", "params"),
     [
@@ -78,6 +94,8 @@ def gated_recurrent(ws, x):
         pytest.param(attention, tuple(tuple(square(4, key=i)) for i in range(3)), id="attention"),
         pytest.param(gated_recurrent, square(4, 0.5), id="gated recurrent"),
         pytest.param(lambda w, x: jnp.mean((x @ w) ** 2), square(1)[0], id="linear"),
+        pytest.param(layer_scale, square(7), id="layer scale"),
+        pytest.param(auxiliary_loss, square(4, 1.5), id="auxiliary loss"),
     ],
 )
 def test_no_finding_on_a_healthy_model(loss, params):
@@ -92,6 +110,12 @@ def test_vanishing():
 
 def test_exploding():
     assert "over 12 layers" in found(stack(jax.nn.relu), square(12, 4.0))["exploding gradients"].evidence
+
+
+def test_one_layer_whose_weights_are_off():
+    weights = square(4, np.sqrt(2.0))
+    for factor, rule in ((1e-4, "vanishing gradients"), (1e4, "exploding gradients")):
+        assert rule in found(stack(jax.nn.relu), weights * np.float32([1, 1, factor, 1])[:, None, None])
 
 
 def test_dead_units():
@@ -242,6 +266,11 @@ def test_lint_of_losses(rule):
         lambda w, x: jnp.mean(jnp.sum(jax.nn.softmax(x @ w[:, :2], axis=0)[:, :1] * x, 0)),  # pooling over time
         lambda w, x: jnp.mean((lambda h: h + jnp.tanh(h @ w))(x @ w)),
         lambda w, x: mean_log(jax.nn.softmax(x @ w) + 1e-9),
+        lambda w, x: jnp.mean(
+            jnp.tanh(x @ x[:16] + x @ w[:, :2] @ w[:2])
+        ),  # a low-rank update of weights that are given
+        lambda w, x: jnp.mean(jax.nn.relu(jax.nn.relu(x @ w) @ w[:, :2] @ w[:2])),  # an autoencoder's code
+        lambda w, x: jnp.mean(jnp.einsum("bk,kio->bio", jax.nn.softmax(x @ w[:, :4]), w.reshape(4, 16, 4))),
     ],
 )
 def test_lint_of_what_is_right(loss):

@@ -39,6 +39,8 @@ def resolve(given: Any) -> Activation:
     >>> resolve("leaky_relu(negative_slope=0.2)").function.keywords
     {'negative_slope': 0.2}
     """
+    if isinstance(given, type):
+        return Activation(given.__name__, _instance(given, given.__name__))
     if callable(given):
         return Activation(getattr(given, "__name__", None) or _called(given), given)
     if isinstance(given, str) and given.lstrip().startswith("{"):
@@ -54,7 +56,7 @@ def resolve(given: Any) -> Activation:
         found = load(given)
         if not callable(found):
             raise invalid(f"{given} to be a function or a module", type(found).__name__, "name another")
-        return Activation(given.rpartition(":")[2], found)
+        return Activation(given.rpartition(":")[2], _instance(found, given) if isinstance(found, type) else found)
     name, arguments = _call(given)
     library, _, last = name.rpartition(".")
     if library in MODULES or last[:1].isupper():
@@ -132,6 +134,15 @@ def _module(library: str, name: str, arguments: dict[str, Any]) -> Callable[...,
 def _written(config: dict[str, Any]) -> str:
     inside = ", ".join(f"{k}={v!r}" for k, v in config.items() if k != "name")
     return f"{config.get('name')}({inside})" if inside else str(config.get("name"))
+
+
+def _instance(kind: type, written: str) -> Any:
+    """An object of a class that stands for an activation, such as a module that learns something."""
+    with running(f"{written}()"):
+        made = kind()
+    if not callable(made):
+        raise invalid(f"{written} to be a class of functions or modules", "one without __call__", "name another")
+    return made
 
 
 def _called(given: Any) -> str:

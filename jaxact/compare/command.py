@@ -40,7 +40,7 @@ def parse(args: Sequence[str]) -> Comparison:
     known, _ = first.parse_known_args(words)
     default = Comparison.load(known.resume) if known.resume else Comparison()
     make = studies.find(known.study or default.study)
-    chosen, hints = options(make), typing.get_type_hints(make) if callable(make) else {}
+    chosen, hints = options(make), _hints(make)
     said = {
         p.arg_name: " ".join((p.description or "").split()) for p in docstring_parser.parse(make.__doc__ or "").params
     }
@@ -64,6 +64,14 @@ def parse(args: Sequence[str]) -> Comparison:
     given = {name: value for name, value in given.items() if value != chosen[name].default}
     same = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(Comparison)}
     return Comparison(**{**same, "options": given})
+
+
+def _hints(make: Any) -> dict[str, Any]:
+    """The annotated types of a function's arguments, if there are any that can be read."""
+    try:
+        return typing.get_type_hints(make)
+    except (TypeError, NameError):  # an object, or names that only a type checker knows
+        return {}
 
 
 def compare(comparison: Comparison) -> int:

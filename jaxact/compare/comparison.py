@@ -91,7 +91,7 @@ class Comparison:
         if not self.activations:
             raise invalid("at least one activation", "none", 'name some, such as "relu" and "gelu"')
         for name in ("seeds", "log_every", "checkpoint_every", "batch_size", "steps", "seed"):
-            if getattr(self, name) is not None:
+            if getattr(self, name) is not None or getattr(Comparison, name) is not None:
                 check_integer(name, getattr(self, name), least=int(name != "seed"))
         if self.seed + self.seeds > 2**31:
             raise invalid("seed + seeds to be at most 2**31", self.seed + self.seeds, "choose a smaller seed")
@@ -102,6 +102,9 @@ class Comparison:
             check_choice("optimizer", self.optimizer, optimizers())
         if self.overwrite and self.resume:
             raise invalid("at most one of overwrite and resume", "both", "choose one of them")
+        if self.resume and self.directory not in (self.resume, Comparison.directory):
+            got = f"directory {self.directory} beside resume {self.resume}"
+            raise invalid("no other directory for a run that is resumed", got, "leave one of them out")
         self.processes.check()
 
     def settings(self) -> dict[str, Any]:
@@ -121,12 +124,13 @@ class Comparison:
         """
         try:
             fields = json.loads((Path(directory).expanduser() / SETTINGS).read_text())
-        except (OSError, ValueError) as error:
+            fields |= {name: tuple(fields[name]) for name in ("activations", "learning_rate")}
+            fields["options"] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["options"].items()}
+            return cls(**fields, directory=directory, resume=directory)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             advice = "name the directory that jaxact compare wrote"
-            raise invalid("the directory of an earlier result", f"{directory} ({error})", advice) from None
-        fields |= {name: tuple(fields[name]) for name in ("activations", "learning_rate")}
-        fields["options"] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["options"].items()}
-        return cls(**fields, directory=directory, resume=directory)
+            got = f"{directory}, whose {SETTINGS} can't be read ({error})"
+            raise invalid("the directory of an earlier result", got, advice) from None
 
     def networks(self) -> list[Network]:
         """Make the networks to train, in order: every activation with every option."""
@@ -141,7 +145,11 @@ class Comparison:
         several = {k: v if isinstance(v, tuple) else (v,) for k, v in self.options.items()}
         for field, values in {"activations": [name for name, _ in makers], **several}.items():
             if twice := [str(value) for value in values if values.count(value) > 1]:
-                raise invalid(f"each of {field} once", f"{twice[0]} more than once", "drop the repeated one")
+                raise invalid(
+                    f"each of {field} once",
+                    f"{twice[0]} more than once",
+                    "drop the repeated one, or give it another name",
+                )
         made = []
         for (activation, make), *values in itertools.product(makers, *several.values()):
             chosen = dict(zip(several, values, strict=True))

@@ -22,6 +22,12 @@ def check_integer(name: str, value: object, least: int) -> None:
         raise invalid(f"{name} to be an integer of at least {least}", value, "choose another")
 
 
+def check_names(name: str, value: object) -> None:
+    """Raise an error if a tuple of names is one string, which is a tuple of letters."""
+    if isinstance(value, str):
+        raise invalid(f"{name} to be a tuple of names", repr(value), f"write ({value!r},)")
+
+
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise an error, which names the nearest choice, unless a value is one of the choices."""
     choices = sorted(choices)

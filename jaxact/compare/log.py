@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from jaxact.compare.errors import invalid
+from jaxact.compare.errors import check_names, invalid
 from jaxact.core.files import writing
 from jaxact.flow import Flow, findings
 
@@ -33,6 +34,8 @@ ARRAYS = {
     "flat_share": ("flat",),
 }
 """What a record has for each site, and its name in `Flow.to_records`: a number, or the rms and count of a norm."""
+OWN = ("about", "diverged", "findings", "gradient_slope", "sites")
+"""What a record has besides metrics, so that no metric may have these names."""
 
 
 class Log:
@@ -69,8 +72,9 @@ class Log:
           nouns: the page's words for "examples" and "loss".
 
         Raises:
-          ValueError: it can't be written.
+          ValueError: it can't be written, or `higher_is_better` is a string.
         """
+        check_names("higher_is_better", higher_is_better)
         self.directory = Path(directory).expanduser().resolve()
         about = {
             "name": name or self.directory.name,
@@ -91,6 +95,7 @@ class Log:
     def add(
         self,
         network: str,
+        /,
         *,
         step: int,
         seed: int = 0,
@@ -111,11 +116,14 @@ class Log:
             "seconds_per_step" a time; other names are yours. Numbers that are not finite are recorded as such.
 
         Raises:
-          ValueError: a metric is not a number, or a Flow has several steps or seeds.
+          ValueError: a metric is not a real number or has a name that is taken, step or seed is not an integer, a Flow
+            has several steps or seeds, or the record can't be written.
         """
-        record: Record = {"network": str(network), "seed": int(seed), "step": int(step)}
+        record: Record = {"network": str(network), "seed": _integer("seed", seed), "step": _integer("step", step)}
         for name, value in metrics.items():
-            if value is not None and (np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number)):
+            if name in (*record, *OWN):
+                raise invalid("metrics with names that are not taken", repr(name), "give it another name")
+            if value is not None and not _is_number(value):
                 raise invalid(f"{name} to be a number", f"{type(value).__name__} of shape {np.shape(value)}", "log one")
             record[name] = _finite(value)
         losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
@@ -163,8 +171,9 @@ class Log:
             writer.add_scalar(f"{metric}/{network}", value, step)
 
     def _write(self, record: Record) -> None:
-        self._file.write(json.dumps(record, allow_nan=False) + "\n")
-        self._file.flush()
+        with writing(True, Path(self._file.name)):
+            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file; nothing is lost without it."""
@@ -185,27 +194,33 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
       `describe` wrote about each network.
 
     Raises:
-      ValueError: there is no log.
+      ValueError: there is no log, or what it is about can't be read.
     """
     path = Path(directory).expanduser()
     if not (path / ABOUT).is_file():
         raise invalid("the directory of a log", str(directory), "name one that jaxact.compare.Log wrote")
+    try:
+        about = json.loads((path / ABOUT).read_text())
+        about = {key: about[key] for key in ("name", "setting", "higher_is_better", "chance", "nouns")}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        advice = "mend it, or remove it and open the log again with jaxact.compare.Log"
+        raise invalid("what a log is about", f"{path / ABOUT}, which is damaged ({error})", advice) from None
     records: dict[tuple[str, float, int, int], Record] = {}
     facts: dict[str, dict[str, Any]] = {}
     for file in sorted(path.glob(RECORDS)):
         for line in file.read_bytes().splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:  # the process was killed in the middle of a line
+                if "about" in record:
+                    facts.setdefault(record["network"], {}).update(record["about"])
+                else:
+                    rate = record.get("learning_rate") or 0.0
+                    records[record["network"], rate, record["step"], record["seed"]] = record
+            except (ValueError, TypeError, KeyError, AttributeError):  # the process was killed in the middle of a line
                 continue
-            if "about" in record:
-                facts.setdefault(record["network"], {}).update(record["about"])
-            else:
-                rate = record.get("learning_rate") or 0.0
-                records[record["network"], rate, record["step"], record["seed"]] = record
     order = {name: place for place, name in enumerate(dict.fromkeys([*facts, *(key[0] for key in records)]))}
     kept = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], *key[1:]))]
-    return json.loads((path / ABOUT).read_text()), kept, facts
+    return about, kept, facts
 
 
 def clear(directory: Path) -> None:
@@ -231,6 +246,9 @@ def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, 
 
 def _seen(flow: Flow, held_out: Flow | None) -> Record:
     """The part of a Flow that a record has: numbers for each site, the gradient's slope, and findings."""
+    for given in (flow, held_out):
+        if not isinstance(given, Flow | None):
+            raise invalid("a Flow", type(given).__name__, "give what jaxact.flow.observe returns")
     sites = flow.to_records()
     if any(site["step"] or site["stack"] for site in sites):
         raise invalid("the Flow of one step and seed", "one that is stacked", "log each by itself: jax.tree.map")
@@ -261,6 +279,18 @@ def _places(sites: list[Record]) -> list[str]:
         seen[path] = seen.get(path, 0) + 1
         places.append(path if seen[path] == 1 else f"{path} {seen[path]}")
     return places
+
+
+def _integer(name: str, value: Any) -> int:
+    if not _is_number(value) or int(value) != value:
+        raise invalid(f"{name} to be an integer", value, "give one")
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a real number: of Python, NumPy or JAX, and so perhaps a bfloat16."""
+    kind = np.asarray(value).dtype
+    return np.ndim(value) == 0 and (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer))
 
 
 def _finite(value: Any) -> float | None:

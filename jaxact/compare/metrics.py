@@ -178,17 +178,20 @@ SITES = (
 )
 """The metrics that are drawn by depth."""
 
-_RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope", "validation_loss")
+_RESERVED = ("learning_rate", "seconds_per_step", "parameter_gradient_norm", "gradient_slope")
+_PARTS = ("train", "training", "val", "valid", "validation", "test", "eval")
+"""Beginnings of a metric's name that say of which data it is."""
 
 
-def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
+def rows(about: dict[str, Any], records: Sequence[Record], chose_rates: bool = False) -> list[Metric]:
     """Make the rows of the metrics of a log: those with the log's own names, the loss, and the fixed ones."""
-    named = dict.fromkeys(k for r in records for k, v in r.items() if isinstance(v, float) and k not in _RESERVED)
+    hidden = (*_RESERVED, *(["validation_loss"] if chose_rates else []))
+    named = dict.fromkeys(k for r in records for k, v in r.items() if isinstance(v, float) and k not in hidden)
     names = [*dict.fromkeys([*(n for n in about["higher_is_better"] if n in named), *named])]
     made = [
         Metric(
             name=name,
-            title="training loss" if name == "train_loss" else f"held-out {name.replace('_', ' ')}",
+            title="training loss" if name == "train_loss" else _title(name),
             of=scalar(name),
             text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
             spread=True,
@@ -200,6 +203,11 @@ def rows(about: dict[str, Any], records: Sequence[Record]) -> list[Metric]:
         for name in names
     ]
     return [*made, *(m for m in FIXED if any(m.of(r) is not None for r in records))]
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ")
+    return words if name.partition("_")[0] in _PARTS else f"held-out {words}"
 
 
 def count(number: int, noun: str) -> str:

@@ -12,10 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxact.compare import adapters
+from jaxact.compare import adapters, log
 from jaxact.compare.adapters import Stateful
-from jaxact.compare.errors import check_integer, invalid, running
+from jaxact.compare.errors import check_integer, check_names, invalid, running
 
+TAKEN = frozenset({
+    *log.OWN, "flow", "held_out_flow", "learning_rate", "loss", "network", "parameter_gradient_norm", "seed",
+    "seconds_per_step", "self", "step", "train_loss", "validation_loss",
+})  # fmt: skip
+"""The names of what the trainer logs itself, so that no metric of a study may have them."""
 VALIDATION = 10
 """One in so many training examples is for validation, if a rate has to be chosen and the study has no such part."""
 
@@ -86,6 +91,7 @@ class Study:
         for name in ("init", "loss", "optimizer"):
             if not callable(getattr(self, name)):
                 raise invalid(f"{name} {who} to be a function", getattr(self, name), "give one")
+        check_names(f"higher_is_better {who}", self.higher_is_better)
         for name in ("batch_size", "held_out_batch", "steps"):
             check_integer(f"{name} {who}", getattr(self, name), least=1)
         parts = {name: getattr(self, name) for name in ("batches", "held_out", "validation")}
@@ -153,12 +159,19 @@ class Study:
             raise invalid(f"the loss of {self.name!r} to return {form}", f"{len(values)} values", "return these")
         rest: tuple[Any, ...] = ({}, None)
         loss, metrics, state = (*values, *rest[len(values) - 1 :])
+        if not isinstance(metrics, Mapping):
+            raise invalid(f"metrics of {self.name!r} to be a dictionary", type(metrics).__name__, "return one")
+        metrics = {name: value for name, value in metrics.items() if name != "loss" or value is not loss}
+        for name in metrics:
+            if not isinstance(name, str) or name in TAKEN:
+                raise invalid(f"metrics of {self.name!r} with names that are not taken", repr(name), "give it another")
         for name, value in {"loss": loss, **metrics}.items():
-            kind = jnp.floating if name == "loss" else jnp.number
-            if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), kind):
-                got = f"{jnp.result_type(value)} of shape {jnp.shape(value)}"
+            is_number = hasattr(value, "dtype") or isinstance(value, bool | int | float | complex)
+            got = f"{jnp.result_type(value)} of shape {jnp.shape(value)}" if is_number else type(value).__name__
+            kinds = (jnp.floating,) if name == "loss" else (jnp.floating, jnp.integer)
+            if not is_number or jnp.shape(value) or not any(jnp.issubdtype(jnp.result_type(value), k) for k in kinds):
                 raise invalid(f"{name} of {self.name!r} to be a real scalar", got, "take the mean over the batch")
-        return loss, (dict(metrics), state)
+        return loss, (metrics, state)
 
     def with_validation(self) -> "Study":
         """Return the study with a validation part: its own part, or examples that are then not trained on."""

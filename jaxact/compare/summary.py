@@ -97,11 +97,12 @@ class Summary:
         Raises:
           ValueError: there is no log, or it is empty.
         """
+        if not directories:
+            raise invalid("at least one log", "none", "name its directory")
         read = [log.read(directory) for directory in directories]
         about = read[0][0]
         networks: list[tuple[str, list[Record], dict[str, Any]]] = []
-        for (what, records, facts), path in zip(read, directories, strict=True):
-            prefix = f"{Path(path).name}: " if len(read) > 1 else ""
+        for (what, records, facts), prefix in zip(read, _prefixes(directories), strict=True):
             if what["higher_is_better"] != about["higher_is_better"]:
                 kinds = f"{about['higher_is_better']} and {what['higher_is_better']}"
                 raise invalid("logs of one kind", f"metrics {kinds}", "report them one by one")
@@ -109,7 +110,8 @@ class Summary:
                 networks.append((prefix + name, list(mine), facts.get(name, {})))
         if not networks:
             raise invalid("a log with records", f"{directories[0]}, which has none", "add some to it")
-        metrics = rows(about, [record for _, mine, _ in networks for record in mine])
+        chose_rates = any(len(_by_rate(mine)) > 1 for _, mine, _ in networks)
+        metrics = rows(about, [record for _, mine, _ in networks for record in mine], chose_rates)
         made = [_compared(name, mine, facts, metrics) for name, mine, facts in networks]
         return cls(Path(directories[0]).expanduser().resolve(), about, metrics, made)
 
@@ -228,19 +230,24 @@ class Summary:
         if len(scored) < 2:
             return
         (best, top), *_, (worst, least) = scored
-        said = f"Best in {metric.title} {_at(best.last)} is {best.name} with {metric.cell(top)}, "
+        equal = [network.name for network, value in scored if value.centre == top.centre]
+        if len(equal) == len(scored):
+            yield Sentence(f"All have the same {metric.title} {_at(best.last)}: {metric.cell(top)}.", metric.name)
+            return
+        verb, its = ("is", "Its") if len(equal) == 1 else ("are", "Their")
+        said = f"Best in {metric.title} {_at(best.last)} {verb} {listed(equal)} with {metric.cell(top)}, "
         said += f"last {worst.name} with {metric.cell(least)}."
-        known = {n.name: (value, ends) for n, value in scored[1:] if (ends := paired(top, value))}
+        known = {n.name: (value, ends) for n, value in scored[len(equal) :] if (ends := paired(top, value))}
         sure = [name for name, (_, (low, high)) in known.items() if low > 0 or high < 0]
         if not known:
             said += " With one seed nothing can be said of whether these differences are more than chance."
         if sure:
-            said += f" Its lead over {listed(sure)} is more than the spread over seeds explains (over {sure[0]}: "
+            said += f" {its} lead over {listed(sure)} is more than the spread over seeds explains (over {sure[0]}: "
             said += (
                 f"{interval_text(metric, top, known[sure[0]][0])}, {CONFIDENCE:.0%} confidence of paired differences)."
             )
         if rest := [name for name in known if name not in sure]:
-            said += f" Its lead over {listed(rest)} may be chance with {count(len(top.by_seed), 'seed')}."
+            said += f" {its} lead over {listed(rest)} may be chance with {count(len(top.by_seed), 'seed')}."
         yield Sentence(said, metric.name)
 
 
@@ -267,7 +274,7 @@ def interval_text(metric: Metric, one: Value, other: Value) -> str:
 
 
 def _compared(name: str, records: list[Record], facts: dict[str, Any], metrics: Sequence[Metric]) -> Compared:
-    by_rate = {rate: list(mine) for rate, mine in itertools.groupby(records, lambda r: r.get("learning_rate"))}
+    by_rate = _by_rate(records)
     chosen = min(by_rate, key=lambda rate: _validation(by_rate[rate]))
     records = by_rate[chosen]
     last = max(r["step"] for r in records)
@@ -282,6 +289,27 @@ def _compared(name: str, records: list[Record], facts: dict[str, Any], metrics: 
         found=_findings(records),
         about=facts,
     )
+
+
+def _by_rate(records: list[Record]) -> dict[float | None, list[Record]]:
+    """The records of each learning rate that was tried. A rate that changes during one training is one of them."""
+    if len({(r["step"], r["seed"]) for r in records}) == len(records):
+        in_order = sorted(records, key=operator.itemgetter("step", "seed"))
+        return {in_order[-1].get("learning_rate"): in_order}
+    return {rate: list(mine) for rate, mine in itertools.groupby(records, lambda r: r.get("learning_rate"))}
+
+
+def _prefixes(directories: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """What stands before the names of each log's networks: the directory's name, or as much of its path as differs."""
+    if len(directories) == 1:
+        return [""]
+    paths = [str(Path(directory).expanduser().resolve()) for directory in directories]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise invalid("each log once", f"{twice[0]} more than once", "drop the repeated one")
+    names = [os.path.basename(path) for path in paths]
+    if len(set(names)) < len(names):
+        names = [os.path.relpath(path, os.path.commonpath(paths)) for path in paths]
+    return [f"{name}: " for name in names]
 
 
 def _validation(records: list[Record]) -> float:

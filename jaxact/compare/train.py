@@ -21,6 +21,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TextColumn
 
 from jaxact import flow
@@ -33,7 +34,7 @@ from jaxact.compare.log import Log
 from jaxact.compare.report import write
 from jaxact.compare.study import Study
 from jaxact.compare.summary import Summary
-from jaxact.core.files import replace
+from jaxact.core.files import replace, writing
 from jaxact.flow.statistics import both
 
 CHECKPOINTS = "checkpoints"
@@ -81,11 +82,15 @@ def train(comparison: Comparison) -> Summary:
 def _train(trainings: list[list["_Training"]], directory: Path, setting: str) -> None:
     """Run all trainings that are not finished, network by network."""
     study, first = trainings[0][0].study, processes.first()
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[status]}"))
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[status]}", markup=False))
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=not first))
         left = [[training for training in of if not training.done] for of in trainings]
-        bars = {t: progress.add_task(t.label, start=False, total=t.study.steps, status="") for of in left for t in of}
+        bars = {
+            t: progress.add_task(escape(t.label), start=False, total=t.study.steps, status="")
+            for of in left
+            for t in of
+        }
 
         def prepare(of: list["_Training"]) -> None:
             for training in of:  # these go one after the other, since they share their programs
@@ -190,7 +195,12 @@ class _Training:
         self.file = directory / CHECKPOINTS / f"{_slug(network)}-{rate}-{seeds.start}-{seeds.stop}"
         self.saved: Any = {"step": 0}
         if self.file.exists():
-            self.saved = flax.serialization.msgpack_restore(self.file.read_bytes())
+            try:
+                self.saved = flax.serialization.msgpack_restore(self.file.read_bytes())
+                self.saved["step"], self.saved["leaves"]
+            except Exception as error:  # whatever msgpack raises for it
+                advice = "remove it, and these networks are trained from the start"
+                raise invalid("a checkpoint", f"{self.file}, which is damaged ({error})", advice) from None
         self.place: int = self.saved["step"]
         self.numbers = self._spread(np.array(seeds, np.int32))
 
@@ -263,6 +273,9 @@ class _Training:
         finite = np.isfinite(measured["train_loss"]) & np.isfinite(metrics["loss"])
         if not self.place and not finite.any():
             self._refuse(seen)
+        if missing := [name for name in self.study.higher_is_better if name not in metrics]:
+            who = f"the loss of {self.study.name!r} to return {missing[0]!r}, which higher_is_better names"
+            raise invalid(who, f"only {', '.join(metrics)}", "correct either of them")
         numbers = {k: np.broadcast_to(v, len(self.seeds)) for k, v in (measured | metrics | more).items()}
         for i, seed in enumerate(self.seeds):
             mine, flow, held_out_flow = jax.tree.map(operator.itemgetter(i), (numbers, seen, held_out))
@@ -278,10 +291,10 @@ class _Training:
         sizes, metrics, flows = [], [], []
         for part in self.study.parts(name):
             numbers, seen = jax.device_get(self.programs.evaluate(self.state, self._spread(part)))
-            sizes.append(len(jax.tree.leaves(part)[0]))
+            sizes.append(next((len(leaf) for leaf in jax.tree.leaves(part) if np.ndim(leaf)), 1))
             metrics.append(numbers)
             flows.append(seen)
-        means = {k: np.average([each[k] for each in metrics], 0, sizes) for k in metrics[0]}
+        means = {k: np.average(np.array([each[k] for each in metrics], np.float64), 0, sizes) for k in metrics[0]}
         added = functools.reduce(both, (seen.statistics for seen in flows))
         return means, dataclasses.replace(flows[0], statistics=added)
 
@@ -297,15 +310,15 @@ class _Training:
             leaves = map(np.asarray, jax.tree.leaves(processes.without_keys(self.state)))
             saved = {"step": self.place, "leaves": {str(i): leaf for i, leaf in enumerate(leaves)}}
             data = flax.serialization.msgpack_serialize(saved)
-            self.file.parent.mkdir(exist_ok=True)
-            replace(self.file, lambda part: part.write_bytes(data))
+            with writing(True, self.file):
+                replace(self.file, lambda part: part.write_bytes(data))
 
 
 def _blocks(network: Network, comparison: Comparison, directory: Path) -> list[range]:
     """The groups of seeds that train together: those of earlier runs, and all new ones."""
     files = (directory / CHECKPOINTS).glob(f"{_slug(network)}-*") if comparison.resume else ()
-    ends = sorted({tuple(map(int, f.name.split("-")[-2:])) for f in files if f.suffix != ".unfinished"})
-    blocks = [range(*pair) for pair in ends]
+    ends = {found.groups() for f in files if (found := re.search(r"-(\d+)-(\d+)$", f.name))}
+    blocks = [range(*pair) for pair in sorted(tuple(map(int, pair)) for pair in ends)]
     new = range(blocks[-1].stop if blocks else comparison.seed, comparison.seed + comparison.seeds)
     return [*blocks, new] if new else blocks
 

@@ -1,7 +1,7 @@
 """What is wrong with a model, by what went through it: an executable checklist for debugging a network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -100,15 +100,28 @@ def _gradients(records: Sequence[Record]) -> list[Finding]:
         f"from {last['site']} back to {first['site']} the gradient's norm changes by a factor of {factor:.2g} over "
         f"{len(layers)} layers, {math.exp(-slope):.2g} per layer" + (", and is 0 before that" if gone else "")
     )
-    if max(fitted, measured) < math.log(SHRUNK) or (gone and measured < 0):
+    if max(fitted, measured, _spread(layers, measured, np.argmax)) < math.log(SHRUNK) or (gone and measured < 0):
         advice = (
             "use an activation whose slope stays near 1, a fitting initialisation (jaxact.propagation), or residuals"
         )
         return [_finding("vanishing gradients", first, numbers, advice)]
-    if min(fitted, measured) > -math.log(SHRUNK):
+    if min(fitted, measured, _spread(layers, measured, np.argmin)) > -math.log(SHRUNK):
         advice = "use a smaller initialisation (jaxact.propagation), normalisation, or clip the gradients"
         return [_finding("exploding gradients", first, numbers, advice)]
     return []
+
+
+def _spread(layers: Sequence[Record], measured: float, largest: Callable[[np.ndarray], np.integer]) -> float:
+    """The change of the gradient's norm without a lone step that the signal does not make too.
+
+    Such a step has nothing to do with depth. It is a branch with a small weight, for example one with a LayerScale, or
+    an auxiliary loss.
+    """
+    steps = np.diff([_log_norm(r) for r in layers])
+    signal = np.diff([math.log(max(r["x_rms"], UNDERFLOW)) for r in layers])
+    i = largest(steps)
+    lone = abs(steps[i]) > 0.6 * np.abs(steps).sum() and -signal[i] / steps[i] < 0.5
+    return measured + float(steps[i]) if lone else measured
 
 
 def _dead(records: Sequence[Record]) -> list[Finding]:

@@ -4,6 +4,7 @@ The jaxpr is walked once with tags in place of values: what a value is made from
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -45,8 +46,8 @@ class _Value:
     """Whether it is a matrix with a row for each example."""
     over_batch: _Place | None = None
     """The place of the softmax over a batch whose output it is."""
-    linear: _Place | None = None
-    """The place of the linear layer of which it is an affine function."""
+    linear: tuple[_Place, int] | None = None
+    """The place of the linear layer of which it is an affine function, and how many inputs that layer has."""
     squashed: tuple[str, int] = ("", 0)
     """The sigmoidal activation that it came through, and how many times, with only linear layers between."""
 
@@ -233,9 +234,9 @@ def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Find
     signals = [tag for tag in tags if tag.made_of == "data"]
     result = _Value(made_of)
     if name in ("dot_general", "conv_general_dilated"):
-        weights = any(tag.made_of == "parameters" for tag in tags)
-        if weights and len(signals) < 2 and not all(tag.made_of == "parameters" for tag in tags):
-            result = _layer(equation, signals[0] if signals else _Value(), place, found)
+        weights = [i for i, tag in enumerate(tags) if tag.made_of == "parameters"]
+        if len(weights) == 1 and len(signals) < 2:
+            result = _layer(equation, weights[0], signals[0] if signals else _Value(), place, found)
     elif name in _RESHAPING and len(signals) == 1:
         result = dataclasses.replace(signals[0])
     elif name in _SCALING and len(signals) == 1:  # by parameters and constants: a bias or a scale
@@ -255,9 +256,10 @@ def _sigmoid(value: _Value) -> tuple[str, _Place] | None:
     return value.bounded if value.bounded and value.bounded[0] == "sigmoid" else None
 
 
-def _layer(equation: Any, signal: _Value, place: _Place, found: dict[Finding, None]) -> _Value:
-    """A linear layer: data times parameters."""
-    if signal.softmax:
+def _layer(equation: Any, weights: int, signal: _Value, place: _Place, found: dict[Finding, None]) -> _Value:
+    """A linear layer: data times the weights, which are the operand of this number."""
+    inputs, outputs = _sizes(equation, weights)
+    if signal.softmax and len(outputs) == 1:  # with more axes they are a mixture of kernels or of experts
         found[
             _finding(
                 "softmax in a hidden layer",
@@ -267,20 +269,32 @@ def _layer(equation: Any, signal: _Value, place: _Place, found: dict[Finding, No
                 "softmax makes units compete and their gradients small: use relu, gelu or silu in hidden layers",
             )
         ] = None
-    if signal.linear:
+    # Two layers around a bottleneck are not one: a low-rank update, a factor of an embedding, an autoencoder's code.
+    if signal.linear and not inputs < min(signal.linear[1], math.prod(outputs)):
         found[
             _finding(
                 "two linear layers",
                 "linear",
                 place,
-                f"nothing nonlinear since the linear layer at {_at(signal.linear)}: together they are one",
-                "put an activation between them, or merge them (a deliberate low rank is fine)",
+                f"nothing nonlinear since the linear layer at {_at(signal.linear[0])}: together they are one",
+                "put an activation between them, or merge them",
             )
         ] = None
     # A depthwise convolution is half of a separable convolution, whose other half may follow at once.
     depthwise = equation.params.get("feature_group_count", 1) > 1
     matrix = equation.primitive.name == "dot_general" and equation.outvars[0].aval.ndim == 2 and signal.batch
-    return _Value("data", linear=None if depthwise else place, squashed=signal.squashed, batch=matrix)
+    linear = None if depthwise else (place, inputs)
+    return _Value("data", linear=linear, squashed=signal.squashed, batch=matrix)
+
+
+def _sizes(equation: Any, weights: int) -> tuple[int, list[int]]:
+    """How many inputs, or channels, a linear layer has, and the sizes of the axes of outputs that its weights have."""
+    shape, numbers = equation.invars[weights].aval.shape, equation.params["dimension_numbers"]
+    if equation.primitive.name == "conv_general_dilated":
+        return shape[numbers.rhs_spec[1]], [shape[numbers.rhs_spec[0]]]
+    contracted, batch = (pair[weights] for pair in numbers)
+    free = [size for axis, size in enumerate(shape) if axis not in (*contracted, *batch)]
+    return math.prod(shape[axis] for axis in contracted), free
 
 
 def _made_of(tags: Sequence[_Value]) -> Any:

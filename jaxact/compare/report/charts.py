@@ -39,6 +39,8 @@ def charts(summary: Summary) -> list[Chart]:
     counts = summary.counts
     made = [_by_seed(summary, counts)] if counts and len(summary.networks) > 1 else []
     made += [_by_step(summary, metric) for metric in summary.metrics if metric.drawn]
+    of_sites = {metric.name for metric in SITES}
+    made = [chart._replace(name=f"{chart.name}_by_step") if chart.name in of_sites else chart for chart in made]
     for metric in SITES:
         if lines := _sites(summary, metric):
             made.append(_by_depth(summary, metric, lines))

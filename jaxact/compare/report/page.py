@@ -26,7 +26,8 @@ def write(summary: Summary) -> None:
     with writing(True, file):
         for chart in made:
             png = vl_convert.vegalite_to_png(picture(summary, chart), scale=2)
-            replace(file.with_name(f"{chart.name}.png"), lambda part, png=png: part.write_bytes(png))
+            name = re.sub(r"[^\w.+-]+", "_", chart.name)
+            replace(file.with_name(f"{name}.png"), lambda part, png=png: part.write_bytes(png))
         replace(file, lambda part: part.write_text(page(summary, made), encoding="utf-8"))
 
 

@@ -16,7 +16,7 @@ NAME = 24
 
 def show(summary: Summary, console: Console | None = None) -> None:
     """Print the tables, the verdict below them, and where the report is."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, markup=False)  # a name may have brackets
     console.print(summary.about["setting"] or summary.about["name"])
     for title, rows in (("", summary.table()), (THEORY, summary.theory())):
         for columns in _fitting(rows, console.width) if rows else ():
