@@ -166,21 +166,22 @@ def test_what_is_no_number_is_refused(metrics: dict[str, Any], message: str, tmp
 
 
 def test_numbers_of_every_library_are_taken(tmp_path: Path):
+    numbers: dict[str, Any] = {"step": jnp.int32(1), "seed": np.int64(2), "a": jnp.bfloat16(0.5), "b": np.float16(0.5)}
+    numbers |= {"c": jnp.float32(0.5), "d": np.int8(3), "e": None}
     with Log(tmp_path) as written:
-        numbers = {"a": jnp.bfloat16(0.5), "b": np.float16(0.5), "c": jnp.float32(0.5), "d": np.int8(3), "e": None}
-        written.add("a", step=jnp.int32(1), seed=np.int64(2), **numbers)
+        written.add("a", **numbers)
     [record] = log.read(tmp_path)[1]
-    assert [record[name] for name in ("step", "seed", *numbers)] == [1, 2, 0.5, 0.5, 0.5, 3.0, None]
+    assert [record[name] for name in numbers] == [1, 2, 0.5, 0.5, 0.5, 3.0, None]
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def full(text: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    written = Log(tmp_path)
-    monkeypatch.setattr(written, "_file", types.SimpleNamespace(name=written._file.name, write=full))
-    with pytest.raises(ValueError, match=r"can't be written \(No space left on device\)"):
-        written.add("a", step=0, loss=1.0)
+    with Log(tmp_path) as written, monkeypatch.context() as patch:
+        patch.setattr(written, "_file", types.SimpleNamespace(name=written._file.name, write=full))
+        with pytest.raises(ValueError, match=r"can't be written \(No space left on device\)"):
+            written.add("a", step=0, loss=1.0)
 
 
 def test_what_a_log_is_about_may_be_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -194,11 +195,11 @@ def test_what_a_log_is_about_may_be_damaged(tmp_path: Path, capsys: pytest.Captu
 
 def test_names_of_ones_own(tmp_path: Path):
     """A rate that changes during training, parts of the data in names of metrics, and names that are no file names."""
-    odd = {'a/b "c"': 1.0, "gradient_norm": 2.0}
+    odd: dict[str, Any] = {'a/b "c"': 1.0, "gradient_norm": 2.0}
     with Log(tmp_path / "log", higher_is_better=("train_accuracy",)) as written:
         for network in ("relu [wide]", "[/gelu]"):
             for step in range(3):
-                rates = {
+                rates: dict[str, Any] = {
                     "learning_rate": 0.1 / (step + 1),
                     "validation_loss": 3.0 - step,
                     "train_accuracy": 0.25 * step,

@@ -52,7 +52,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Summary:
                 seen = observed(study.init(jax.random.key(seed)))[1]
                 for step in (0, 5, 10, 12):
                     loss = 2.3 - learns * step / 12 + 0.01 * seed
-                    numbers = {
+                    numbers: dict[str, Any] = {
                         "loss": loss,
                         "train_loss": loss - 0.1,
                         "accuracy": 0.1 + (learns + 0.02 * seed) * step / 12,

@@ -95,7 +95,6 @@ class Log:
     def add(
         self,
         network: str,
-        /,
         *,
         step: int,
         seed: int = 0,

@@ -244,6 +244,9 @@ def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Find
     elif name in _CLIPPING and len(signals) == 1:
         first = signals[0]
         result = _Value(made_of, shares=first.shares, bounded=_sigmoid(first), over_batch=first.over_batch)
+    elif name == "select_n" and sum(tag.made_of == "data" for tag in tags[1:]) == 1:  # a mask of logits, or dropout
+        (kept,) = (tag for tag in tags[1:] if tag.made_of == "data")
+        result = _Value(made_of, shares=kept.shares, bounded=kept.bounded)
     elif name == "log" and len(signals) == 1 and signals[0].over_batch:
         found[_over_batch("softmax", signals[0].over_batch)] = None
     elif name == "gather" and made_of == "parameters":  # an embedding
