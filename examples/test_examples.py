@@ -7,14 +7,18 @@ import importlib.util
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import typing
 from pathlib import Path
 
+import jax
 import pytest
 import tyro
+
+from tests import forked
 
 NONE = ("test_examples.py", "chartfile.py")
 EXAMPLES = sorted(path for path in Path(__file__).parent.glob("*.py") if path.name not in NONE)
@@ -23,17 +27,22 @@ CHARTS = [path for path in EXAMPLES if "(ChartFile)" in path.read_text()]
 
 
 def run(path: Path, directory: Path) -> str:
-    """Run it and return what it prints. Its lesson does not depend on LLVM's optimisations, a third of the time."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", path, "--quick"],
-        cwd=directory,
-        env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Run it as a process of its own and return what it prints."""
+    said = directory / "said"
+    codes = forked.end([forked.start(said, script, path, directory)], within=600)
+    assert codes == [0], (directory / "stderr").read_text()
+    printed = said.read_text()
+    said.unlink()
+    return printed
+
+
+def script(path: Path, directory: Path) -> None:
+    """What `python path --quick` does. Its lesson does not depend on LLVM's optimisations, a third of the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    os.chdir(directory)
+    os.dup2(os.open("stderr", os.O_CREAT | os.O_WRONLY), 2)  # progress bars
+    sys.argv, sys.path[:0] = [str(path), "--quick"], [str(path.parent)]
+    runpy.run_path(str(path), run_name="__main__")
 
 
 def rows(printed: str, *names: str) -> list[list[float]]:
