@@ -119,8 +119,10 @@ def checkpoints_wholly() -> bool:
     """Whether the checkpoint is around the function, which then keeps a copy of an output, or around its tangent.
 
     On JAX's next rematerialisation a checkpoint of a linear function has no transpose. On the classic one a Pallas
-    kernel cannot hold a checkpoint around the function. The next one hands on zeros for tangents that nobody asked for.
-    So in forward mode the derivative in one parameter is NaN where that in x or in another one is infinite.
+    kernel cannot hold a checkpoint around the function. The next one hands on zeros for tangents that nobody asked for,
+    which is a to-do in JAX's code (`RematTraced.jvp`). So in forward mode the derivative in one parameter is NaN where
+    that in x or in another one is infinite. A checkpoint for each argument, in which the others are constants, would
+    lose mixed derivatives, and a checkpoint in the rule of `jax.custom_jvp` has no transpose.
     """
     return bool(getattr(jax.config, "jax_remat3", False))
 
