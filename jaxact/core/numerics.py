@@ -50,9 +50,13 @@ def _exp_of_pair(x: Array, low: Array) -> Array:
     return horner(_EXP, ((x - n * LOG_2[0]) + low) - n * LOG_2[1]) * power
 
 
-@with_slope(lambda x, low: math.log(2) * exp2(x, low))
 def exp2(x: Array, low: Array) -> Array:
     """2 to the power x + low, for finite sums up to 127 (in float64 1023), with the same accuracy."""
+    return _exp2(x, low)
+
+
+@with_slope(lambda x, low: math.log(2) * exp2(x, low))
+def _exp2(x: Array, low: Array) -> Array:
     if x.dtype != jnp.float32:
         return _corrected(jnp.exp2(x + low), x, low, math.log(2))
     n, power = whole(jnp.maximum(x + low, -127))
