@@ -69,7 +69,7 @@ if not _typing.TYPE_CHECKING:  # a type checker should report missing names
         if not name.startswith("_"):
             from jaxact.modules import learned
 
-            if name in {row.module for row in _catalog.rows()} | {"Softmax2d"} or isinstance(
+            if name in {row.module for row in _catalog.rows()} | {"Activation", "GatedMLP", "Softmax2d"} or isinstance(
                 getattr(learned, name, None), type
             ):
                 raise AttributeError(

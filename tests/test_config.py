@@ -47,6 +47,7 @@ def test_a_config_of_a_transformed_activation():
     """What `propagation.from_config` makes of it, which tests/test_propagation_shaping.py looks at."""
     config = {"name": "tat", "of": "leaky_relu", "depth": 50}
     assert jaxact.config(jaxact.get(config)) == config
+    assert pickle.loads(pickle.dumps(jaxact.get(config))) == copy.deepcopy(jaxact.get(config)) == jaxact.get(config)
     config = json.loads(json.dumps({"name": "dks", "of": "softplus", "depth": 50}))
     shaped = jaxact.get(config)
     assert isinstance(shaped, propagation.Shaped)

@@ -81,6 +81,12 @@ def test_other_arguments_that_do_not_fit():
     x = np.ones((2, 3), np.float32)
     with pytest.raises(TypeError, match=r"^jaxact\.ssmax: expected scale to be a real number or array, got None"):
         jaxact.ssmax(x, None)  # pyright: ignore[reportArgumentType]
+    key = jax.random.key(0)
+    with pytest.raises(TypeError, match=r"^jaxact\.gumbel_softmax: expected hard to be True or False, got 'no'"):
+        jaxact.gumbel_softmax(x, key, hard="no")  # pyright: ignore[reportArgumentType]
+    for keys in (jax.random.split(key, 2), jax.random.split(jax.random.PRNGKey(0), 2)):
+        with pytest.raises(ValueError, match=r"^jaxact\.rrelu: expected one key, got an array of shape \(2.*jax\.vmap"):
+            jaxact.rrelu(x, keys)
     with pytest.raises(ValueError, match=r"^jaxact\.logsumexp: expected b to broadcast against a, got .* \(4,\)"):
         jaxact.logsumexp(x, b=np.ones(4))
     for name in ("bias", "eps"):

@@ -59,6 +59,8 @@ def test_where_a_missing_name_is():
         jaxact.GELU  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(AttributeError, match=r"no attribute 'Swish'; the module is jaxact\.nnx\.Swish"):
         jaxact.Swish  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match=r"no attribute 'GatedMLP'; the module is jaxact\.nnx\.GatedMLP"):
+        jaxact.GatedMLP  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(AttributeError, match=r"no attribute 'gelo'$"):
         jaxact.gelo  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(

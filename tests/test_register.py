@@ -108,6 +108,21 @@ def test_a_function_with_derivatives_of_its_own():
     assert jaxact.config(functools.partial(function, factor=3.0)) == {"name": "double", "factor": 3.0}
 
 
+def test_what_is_not_traced():
+    """An axis and a mode, which Python code looks at."""
+
+    def pooled(x, axis=-1, mode="mean"):
+        return getattr(jnp, mode)(x, axis, keepdims=True) + 0 * x
+
+    jaxact.register(pooled, kind="axis")
+    x = jnp.arange(6.0).reshape(2, 3)
+    for config, expected in ({"axis": 0}, x.mean(0)), ({"mode": "max"}, x.max(-1, keepdims=True)):
+        for made in (jaxact.get({"name": "pooled", **config}), jaxact.get({"name": "pooled", **config}, kind="nnx")):
+            np.testing.assert_allclose(made(x), jnp.broadcast_to(expected, x.shape), rtol=1e-6)
+            assert jaxact.config(made) == {"name": "pooled", **config}
+    np.testing.assert_array_equal(jaxact.get("pooled")(x, 0), jaxact.get("pooled")(x, axis=0))
+
+
 def test_what_is_refused():
     registered()
     with pytest.raises(ValueError, match="the name 'bump' is taken by bump; choose another"):
@@ -125,5 +140,14 @@ def test_what_is_refused():
         jaxact.register(bump, name="other", curvature=jnp.cos)
     with pytest.raises(TypeError, match="expected functions, got 3"):
         jaxact.register(3)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="color"):
+    with pytest.raises(TypeError, match=r"^jaxact\.register: expected facts about other like aliases, .* got color;"):
         jaxact.register(bump, name="other", color="red")
+    with pytest.raises(
+        ValueError, match=r"expected kind to be \"pointwise\", .* got 'elementwise'; say what other takes"
+    ):
+        jaxact.register(bump, name="other", kind="elementwise")
+    with pytest.raises(TypeError, match=r"expected kinks to be a mapping .* got \[0\.0\]; other has none with {}"):
+        jaxact.register(bump, name="other", kinks=[0.0])
+    with pytest.raises(ValueError, match="expected a name like a variable's, got 'class'"):
+        jaxact.register(bump, name="class")
+    assert "other" not in jaxact.names()

@@ -87,11 +87,16 @@ def check_parameter(who: str, domain: str, **parameters: object) -> None:
 
 
 def check_key(who: str, key: object) -> None:
-    """Raise a `TypeError` if `key` is not a random key of JAX, new style or old."""
+    """Raise an error if `key` is not one random key of JAX, new style or old."""
     dtype = getattr(key, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
         raise TypeError(
             f"jaxact.{who}: expected key to be a key, got {_shortened(key)}; make one with jax.random.key(0)"
+        )
+    if np.ndim(cast(Any, key)) != (dtype == jnp.uint32):  # an old one has a row of numbers
+        raise ValueError(
+            f"jaxact.{who}: expected one key, got an array of shape {np.shape(cast(Any, key))}; use jax.vmap for one "
+            "key per row"
         )
 
 

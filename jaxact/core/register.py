@@ -1,7 +1,9 @@
 """Users' own functions as rows of the catalog."""
 
+import dataclasses
 import functools
 import inspect
+import keyword
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,7 +31,8 @@ def register(
 
     Args:
       f: if `slope` is given, the value `f(x, *parameters)`, an elementwise formula of `jax.numpy` whose parameters have
-        numbers as defaults or no defaults. Otherwise any function of arrays, which keeps its own derivatives.
+        numbers as defaults or no defaults. Otherwise any function of arrays, which keeps its own derivatives. What it
+        calls axis, or gives a bool, a string or a tuple as default, is not traced.
       name: the name; f's own name by default.
       slope: the derivative in x as `slope(x, *parameters)`. If it is given, the function is made as jaxact's own are:
         16-bit input is computed in float32 and rounded once, the backward pass keeps x alone, and bool and int become
@@ -43,8 +46,8 @@ def register(
       The function. Pickle and copy give the same object again, in any process that has registered it.
 
     Raises:
-      TypeError: f or slope is not callable, or there is no such fact.
-      ValueError: the name is taken or is not a valid name, or `parameters` are not those of f.
+      TypeError: f or slope is not callable, there is no such fact, or kinks is not a mapping.
+      ValueError: the name is taken or is not a valid name, there is no such kind, or `parameters` are not those of f.
 
     >>> bump = register(lambda x: jnp.exp(-x * x), name="bump", slope=lambda x: -2 * x * jnp.exp(-x * x), kinks={})
     >>> print(jax.grad(jaxact.get("bump"))(1.0).round(1))
@@ -55,8 +58,24 @@ def register(
         raise TypeError(
             f"jaxact.register: expected functions, got {f!r} and slope {slope!r}; give formulas of jax.numpy"
         )
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"jaxact.register: expected a name like a variable's, got {name!r}; give name=...")
+    known = {field.name for field in dataclasses.fields(catalog.Row)} - {"function", "family"}
+    if unknown := facts.keys() - known:
+        raise TypeError(
+            f"jaxact.register: expected facts about {name} like {', '.join(sorted(known))}, got "
+            f"{', '.join(sorted(unknown))}; jaxact.info shows those of other functions"
+        )
+    if (kind := facts.get("kind", "pointwise")) not in ("pointwise", "gated", "axis", "random"):
+        raise ValueError(
+            f'jaxact.register: expected kind to be "pointwise", "gated", "axis" or "random", got {kind!r}; '
+            f"say what {name} takes"
+        )
+    if not isinstance(kinks := facts.get("kinks", {}), Mapping):
+        raise TypeError(
+            f"jaxact.register: expected kinks to be a mapping from x to the slope there, got {kinks!r}; {name} has "
+            "none with {}"
+        )
     if name in catalog.BUILDERS:
         raise ValueError(f"jaxact: the name {name!r} is taken by the configs of jaxact.get; choose another")
     given = parameters or {}
@@ -106,7 +125,10 @@ def _registered(name: str) -> Any:
 
 
 def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(f)
     def call(*arrays: Any, **parameters: Any) -> Any:
         return f(*arrays, **parameters)
 
-    return jitted(name, call)
+    declared = inspect.signature(f).parameters.values()
+    static = [p.name for p in declared if p.name == "axis" or isinstance(p.default, bool | str | tuple)]
+    return jitted(name, call, static_argnames=static)

@@ -145,7 +145,7 @@ def rrelu(x: ArrayLike, key: Array | None, lower: ArrayLike = 1 / 8, upper: Arra
 
     Raises:
       TypeError: x is not a real array, or key is not a key.
-      ValueError: lower > upper.
+      ValueError: lower > upper, or key is more than one.
 
     Reference: Xu et al. 2015, arXiv:1505.00853.
 

@@ -384,8 +384,8 @@ def gumbel_softmax(
       Array of logits' shape and float type.
 
     Raises:
-      TypeError: logits is not a real array, key is not a key, or axis is not an int.
-      ValueError: axis is out of range, or tau is not positive or does not broadcast.
+      TypeError: logits is not a real array, key is not a key, hard is not a bool, or axis is not an int.
+      ValueError: axis is out of range, tau is not positive or does not broadcast, or key is more than one.
 
     Reference: Jang et al. 2016, arXiv:1611.01144; Maddison et al. 2016, arXiv:1611.00712.
 
@@ -394,6 +394,10 @@ def gumbel_softmax(
     """
     if isinstance(axis, Sequence):
         raise TypeError(f"jaxact.gumbel_softmax: expected axis to be an int, got {axis!r}; reshape to have one axis")
+    if not isinstance(hard, bool):
+        raise TypeError(
+            f"jaxact.gumbel_softmax: expected hard to be True or False, got {hard!r}; it is no array and not traced"
+        )
     check_parameter("gumbel_softmax", "> 0", tau=tau)
     if key is None:
         return softmax(logits, axis)

@@ -98,7 +98,8 @@ def tat(
     inner = f.func if isinstance(f, functools.partial) else f
     if inner in (leaky_relu, relu, jax.nn.leaky_relu, jax.nn.relu):
         slope = _leaky_slope(depth, eta)
-        return Shaped(functools.partial(leaky_relu, negative_slope=slope), output_scale=math.sqrt(2 / (1 + slope**2)))
+        bent = catalog.get({"name": "leaky_relu", "negative_slope": slope})  # one object, also after pickling
+        return Shaped(bent, output_scale=math.sqrt(2 / (1 + slope**2)))
     g = Integrand("tat", f, kinks)
     if g.kinks.size:
         raise ValueError(
