@@ -33,9 +33,14 @@ class Axes(NamedTuple):
         return lax.pmax(largest, self.names) if self.names else largest
 
 
+def masked(x: Array, where: Array | None) -> Array:
+    """The logits, -inf where they are left out."""
+    return x if where is None else jnp.where(where, x, -jnp.inf)
+
+
 def logits(x: Array, where: Array | None) -> Array:
-    """The logits in working precision, -inf where they are left out."""
-    return widen(x if where is None else jnp.where(where, x, -jnp.inf))
+    """The same in working precision."""
+    return widen(masked(x, where))
 
 
 def exponents(
@@ -43,12 +48,14 @@ def exponents(
 ) -> tuple[Array, Array | None, Array]:
     """Return (x - m) / temperature for logits x, the same for the sink, and m, the largest of them.
 
+    The maximum is that of x's own type, which a CPU finds sooner in 16 bits; the rest is in working precision.
+
     A row of -inf alone gives NaN, which the caller replaces after the last sum, where that costs nothing: XLA fuses a
     row function into one kernel only if nothing stands between its maximum, difference, exponential and sum.
     """
-    m = axes.max(x)
+    m = widen(axes.max(x))
     m = m if sink is None else jnp.maximum(m, lax.stop_gradient(sink))
-    h, h_sink = x - m, None if sink is None else sink - m
+    h, h_sink = widen(x) - m, None if sink is None else sink - m
     if temperature is not None:
         h, h_sink = h / temperature, None if h_sink is None else h_sink / temperature
     return h, h_sink, m

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_array, as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.derivative import with_derivative
-from jaxact.core.rows import Axes, AxisName, along_axis, centred, exponents, log_sum, logits
+from jaxact.core.rows import Axes, AxisName, along_axis, centred, exponents, log_sum, logits, masked
 from jaxact.core.rule import derivative_rule
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "ssmax"]
@@ -25,14 +25,20 @@ def _shares(
     axes: Axes, x: Array, where: Array | None, temperature: Array | None = None, sink: Array | None = None
 ) -> tuple[Array, ...]:
     """The probabilities and, if there is a sink, its share of each row."""
-    wide = logits(x, where)
-    h, h_sink, m = exponents(axes, wide, temperature, sink)
-    e, unseen = jnp.exp(h), wide == -jnp.inf  # in a row of -inf alone, h is NaN
-    if h_sink is None:
-        return (jnp.where(unseen, 0, e / axes.sum(e)).astype(x.dtype),)
-    e_sink = jnp.exp(h_sink)
-    total = axes.sum(e) + e_sink
-    return jnp.where(unseen, 0, e / total).astype(x.dtype), jnp.where(m == -jnp.inf, 0, e_sink / total)
+    seen = masked(x, where)
+    h, h_sink, m = exponents(axes, seen, temperature, sink)
+    e = jnp.exp(h)
+    total = axes.sum(e) if h_sink is None else axes.sum(e) + jnp.exp(h_sink)
+    y = jnp.where(_nothing(seen, m), 0, (e / total).astype(x.dtype))
+    return (y,) if h_sink is None else (y, jnp.where(m == -jnp.inf, 0, jnp.exp(h_sink) / total))
+
+
+def _nothing(x: Array, m: Array) -> Array:
+    """Where a row is of -inf alone, so that all that is computed of it is NaN, or at least where x is -inf.
+
+    A CPU takes a third less time in 16 bits where the maximum m is asked, and a fifth less in float32 where x is.
+    """
+    return (m if x.dtype.itemsize == 2 else x) == -jnp.inf
 
 
 def _keep_shares(axes: Axes, primals: Sequence[Any], shares: tuple[Array, ...], asked: Sequence[bool]) -> Any:
@@ -267,10 +273,10 @@ def ssmax(
 
 
 def _log_shares(axes: Axes, x: Array, where: Array | None, temperature: Array | None, sink: Array | None) -> Array:
-    wide = logits(x, where)
-    h, h_sink, _ = exponents(axes, wide, temperature, sink)
+    seen = masked(x, where)
+    h, h_sink, m = exponents(axes, seen, temperature, sink)
     # In a row of -inf alone, h is NaN. Asking the maximum instead of x would cost a GPU two kernels.
-    return jnp.where(wide == -jnp.inf, -jnp.inf, h - log_sum(axes, h, h_sink)).astype(x.dtype)
+    return jnp.where(_nothing(seen, m), -jnp.inf, (h - log_sum(axes, h, h_sink)).astype(x.dtype))
 
 
 def _log_shares_tangent(axes: Axes, kept: Any, tangents: Sequence[Array | None]) -> Array:
