@@ -18,6 +18,7 @@ from jaxact.functions.smooth import *
 from jaxact.functions.softmax import *
 from jaxact.functions.softplus import *
 from jaxact.functions.sparse import *
+from jaxact.functions.ssmax import *
 from jaxact.functions.units import *
 
 from jaxact.functions import engines as engines  # isort: skip  (names functions of all the others)

@@ -39,8 +39,8 @@ def rational(x: ArrayLike, numerator: ArrayLike | Sequence[float], denominator: 
     The function has no pole. It has a kink where Q changes its sign, and the slope there is that of P. As in the paper,
     the absolute value is that of the whole of Q. The package rational_activations calls this version B; its version A
     has the absolute value of each term instead. The backward pass keeps x alone. +-inf counts as the largest finite
-    number. In float32, for four sets of coefficients that were tried, the slope was off by up to 28 units and the second
-    derivative by up to 360, where other functions have 8 and 32: the derivative of a quotient cancels.
+    number. In float32, for four sets of coefficients that were tried, the slope was off by up to 28 units and the
+    second derivative by up to 360, where other functions have 8 and 32: the derivative of a quotient cancels.
 
     Args:
       x: real array of any shape; bool and int become the default float.
