@@ -287,9 +287,13 @@ def _hold(tried: Tried, dtype: str, order: int) -> None:
     assert not wrong, "\n".join([tried.name, *wrong])
 
 
+AUTODIFF = "gaussian_topk(sparsity)"
+"""Of one order less: it is differentiated by JAX, and so is ndtri in it, which compiles for longer than all others."""
+
+
 @pytest.mark.parametrize("tried", ALL, ids=lambda tried: tried.name)
 def test_float32(tried):
-    _hold(tried, "float32", 3)
+    _hold(tried, "float32", 3 - (tried.name == AUTODIFF))
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -302,7 +306,7 @@ def test_modules_in_float32(name):
     "tried", [t for t in ALL if len(t.entries[0]) == 4 and t.settings[0] and not t.drawn], ids=lambda tried: tried.name
 )
 def test_rows_in_float64(tried):
-    _hold(tried, "float64", 2)
+    _hold(tried, "float64", 2 - (tried.name == AUTODIFF))
 
 
 @pytest.mark.parametrize("tried", [t for t in ALL if len(t.entries[0]) == 2], ids=lambda tried: tried.name)
