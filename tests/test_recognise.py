@@ -15,6 +15,7 @@ import jaxact
 import jaxact.equinox
 import jaxact.nnx
 from jaxact import flow as jf
+from jaxact.flow import ranges
 from jaxact.verify.cases import CASES
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
@@ -50,6 +51,14 @@ OF_JAX = {
     "squareplus b=4.0": nn.squareplus,
     "leaky_relu negative_slope=None": lambda x: nn.leaky_relu(x, jnp.arange(x.shape[-1]) / x.shape[-1]),
 }  # fmt: skip
+
+
+def in_shard_map(f):
+    """On one device; constants become values that vary over the mesh there."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+    return jax.shard_map(f, mesh=mesh, in_specs=jax.P("data"), out_specs=jax.P("data"))
+
+
 AROUND = {
     "plain": lambda f: f,
     "bfloat16": lambda f: lambda x: f(x.astype(jnp.bfloat16)),
@@ -58,6 +67,7 @@ AROUND = {
     "vmap, axis 0 to 1": lambda f: lambda x: jax.vmap(f, in_axes=0, out_axes=-1)(x),
     "vmap twice": lambda f: lambda x: jax.vmap(jax.vmap(f, in_axes=1, out_axes=0), in_axes=1)(x.reshape(2, 2, 6)),
     "jit and checkpoint": lambda f: jax.jit(jax.checkpoint(f)),
+    "shard_map": in_shard_map,
 }  # fmt: skip
 
 
@@ -68,6 +78,14 @@ def test_every_function_of_jax(around):
     if around != "bfloat16":  # 0.01 is another number there
         shown = [" ".join([site.name, *(f"{key}={value}" for key, value in site.parameters)]) for site in found]
         assert shown == list(OF_JAX)
+
+
+def test_ranges_are_computed_inside_of_a_shard_map():
+    """Without jit, what runs there is traced all the same."""
+    ranges.flat_ranges.cache_clear()
+    ranges.turning_points.cache_clear()
+    _, flow = jf.observe(lambda x: jnp.sum(in_shard_map(nn.silu)(x)))(X)
+    assert flow.to_records()[0]["flat"] == 0
 
 
 def test_every_function_of_jaxact():

@@ -19,7 +19,7 @@ ELEMENTWISE = frozenset({
     "stop_gradient", "sub", "tanh",
 })  # fmt: skip
 REDUCING = frozenset({"reduce_max", "reduce_sum"})
-ARRANGING = frozenset({"broadcast_in_dim", "call", "copy", "expand_dims", "reshape", "squeeze", "transpose"})
+ARRANGING = frozenset({"broadcast_in_dim", "call", "copy", "expand_dims", "pvary", "reshape", "squeeze", "transpose"})
 COMMUTATIVE = frozenset({"add", "mul", "max", "min", "and", "or", "eq", "ne"})
 MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 
@@ -173,7 +173,7 @@ class Arrangement:
         first, shape = inner[0], node.aval.shape
         assert first is not None
         match node.kind:
-            case "call" | "rule" | "copy" | "convert_element_type" | "stop_gradient":
+            case "call" | "rule" | "copy" | "convert_element_type" | "pvary" | "stop_gradient":
                 return first
             case "transpose":
                 return tuple(first[i] for i in node.equation.params["permutation"])

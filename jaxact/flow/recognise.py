@@ -355,7 +355,10 @@ def _parameter(node: Node, x: Node, group: set[int], arrangement: Arrangement) -
         return Parameter(float(str(np.asarray(bare.details).astype(bare.aval.dtype))))  # 0.01, not 0.0099999998
     end = node
     while end.variable is None or end.owner in group:  # inside a call x is cast and arranged
-        if end.kind not in ("broadcast_in_dim", "convert_element_type", "reshape", "call") or not end.arguments:
+        if (
+            end.kind not in ("broadcast_in_dim", "convert_element_type", "pvary", "reshape", "call")
+            or not end.arguments
+        ):
             return None
         end = end.arguments[0]
     if core(end) is core(x) or core(end) is x:
