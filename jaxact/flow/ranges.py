@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax import Array
 from jax import numpy as jnp
+from jax.core import eval_context
 
 from jaxact.core import catalog
 
@@ -25,7 +26,7 @@ def turning_points(name: str) -> tuple[float, float]:
     if row is None or row.monotone:
         return 0.0, 0.0
     center, width = 0.0, 4.0
-    with jax.core.eval_context():  # also inside of shard_map, where ensure_compile_time_eval traces
+    with eval_context():  # also inside of shard_map, where ensure_compile_time_eval traces
         for _ in range(3):
             x = np.linspace(center - width, center + width, 2001, dtype=np.float32)
             center, width = float(x[np.argmin(np.asarray(row.function(x)))]), width / 500
@@ -58,7 +59,7 @@ def flat_ranges(name: str, parameters: tuple[tuple[str, Any], ...]) -> list[tupl
     def floats(first: int, step: int) -> np.ndarray:  # as many each time, so that JAX compiles once
         return (first + step * np.arange(2**16 + 1)).astype(np.uint32).view(np.float32)
 
-    with jax.core.eval_context(), jax.debug_nans(False), jax.debug_infs(False):
+    with eval_context(), jax.debug_nans(False), jax.debug_infs(False):
         x = np.sort(floats(0, 2**16))  # NaN last
         side = np.asarray(sides(x))
         gaps = np.flatnonzero((side[1:] != side[:-1]) & (x[1:] > x[:-1]))
