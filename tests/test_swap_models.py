@@ -213,9 +213,9 @@ def variables():
 
 COPIES = {"pickle": lambda m: pickle.loads(pickle.dumps(m)), "copy": copy.copy, "deepcopy": copy.deepcopy}
 COPIED = {
-    "linen": (Linen(), lambda m: functools.partial(m.apply, variables(), train=False)),
-    "nnx": (nnx.jit(lambda: PlainNnx(nnx.Rngs(0)))(), lambda m: m),
-    "equinox": (PlainEquinox(eqx.nn.Linear(6, 6, key=KEY)), jax.vmap),
+    "linen": (Linen, lambda m: functools.partial(m.apply, variables(), train=False)),
+    "nnx": (nnx.jit(lambda: PlainNnx(nnx.Rngs(0))), lambda m: m),
+    "equinox": (lambda: PlainEquinox(eqx.nn.Linear(6, 6, key=KEY)), jax.vmap),
 }
 
 
@@ -223,7 +223,8 @@ COPIED = {
 @pytest.mark.parametrize("framework", COPIED)
 def test_copies(framework, way):
     """They are swapped as what they are copies of, and keep its parameters as copies of the model itself do."""
-    model, call = COPIED[framework]
+    make, call = COPIED[framework]
+    model = make()
     lean, tried = (COPIES[way](jf.swap(model, replace)) for replace in (None, {"gelu": "relu"}))
     assert (type(lean).__name__, isinstance(lean, type(model))) == (type(model).__name__, True)
     assert is_swapped(call(lean), X)
