@@ -293,4 +293,8 @@ def _of_layer(key: str, values: Any, layer: int | None) -> float:
         raise ValueError(
             f"jaxact.from_config: {key} differs from layer to layer; say which layer, with layer=0 for the first"
         )
+    if layer is not None and layer not in range(len(values)):
+        raise ValueError(
+            f"jaxact.from_config: expected layer in [0, {len(values)}), got {layer!r}; {key} has one value per layer"
+        )
     return float(values[layer or 0] or 0)

@@ -203,6 +203,8 @@ def test_layers_that_differ():
               "activation_sparsity_pattern": [0.95, 0.95, 0.0]}  # fmt: skip
     with pytest.raises(ValueError, match=r"activation_sparsity_pattern differs from layer to layer; say which"):
         jaxact.from_config(config)
+    with pytest.raises(ValueError, match=r"expected layer in \[0, 3\), got 3; activation_sparsity_pattern has one"):
+        jaxact.from_config(config, 3)
     np.testing.assert_array_equal(jaxact.from_config(config, 2)(G, U), jaxact.geglu(G, U))
     sparse = jaxact.geglu(jaxact.gaussian_topk(jnp.asarray(G), 0.95), U)
     np.testing.assert_array_equal(jaxact.from_config(config, 0)(G, U), sparse)

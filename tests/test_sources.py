@@ -107,6 +107,20 @@ def test_the_array_by_name():
         jaxact.get("gelu", "torch")(approximate="tanh")
 
 
+def test_what_engines_cannot_take():
+    function = jaxact.get("silu_and_mul", "vllm")
+    np.testing.assert_array_equal(function(ROW, value=ROW), jaxact.swiglu(ROW, ROW))
+    with pytest.raises(ValueError, match=r"^jaxact\.swiglu: expected an even size along the last axis, got a scalar"):
+        function(1.0)
+    with pytest.raises(TypeError, match=r"^jaxact\.swiglu: expected x to be a real number or array, got list"):
+        function([1.0, 2.0])
+
+
+def test_one_argument_twice():
+    with pytest.raises(TypeError, match=r"^jaxact\.softmax: expected each argument once, got dim by position and by"):
+        jaxact.get("softmax", "torch")(ROW, 0, dim=0)
+
+
 def test_too_many_positions():
     with pytest.raises(
         TypeError, match="expected at most 2 arguments after the array, torch's min_val, max_val, got 3"

@@ -9,6 +9,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxact.core.checks import as_array
+
 Meaning = Callable[[Any, Any], Mapping[str, Any]]
 """Takes an argument's value and x (None where a config binds it), and gives jaxact's arguments; "x" replaces x."""
 
@@ -117,7 +119,13 @@ class Foreign(Bound):
                 f"jaxact.{self.func.__name__}: expected at most {len(theirs)} arguments after the array, "
                 f"{self.source}'s {', '.join(theirs)}, got {len(rest)}; leave out those without a meaning here"
             )
-        given = dict(zip(theirs, rest, strict=False)) | given
+        placed = dict(zip(theirs, rest, strict=False))
+        if twice := placed.keys() & given.keys():
+            raise TypeError(
+                f"jaxact.{self.func.__name__}: expected each argument once, got {', '.join(twice)} by position and by "
+                "name; leave out one"
+            )
+        given = placed | given
         if theirs.get("dim") is _dim and not {"dim", "axis"} & {*self.keywords, *given}:
             given = {"dim": None} | given
         if "training" in theirs:
@@ -134,14 +142,14 @@ class Packed(Bound):
 
     layout: str
 
-    def __call__(self, x: Any, value: Any = None, /, **given: Any) -> Array:
+    def __call__(self, x: Any, value: Any = None, **given: Any) -> Array:
         """Evaluate it."""
         if value is None:
-            x = jnp.asarray(x)
-            if x.shape[-1] % 2:
+            x = jnp.asarray(as_array(self.func.__name__, x))
+            if not x.ndim or x.shape[-1] % 2:
                 raise ValueError(
-                    f"jaxact.{self.func.__name__}: expected an even size along the last axis, got {x.shape[-1]}; its "
-                    "halves are gate and value"
+                    f"jaxact.{self.func.__name__}: expected an even size along the last axis, got "
+                    f"{x.shape[-1] if x.ndim else 'a scalar'}; its halves are gate and value"
                 )
             first, second = (x[..., ::2], x[..., 1::2]) if self.layout == "interleaved" else jnp.split(x, 2, -1)
             x, value = (second, first) if self.layout == "gate_last" else (first, second)
