@@ -243,6 +243,15 @@ def test_logsumexp_of_weights():
         np.testing.assert_allclose(slope, [np.exp(700.0), 1.0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax", "ssmax", "gaussian_topk"])
+def test_infinite_entries(name):
+    """What the docstrings say of them."""
+    x = np.float32([1.0, np.inf, np.inf, -np.inf])
+    y = np.asarray(getattr(jaxact, name)(x))
+    says = "makes its row NaN" in " ".join(jaxact.info(name).function.__doc__.split())
+    assert says == np.isnan(y[:3]).any() == (name != "gaussian_topk")
+
+
 def test_axes_in_any_order():
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
     np.testing.assert_array_equal(jaxact.softmax(x, axis=(0, -1)), jaxact.softmax(x, axis=[2, 0]))

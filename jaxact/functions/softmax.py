@@ -177,8 +177,8 @@ def softmin(x: ArrayLike, axis: int | Sequence[int] = -1, where: ArrayLike | Non
     """Softmin: exp(-x_i) / sum_j exp(-x_j), the softmax of -x.
 
     The derivative along a tangent t is y (sum(y t) / sum(y) - t); the backward pass keeps y alone. Entries of +inf, and
-    those that `where` leaves out, give 0 with gradient 0; entries of -inf share their row equally. 16-bit input is
-    computed in float32.
+    those that `where` leaves out, give 0 with gradient 0; an entry of -inf makes its row NaN. 16-bit input is computed
+    in float32.
 
     Args:
       x: real array of rank 1 or more; bool and int become the default float.
@@ -244,7 +244,7 @@ def log_softmax(
     """Logarithm of softmax: x_i / T - log(exp(s / T) + sum_j exp(x_j / T)), without exp(s / T) if there is no sink s.
 
     The derivative along a tangent t is (t - sum(softmax(x) t)) / T; the backward pass keeps x. Logits of -inf, and
-    entries that `where` leaves out, give -inf with gradient 0. Logits of +inf share their row equally. 16-bit input is
+    entries that `where` leaves out, give -inf with gradient 0. A logit of +inf makes its row NaN. 16-bit input is
     computed in float32.
 
     Args:

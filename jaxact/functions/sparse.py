@@ -97,14 +97,14 @@ def softpick(
 
 
 def _gaussian_topk_value(axes: Axes, x: Array, where: None, sparsity: Array) -> Array:
-    wide = finite(widen(x))
+    wide = finite(widen(x)) / 4  # so that no difference overflows
     count = math.prod(x.shape[i] for i in axes.numbers)
     apart = wide - axes.sum(wide / count)
     scale = axes.max(jnp.abs(apart))
     scale = jnp.where(scale == 0, 1, scale)  # squares would overflow
     variance = axes.sum(jnp.square(apart / scale)) / count
     deviation = jnp.where(variance == 0, 0, scale * jnp.sqrt(jnp.where(variance == 0, 1, variance)))
-    above = apart - deviation * ndtri(sparsity)
+    above = 4 * (apart - deviation * ndtri(sparsity))
     return jnp.where(above <= 0, 0, above).astype(x.dtype)  # keeps NaN
 
 
