@@ -197,7 +197,7 @@ class _Training:
         if self.file.exists():
             try:
                 self.saved = flax.serialization.msgpack_restore(self.file.read_bytes())
-                self.saved["step"], self.saved["leaves"]
+                operator.itemgetter("step", "leaves")(self.saved)
             except Exception as error:  # whatever msgpack raises for it
                 advice = "remove it, and these networks are trained from the start"
                 raise invalid("a checkpoint", f"{self.file}, which is damaged ({error})", advice) from None
