@@ -97,7 +97,10 @@ def test_ranges_are_computed_inside_of_a_shard_map():
         return x
 
     jax.grad(lambda x: jnp.sum(in_shard_map(look)(x)))(X)
-    assert found == [ranges.turning_points("silu"), ranges.flat_ranges("silu", ())]
+    turning, flat = found
+    # Found once under the settings of another test, perhaps: around a minimum float32 has many least values.
+    np.testing.assert_allclose(turning, ranges.turning_points("silu"), atol=2e-3)
+    np.testing.assert_allclose(flat, ranges.flat_ranges("silu", ()), rtol=1e-6)
 
 
 def test_every_function_of_jaxact():
