@@ -121,6 +121,17 @@ def check_moments(got, array, loops, name):
     np.testing.assert_array_equal(got[..., 4], 0)
 
 
+def test_a_sum_of_an_outputs_squares_may_be_added_up_in_another_order():
+    """XLA fuses the sum with the activation, if nothing else reads its terms. No gradient depends on that order."""
+    (x,) = normal(0, (64, 8))
+    fun = lambda w: jnp.mean(jax.nn.relu(x @ w) ** 2)  # noqa: E731
+    w = np.asarray(x[:8])
+    (got, gradient), _ = jax.jit(observe(fun))(w)
+    want, same = jax.jit(jax.value_and_grad(fun))(w)
+    np.testing.assert_array_max_ulp(np.asarray(got), np.asarray(want), maxulp=4)  # 512 terms of one size
+    np.testing.assert_array_equal(gradient, same)
+
+
 def test_keeps_no_array():
     """Temporary memory of the compiled step; benchmarks/observe.py has the time too."""
     params = [(w, jnp.zeros(w.shape[1])) for w in normal(0, *[(256, 256)] * 4, (256, 8))]

@@ -28,7 +28,8 @@ def observe(
 
     It finds every activation of jaxact or jax.nn that `fun` calls in the jaxpr of `fun`, also inside jit, scan, cond,
     checkpoint, vmap and shard_map, and in any library's modules. The loss and the gradients are those of
-    `jax.value_and_grad`. The statistics come from the same backward pass, and no array is kept for them.
+    `jax.value_and_grad`, up to the last bits of a sum that XLA fuses with something else because the statistics read
+    its terms too. The statistics come from the same backward pass, and no array is kept for them.
 
     In a `while_loop` it sees only the forward pass. It does not look into functions with their own derivative rule,
     Pallas kernels, and derivative code (a gradient inside `fun`); `Flow.unseen` lists them. Statistics of a `vmap`
