@@ -34,12 +34,12 @@ class Axes(NamedTuple):
 
 
 def masked(x: Array, where: Array | None) -> Array:
-    """The logits, -inf where they are left out."""
+    """The logits in x's own type, -inf where they are left out."""
     return x if where is None else jnp.where(where, x, -jnp.inf)
 
 
 def logits(x: Array, where: Array | None) -> Array:
-    """The same in working precision."""
+    """The logits in working precision, -inf where they are left out."""
     return widen(masked(x, where))
 
 

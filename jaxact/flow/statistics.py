@@ -184,16 +184,16 @@ def visit(step: Visit, inputs: Sequence[Any], slot: Any, magnitudes: bool = Fals
 def _flatness(step: Visit, inputs: Sequence[Any]) -> Callable[[Array], Array]:
     """Make the function that says of each entry of x whether an elementwise activation is flat there.
 
-    Where x is the only input and keeps its axes, it compares x with the ends of known ranges. Elsewhere it computes
-    the slopes.
+    Where the parameters are known numbers and x keeps its axes, it compares x with the ends of ranges. Elsewhere it
+    computes the slopes.
     """
     match = step.match
     here = match.axes == tuple(range(len(step.site.shape))) or (
         not match.axes  # a function of jaxact
         and not any("transpose" in jaxprs.primitives(inner) for inner in jaxprs.jaxprs_in(step.equation.params))
     )
-    alone = len(step.inputs) == 1 and (match.form is None or match.form.same_slope)
-    ranges = flat_ranges(step.site.name, step.site.parameters) if alone and here else None
+    same = match.form is None or match.form.same_slope
+    ranges = flat_ranges(step.site.name, step.site.parameters) if same and here else None
 
     def by_ranges(x: Array, ranges: Sequence[tuple[float, float]]) -> Array:
         x = x.astype(wide(x.dtype))

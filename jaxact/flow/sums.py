@@ -148,9 +148,9 @@ def folded(sums: Sequence[Array], axis: int, count: int, maxima: Sequence[Array]
     This is one reduction, since XLA's CPU backend fuses it with the code that makes the arrays. For a separate
     reduction XLA would store the operand first: the gradient of a 4-layer MLP would hold 15 arrays in place of 5.
     The reduction stops after `count` entries, since XLA adds one entry after the other: the sum of a million equal
-    entries would be 1% off in float32. XLA vectorises a fold of 16 of up to four arrays of floats, which takes a third
-    of the time of a fold of 64, and integers whatever the fold is. Booleans are counted in int32, since float32 stops
-    at 2^24, or in uint8, which takes less memory.
+    entries would be 1% off in float32. XLA vectorises a fold of 16 of up to four arrays of floats, which takes less
+    than half of the time of a fold of 64, and integers whatever the fold is. Booleans are counted in int32, since
+    float32 stops at 2^24, or in uint8, which takes less memory.
     """
     arrays = [jnp.atleast_2d(a) for a in (*sums, *maxima)]
     shape = arrays[0].shape
