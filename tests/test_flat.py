@@ -61,6 +61,12 @@ def test_a_hand_written_relu_has_its_own_slope_at_the_kink():
     assert [record["flat"] for record in seen.to_records()] == [0, 1]
 
 
+def test_more_entries_than_a_byte_counts():
+    """No power of two divides 331, so that all examples are added up at once."""
+    _, seen = jax.jit(flow.observe(lambda x: jnp.sum(jax.nn.relu(x))))(np.ones((331, 3), np.float32))
+    np.testing.assert_array_equal(seen.to_records()[0]["fired"], [331, 331, 331])
+
+
 def test_of_no_entries():
     x = np.ones((0, 3), np.float32)
     (value, gradient), seen = jax.jit(flow.observe(lambda x: jnp.sum(jax.nn.relu(jax.nn.softmax(x)))))(x)
