@@ -8,29 +8,55 @@ import jax.numpy as jnp
 _BATCH, _WIDTH, _HIDDEN = 64, 64, 256
 
 
-@functools.cache
-def _temporary(function, arrays, layers, unroll):
-    """Bytes of temporary memory of the gradient of h + f(h W1, ...) W2 over layers."""
+def _layer(function, h, w):
+    """h + f(h W1, ...) W2, with one W1 for each array that f takes."""
+    return h + function(*(h @ into for into in w[1:])) @ w[0]
 
-    def loss(weights, h):
-        step = lambda h, w: (h + function(*(h @ into for into in w[1:])) @ w[0], None)  # noqa: E731
-        return jnp.sum(jax.lax.scan(step, h, weights, unroll=unroll)[0] ** 2)
 
+def _scanned(function, layers):
+    return lambda weights, h: jax.lax.scan(lambda h, w: (_layer(function, h, w), None), h, weights, layers)[0]
+
+
+def _unrolled(*functions):
+    def network(weights, h):
+        for i, function in enumerate(functions):
+            h = _layer(function, h, [w[i] for w in weights])
+        return h
+
+    return network
+
+
+def _temporary(network, arrays, layers):
+    """Bytes of temporary memory of a network's gradient."""
     into, back = ((layers, *shape) for shape in ((_WIDTH, _HIDDEN), (_HIDDEN, _WIDTH)))
     weights = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (back, *[into] * arrays)]
     h = jax.ShapeDtypeStruct((_BATCH, _WIDTH), jnp.float32)
-    return jax.jit(jax.grad(loss)).lower(weights, h).compile().memory_analysis().temp_size_in_bytes
+    gradient = jax.grad(lambda *both: jnp.sum(network(*both) ** 2))
+    return jax.jit(gradient).lower(weights, h).compile().memory_analysis().temp_size_in_bytes
 
 
 def _sum(*arrays):
     return sum(arrays)
 
 
-def kept(function, arrays=1, layers=256, unroll=False):
-    """Arrays of the hidden size that a layer keeps because of `function`, which takes `arrays` of them.
+@functools.cache
+def _of_sums(arrays, layers, unroll):
+    return _temporary(_unrolled(*[_sum] * layers) if unroll else _scanned(_sum, layers), arrays, layers)
 
-    It is what the layers take, less that for a sum, which keeps nothing: its output is what W2's gradient needs. What a
-    layer needs only while it runs is there once, and so is one over the number of layers of that.
+
+def _more(network, arrays, layers, unroll):
+    """Arrays of the hidden size that it keeps, less those that a sum does: its output is what W2's gradient needs."""
+    return (_temporary(network, arrays, layers) - _of_sums(arrays, layers, unroll)) / (_BATCH * _HIDDEN * 4)
+
+
+def kept(function, arrays=1, layers=256):
+    """Arrays of the hidden size that a scanned layer keeps because of `function`, which takes `arrays` of them.
+
+    What a layer needs only while it runs is there once, and so is one over the number of layers of that.
     """
-    bytes_more = _temporary(function, arrays, layers, unroll) - _temporary(_sum, arrays, layers, unroll)
-    return bytes_more / (layers * _BATCH * _HIDDEN * 4)
+    return _more(_scanned(function, layers), arrays, layers, False) / layers
+
+
+def kept_unrolled(functions, arrays=1):
+    """Arrays of the hidden size that unrolled layers, with one of the functions each, keep in all."""
+    return _more(_unrolled(*functions), arrays, len(functions), True)
