@@ -16,24 +16,28 @@ import jax
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["jaxact.cli", "jaxact.compare.train", "tests.small_study", "tyro", "vl_convert"])
 
+_QUICKLY = "jax_disable_most_optimizations"
+
 
 def start(said: Path, call: Callable[..., int | None], *arguments: Any, devices: int = 1) -> ForkServerProcess:
     """Start a process of so many CPU devices, which exits with what `call` returns, and says what it says into a file.
 
-    A warning is an error there.
+    A warning is an error there, and it compiles as quickly as this process (see the fixture quickly_compiled).
     """
-    process = CONTEXT.Process(target=_run, args=(said, devices, call, *arguments))
+    settings = {"jax_platforms": "cpu", _QUICKLY: jax.config.read(_QUICKLY)}
+    process = CONTEXT.Process(target=_run, args=(said, devices, settings, call, *arguments))
     process.start()
     return process
 
 
-def _run(said: Path, devices: int, call: Callable[..., int | None], *arguments: Any) -> None:
+def _run(said: Path, devices: int, settings: dict[str, Any], call: Callable[..., int | None], *arguments: Any) -> None:
     file = os.open(said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(file, stream)
     warnings.simplefilter("error")
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-    jax.config.update("jax_platforms", "cpu")
+    for name, value in settings.items():
+        jax.config.update(name, value)
     sys.exit(call(*arguments))
 
 
