@@ -1,7 +1,7 @@
 """Train 64 layers without normalisation or skips on digits: three activations.
 
     python examples/deep_plain_network.py            64 layers of 128, two learning rates to choose from
-    python examples/deep_plain_network.py --quick    24 layers of 64, fewer steps at one learning rate
+    python examples/deep_plain_network.py --quick    16 layers of 64, fewer steps at one learning rate
 
 Sigmoid, ReLU, and a leaky ReLU that is shaped for this depth, each with weights of the variance that matches it.
 Theory says before training what becomes of the gradient, and it is measured. It is a run of the study "digits-mlp", as
@@ -32,7 +32,7 @@ class Config:
     overwrite: bool = False
     """Replace an earlier result."""
     quick: bool = False
-    """40 steps at one learning rate, at most 24 layers of 64: to see that it runs."""
+    """40 steps at one learning rate, at most 16 layers of 64: to see that it runs."""
     seed: int = 0
     """The seed of the initial weights and the batches."""
 
@@ -40,7 +40,7 @@ class Config:
 def main(config: Config) -> None:
     """Train, print the tables and the lesson."""
     if config.quick:
-        config = dataclasses.replace(config, depth=min(config.depth, 24), width=64)
+        config = dataclasses.replace(config, depth=min(config.depth, 16), width=64)
 
     summary = run(
         Comparison(

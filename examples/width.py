@@ -43,7 +43,7 @@ class Config(ChartFile):
 
     out: Path = Path("width.png")
     quick: bool = False
-    """Widths up to 128, three rates, 24 steps."""
+    """Widths up to 128, three rates, 16 steps."""
 
 
 class Transformer(nn.Module):
@@ -125,7 +125,7 @@ def losses(width: int, base: int, powers: Iterable[int], steps: int) -> list[flo
 def main(config: Config) -> None:
     """Check, train, print what was found, draw loss by rate."""
     widths: Sequence[int] = (32, 64, 128) if config.quick else (32, 64, 128, 256, 512)
-    powers, steps = (range(-9, -4, 2), 24) if config.quick else (range(-12, -3, 2), 64)
+    powers, steps = (range(-9, -4, 2), 16) if config.quick else (range(-12, -3, 2), 64)
     points, said = [], []
     for name in ("standard", "muP"):
         base = {width: BASE if name == "muP" else width for width in widths}

@@ -14,7 +14,9 @@ from typing import Any
 import jax
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["jaxact.cli", "jaxact.compare.train", "tests.small_study", "tyro", "vl_convert"])
+CONTEXT.set_forkserver_preload(
+    ["jaxact.cli", "jaxact.compare.train", "sklearn.datasets", "tests.small_study", "tyro", "vl_convert"]
+)
 
 _QUICKLY = "jax_disable_most_optimizations"
 
