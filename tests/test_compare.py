@@ -22,8 +22,14 @@ from tests import small_study
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
+
+def steep(x: Any) -> Any:
+    """What diverges in a step."""
+    return 1e6 * x
+
+
 SMALL = Comparison(
-    study=small_study.make, activations=("relu", "tanh"), options={"width": 6}, steps=12, log_every=5, seeds=2
+    study=small_study.make, activations=("relu", steep, "tanh"), options={"width": 6}, steps=12, log_every=5, seeds=2
 )
 SITES = ("gradient_norm", "input_gradient_norm", "x_mean", "x_std", "y_std", "zero_share", "flat_share", "dead_share")
 """What a record has a number of for each hidden layer."""
@@ -116,16 +122,16 @@ def test_measured_flow_is_what_textbook_backpropagation_gives(tmp_path: Path):
 
 
 def test_every_activation_seed_and_step_is_recorded(result: Summary):
-    wanted = [(a, s, t) for a in SMALL.activations for t in (0, 5, 10, 12) for s in (0, 1)]
+    wanted = [(a, s, t) for a in ("relu", "steep", "tanh") for t in (0, 5, 10, 12) for s in (0, 1)]
     assert [(r["network"], r["seed"], r["step"]) for r in result.records] == wanted
-    for record in result.records:
+    for record in (r for r in result.records if r["network"] != "steep"):
         assert not record["diverged"]
         assert [site["place"] for site in record["sites"]] == ["layer 1", "layer 2"]
         assert all(math.isfinite(site[name]) for site in record["sites"] for name in SITES)
 
 
 def test_the_table_holds_means_and_deviations_over_seeds(result: Summary):
-    relu, tanh = result.networks
+    relu, _, tanh = result.networks
     end = [r["accuracy"] for r in relu.records if r["step"] == 12]
     value = relu.values["accuracy"]
     assert value is not None
@@ -141,7 +147,7 @@ def test_the_table_holds_means_and_deviations_over_seeds(result: Summary):
 
 
 def test_networks_learn(result: Summary):
-    for network, seed in itertools.product(result.networks, (0, 1)):
+    for network, seed in itertools.product(result.networks[::2], (0, 1)):
         losses = [r["loss"] for r in network.records if r["seed"] == seed]
         assert losses[-1] < losses[0]
 
@@ -248,17 +254,15 @@ def test_the_batch_is_split_over_the_devices():
     assert mesh.size == len(jax.devices())
 
 
-def test_a_diverged_run_is_reported_and_the_others_go_on(tmp_path: Path):
-    settings = {"optimizer": "sgd", "learning_rate": (1e15,), "steps": 10, "seeds": 1, "directory": str(tmp_path / "r")}
-    result = run(dataclasses.replace(SMALL, activations=("relu", "sigmoid"), **settings))
-    relu, sigmoid = result.networks
-    assert relu.diverged == 1
-    assert relu.values["accuracy"] is None
-    assert sigmoid.diverged == 0
-    assert sigmoid.values["accuracy"] is not None
-    last = relu.records[-1]
+def test_a_diverged_run_is_reported_and_the_others_go_on(result: Summary):
+    _, steep, tanh = result.networks
+    assert steep.diverged == 2
+    assert steep.values["accuracy"] is None
+    assert tanh.diverged == 0
+    assert tanh.values["accuracy"] is not None
+    last = steep.records[-1]
     assert last["diverged"]
     assert last["loss"] is None
-    assert result.table()[0]["diverged"] == "1/1"
-    assert result.verdict[0].text == "relu diverged in 1 of 1 seed: its loss is not finite from step 5 on."
-    assert "relu diverged" in (tmp_path / "r" / "report.html").read_text()
+    assert result.table()[1]["diverged"] == "2/2"
+    assert result.verdict[0].text == "steep diverged in 2 of 2 seeds: its loss is not finite from step 5 on."
+    assert "steep diverged" in (result.directory / "report.html").read_text()

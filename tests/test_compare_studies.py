@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
@@ -56,7 +57,8 @@ def test_the_perceptron_is_what_the_textbook_says(kind: Any):
 
 def test_a_perceptron_with_batch_norm_is_compared(tmp_path: Path):
     options = {"depth": 2, "width": 8, "kind": "batch_norm"}
-    result = run(Comparison(activations=("relu",), options=options, steps=10, seeds=1, directory=str(tmp_path / "r")))
+    how: dict[str, Any] = {"optimizer": "sgd", "learning_rate": (0.1,), "steps": 10, "seeds": 1}
+    result = run(Comparison(activations=("relu",), options=options, directory=str(tmp_path / "r"), **how))
     [network] = result.networks
     assert network.records[-1]["loss"] < network.records[0]["loss"]
     assert len(network.records[0]["sites"]) == 2
@@ -65,9 +67,9 @@ def test_a_perceptron_with_batch_norm_is_compared(tmp_path: Path):
 def test_the_convolutional_network(tmp_path: Path):
     """A module that learns is each site's own; averages are used when the network is evaluated."""
     options = {"depth": 1, "channels": 2}
-    study = "digits-cnn"
+    how: dict[str, Any] = {"optimizer": "sgd", "learning_rate": (0.1,), "steps": 3, "seeds": 1}
     result = run(
-        Comparison(study=study, activations=("PReLU",), options=options, steps=3, seeds=1, directory=str(tmp_path))
+        Comparison(study="digits-cnn", activations=("PReLU",), options=options, directory=str(tmp_path), **how)
     )
     [network] = result.networks
     assert network.records[-1]["loss"] < network.records[0]["loss"]
@@ -114,7 +116,8 @@ def test_a_transformer_is_compared(tmp_path: Path):
 
     def make(activation: Any) -> Study:
         study = text_transformer.make(activation, depth=2, width=8, context=6)
-        return dataclasses.replace(study, held_out=study.held_out[:32], validation=None)
+        small = {"init": jax.jit(study.init), "held_out": study.held_out[:32], "optimizer": optax.sgd}
+        return dataclasses.replace(study, **small, validation=None)
 
     where = str(tmp_path / "r")
     [network] = run(Comparison(study=make, activations=("swiglu",), steps=4, seeds=1, directory=where)).networks

@@ -40,6 +40,7 @@ def test_a_users_file_is_short_and_imports_a_study_alone():
 
 
 WORDS = ["compare", f"{FILE}:make", "--activations", "gelu", "--seeds", "3", "--log-every", "2"]
+WORDS += ["--optimizer", "sgd", "--learning-rate", "0.1"]
 
 
 def records(directory: Path) -> list[dict[str, Any]]:
