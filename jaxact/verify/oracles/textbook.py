@@ -67,24 +67,24 @@ def logsumexp(m: Any, x: Row, b: Row | None = None) -> Row:
 def entmax(m: Any, x: Row, alpha: Number = 1.5) -> Row:
     """max(q x_i - tau, 0)^(1 / q) with q = alpha - 1 and tau such that the row sums to 1.
 
-    Bisection finds tau closely enough to know the support, and Newton's method then finds all digits.
+    Bisection in float64 finds tau closely enough to know the support, and Newton's method then finds all digits.
     """
     q = alpha - 1
-    largest = q * max(x)
-    low, high = largest - 1, largest
 
-    def shares(tau: Number, of: Row) -> Row:
+    def shares(tau: Number, of: Row, q: Number) -> Row:
         return [(q * each - tau) ** (1 / q) if q * each > tau else 0 * tau for each in of]
 
-    with m.workprec(60):
-        for _ in range(50):
-            middle = (low + high) / 2
-            low, high = (middle, high) if sum(shares(middle, x)) > 1 else (low, middle)
+    roughly, rough_q = [float(each) for each in x], float(q)
+    high = rough_q * max(roughly)
+    low = high - 1
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(shares(middle, roughly, rough_q)) > 1 else (low, middle)
     support, tau = [each for each in x if q * each > low], low
     for _ in range(6):
         slope = -sum((q * each - tau) ** (1 / q - 1) for each in support) / q
-        tau -= (sum(shares(tau, support)) - 1) / slope
-    return shares(tau, x)
+        tau -= (sum(shares(tau, support, q)) - 1) / slope
+    return shares(tau, x, q)
 
 
 def softpick(m: Any, x: Row, epsilon: Number = 1e-6) -> Row:
