@@ -1,6 +1,7 @@
 """The oracle of an elementwise function: the formula of a book, and float64 forms of its derivatives."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,21 +46,30 @@ class Pointwise:
             form = self.slope if wrt is None else self.parameter_slope[wrt]
             return mp.mpf(float(form(np.float64(x), **parameters)))
         at = mp.mpf(x if wrt is None else parameters[wrt])
-        # The digits leave room for the size of f, for the smallest float64, and for n steps of 2^-60 each.
-        bits = 1200 + max(0, math.frexp(x)[1])
+        # The digits leave room for the size of f, for the smallest float64, and for a step of 2^-60 in each order.
         step_bits = 60 - min(0, math.frexp(float(at))[1] if at else -1074)
         step_bits += 0 if wrt is None else max(0, math.frexp(x)[1])  # a parameter may be a factor of x
-        with mp.workprec(bits + order * step_bits):
+        bits = 1200 + max(0, math.frexp(x)[1]) + (2 if wrt is None else 1) * step_bits
+        with mp.workprec(bits):
             h = mp.ldexp(1, -step_bits)
-            if wrt is None:
-                f = lambda t: self.definition(mp, t, **parameters)  # noqa: E731
-            else:
-                f = lambda t: self.definition(mp, mp.mpf(x), **{**parameters, wrt: t})  # noqa: E731
-            if order == 0:
-                return +f(at)
-            steps = (mp.mpf(order) / 2 - k for k in range(order + 1))
-            total = sum((-1) ** k * math.comb(order, k) * f(at + s * h) for k, s in enumerate(steps))
-            return mp.mpf(total) / h**order
+
+            def f(steps: int) -> Any:
+                if wrt is None:
+                    return _value(self.definition, bits, at + steps * h, **parameters)
+                return _value(self.definition, bits, mp.mpf(x), **{**parameters, wrt: at + steps * h})
+
+            if order < 2:
+                return f(0) if order == 0 else (f(1) - f(-1)) / (2 * h)
+            return (f(1) - 2 * f(0) + f(-1)) / h**2
+
+
+@functools.lru_cache(maxsize=2048)
+def _value(definition: Callable[..., Any], bits: int, x: Any, **parameters: Any) -> Any:
+    """The value of a definition, which derivatives of several orders share."""
+    import mpmath
+
+    with mpmath.mp.workprec(bits):
+        return +definition(mpmath.mp, x, **parameters)
 
 
 def _limited(form: Form) -> Form:
