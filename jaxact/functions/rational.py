@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_float, of_numbers, widen
+from jaxact.core.derivative import by_rule
 from jaxact.core.rule import by_autodiff, derivative_rule, jitted, public
 
 __all__ = ["rational"]
@@ -39,8 +40,9 @@ def rational(x: ArrayLike, numerator: ArrayLike | Sequence[float], denominator: 
     The function has no pole. It has a kink where Q changes its sign, and the slope there is that of P. As in the paper,
     the absolute value is that of the whole of Q. The package rational_activations calls this version B; its version A
     has the absolute value of each term instead. The backward pass keeps x alone. +-inf counts as the largest finite
-    number. In float32, for four sets of coefficients that were tried, the slope was off by up to 28 units and the
-    second derivative by up to 360, where other functions have 8 and 32: the derivative of a quotient cancels.
+    number. In float32 on [-6, 6], for four sets of coefficients (tests/test_rational.py), the slope was off by up to 42
+    units and the second derivative by up to 320, where other functions have 8 and 32: the derivative of a quotient
+    cancels. Where |x| is large and the function nearly a line, the second derivative loses digits as |x| grows.
 
     Args:
       x: real array of any shape; bool and int become the default float.
@@ -68,14 +70,26 @@ def _value(x: Array, numerator: Array, denominator: Array) -> Array:
     # Powers of |x| > 1 overflow, so there P and 1 + |Q| are divided by x^m and |x|^n and taken as polynomials in 1 / x.
     far = jnp.abs(wide) > 1
     near_x, far_x = jnp.where(far, 0, wide), jnp.where(far, wide, 1)
-    near = _horner(p[::-1], near_x) / (1 + _size(near_x) * _size(_horner(q[::-1], near_x)))
+    near = _ratio(_horner(p[::-1], near_x), 1 + _size(near_x) * _size(_horner(q[::-1], near_x)))
     # Where 1 / x is below max^(-3/4) it does not matter, but its derivative times x^m would be 0 times infinity.
     inverted = jnp.abs(far_x) < float(jnp.finfo(wide.dtype).max) ** 0.75
     t = jnp.where(inverted, 1 / jnp.where(inverted, far_x, 1), 0)
     below = jnp.abs(t) ** len(q) + _size(_horner(q, t))
     power = lax.integer_pow(far_x, len(p) - 1 - len(q)) * jnp.sign(far_x) ** len(q)
-    ratio = _horner(p, t) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
+    ratio = _ratio(_horner(p, t), jnp.maximum(below, jnp.finfo(below.dtype).tiny))
     return jnp.where(far, power * ratio, near).astype(x.dtype)
+
+
+def _slope_of_ratio(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """(p' - p d' / d) / d, to second order a quarter closer than JAX's p' / d - p d' / d^2 (tests/test_rational.py).
+
+    The product comes before the division: XLA would keep p / d for it, which the value has too.
+    """
+    (p, d), (dp, dd) = primals, tangents
+    return _ratio(p, d), _ratio(dp - _ratio(p * dd, d), d)
+
+
+_ratio = by_rule(jnp.divide, _slope_of_ratio)
 
 
 def _size(q: Array) -> Array:
