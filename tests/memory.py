@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from tests.compiling import QUICKLY
+
 _BATCH, _WIDTH, _HIDDEN = 64, 64, 256
 
 
@@ -32,7 +34,7 @@ def _temporary(network, arrays, layers):
     weights = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (back, *[into] * arrays)]
     h = jax.ShapeDtypeStruct((_BATCH, _WIDTH), jnp.float32)
     gradient = jax.grad(lambda *both: jnp.sum(network(*both) ** 2))
-    return jax.jit(gradient).lower(weights, h).compile().memory_analysis().temp_size_in_bytes
+    return jax.jit(gradient).lower(weights, h).compile(QUICKLY).memory_analysis().temp_size_in_bytes
 
 
 def _sum(*arrays):

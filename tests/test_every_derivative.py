@@ -25,6 +25,7 @@ from jaxact.modules import learned
 from jaxact.verify.oracles import elementwise, textbook
 from jaxact.verify.oracles.differences import derivatives
 from jaxact.verify.unit import BOUNDS, smallest, units
+from tests.compiling import QUICKLY
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -234,7 +235,7 @@ def _direction(size):
     return np.cos(np.arange(size, dtype=np.float32))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1), compiler_options=QUICKLY)
 def _derivatives(tried: Tried, order: int, points, masks):
     """Ways to each order: forward and reverse mode, and of higher orders what optimizers and equations use."""
 

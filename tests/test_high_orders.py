@@ -11,6 +11,7 @@ import pytest
 
 from jaxact.verify.cases import POINTWISE, Case
 from jaxact.verify.oracles.differences import derivatives
+from tests.compiling import QUICKLY
 from tests.shapes import RULES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")  # the bound is a hundred times a rounding
@@ -31,7 +32,7 @@ def _one_more(functions):
     return more
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, compiler_options=QUICKLY)
 def _derivatives(function, x, parameters):
     """Those of ORDERS, from one program."""
     functions = lambda x: (function(x, **parameters),)  # noqa: E731
