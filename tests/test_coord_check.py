@@ -53,21 +53,21 @@ def mlp(width, theory, optimizer, fault=None, rate=None):
     def loss(p, batch):
         x, y = batch
         h = jax.nn.relu(factors[0] * x @ p["first"] + p["bias"])
-        h = flow.tap(jax.nn.relu(factors[1] * h @ p["middle"]), "features")
+        h = jax.nn.relu(factors[1] * h @ p["middle"])
         return jnp.mean((factors[2] * h @ p["last"] - y) ** 2)
 
     init = functools.partial(normal, variances=variances, shapes=shapes(width))
     return types.SimpleNamespace(init=init, loss=loss, batches=(X, Y), batch_size=32, optimizer=transformation)
 
 
-def small(width, rate=1e-2):
-    """One hidden layer, in the standard parametrisation, trained by SGD: it compiles sooner."""
+def small(width, rate=1e-2, activation=lambda h: h):
+    """Two layers in the standard parametrisation, trained by SGD: it compiles sooner."""
     of_mlp = shapes(width)
     parameters = {"first": of_mlp["first"], "last": of_mlp["last"], "other": of_mlp["last"], "bias": of_mlp["bias"]}
 
     def loss(p, batch):
         x, y = batch
-        return jnp.mean((jax.nn.relu(x @ p["first"] + p["bias"]) @ (p["last"] + p["other"]) - y) ** 2)
+        return jnp.mean((activation(x @ p["first"] + p["bias"]) @ (p["last"] + p["other"]) - y) ** 2)
 
     variances = {"first": 1 / 8, "last": 1 / width, "other": 1 / width, "bias": 0.0}
     init = functools.partial(normal, variances=variances, shapes=parameters)
@@ -90,13 +90,14 @@ def test_an_mlps_slopes_are_theorys(theory, optimizer):
     assert max(slopes.distance(r["slope"], r["expected"]) for r in check.slopes if r["verdict"] == "holds") < 0.1
     judged = {(r["kind"], r["path"]) for r in check.slopes if r["verdict"] == "holds"}
     assert judged >= {("update", name) for name in ROLES}
-    assert len([r for r in check.slopes if r["kind"] == "site" and r["verdict"] == "holds"]) == 6
+    assert len([r for r in check.slopes if r["kind"] == "site" and r["verdict"] == "holds"]) == 4
 
 
 def test_a_planted_fault_is_named_by_its_path():
-    check = flow.coord_check(lambda width: mlp(width, "mup", "adam", fault="middle"), NARROW, steps=2, seeds=2)
+    check = flow.coord_check(lambda width: mlp(width, "mup", "adam", "middle", rate=0.1), NARROW, steps=2, seeds=2)
     assert [(r["kind"], r["path"], r["step"]) for r in check.failures()][:1] == [("update", "middle", 0)]
-    assert {r["path"] for r in check.failures() if r["kind"] == "update" and r["step"] == 0} == {"middle"}
+    assert {r["path"] for r in check.failures() if r["step"] == 0} == {"middle"}
+    assert any(r["kind"] == "site" for r in check.failures())  # what grows because of it
     assert not check.holds
     assert re.search(r"off +\S+  middle\n", repr(check))
 
@@ -113,34 +114,26 @@ def test_a_line_through_the_largest():
     assert np.isnan(none["largest_slope"])
 
 
-def test_the_standard_parametrisation_is_not_mup():
-    check = flow.coord_check(lambda width: mlp(width, "standard", "adam", rate=0.1), NARROW, steps=2, seeds=2)
-    first = {r["path"] for r in check.failures() if r["step"] == 0}
-    assert first == {"middle", "last"}  # both updates, and the output's start
-    assert any(r["kind"] == "site" for r in check.failures())  # what grows because of them
-
-
-def test_sizes_are_numpys():
-    check = flow.coord_check(lambda width: small(width, rate=0.5), [8, 16, 32], steps=1, seeds=1, expect={})
-    rows = {(r["width"], r["kind"], r["path"]): r for r in check.sizes}
-    made = {width: small(width).init(jax.random.key(0)) for width in (8, 16, 32)}
+def test_sizes_are_numpys_and_slopes_ones_own():
+    make = functools.partial(small, activation=jax.nn.relu)
+    check = flow.coord_check(make, NARROW, steps=1, seeds=2, expect={"other": -0.5, "last": (-0.6, -0.4)})
+    verdicts = {r["path"]: r["verdict"] for r in check.slopes if r["kind"] == "parameter"}
+    assert verdicts == {"bias": "zero", "first": "", "last": "holds", "other": "holds"}
+    assert {r["verdict"] for r in check.slopes if r["kind"] == "site"} == {""}
+    rows = {(r["width"], r["kind"], r["path"]): r for r in check.sizes if r["seed"] == 0}
+    made = {width: make(width).init(jax.random.key(0)) for width in NARROW}
     for width, parameters in made.items():
         for name, value in parameters.items():
             row = rows[width, "parameter", name]
             np.testing.assert_allclose(row["rms"], np.sqrt(np.mean(np.square(value))), rtol=1e-6)  # float32 sums
             assert row["largest"] == np.abs(value).max()
     x = X[np.random.default_rng(0).choice(64, 32, replace=False)]
-    entering = x @ made[8]["first"]
-    assert rows[8, "site", "loss/relu"]["rms"] == pytest.approx(np.sqrt(np.mean(np.square(entering))), rel=1e-5)
-    assert rows[8, "site", "loss/relu"]["largest"] == pytest.approx(np.abs(entering).max(), rel=1e-6)
-    assert all(r["verdict"] in ("", "zero") for r in check.slopes)
+    entering = x @ made[32]["first"]
+    assert rows[32, "site", "loss/relu"]["rms"] == pytest.approx(np.sqrt(np.mean(np.square(entering))), rel=1e-5)
+    assert rows[32, "site", "loss/relu"]["largest"] == pytest.approx(np.abs(entering).max(), rel=1e-6)
 
 
-def test_ones_own_slopes_and_roles():
-    own = {"other": -0.5, "last": (-0.6, -0.4)}
-    check = flow.coord_check(small, NARROW, steps=1, seeds=2, expect=own)
-    verdicts = {r["path"]: r["verdict"] for r in check.slopes if r["kind"] == "parameter"}
-    assert verdicts == {"bias": "zero", "first": "", "last": "holds", "other": "holds"}
+def test_ones_own_roles():
     roles = {"first": "hidden", "last": "output", "other": "hidden", "bias": "vector"}
     check = flow.coord_check(small, NARROW, steps=1, seeds=2, role=lambda path, leaf: roles[path])
     assert {r["path"]: r["expected"] for r in check.slopes if r["kind"] == "parameter"} == {
@@ -164,7 +157,7 @@ def test_a_study_of_compare_goes_in():
 
     def make(width):
         def init(key):
-            return Stateful({"w": jax.random.normal(key, (8, width))}, {"seen": jnp.zeros(())})
+            return Stateful({"w": np.tile(X[:8], width // 8)}, {"seen": np.float32(0)})
 
         def loss(variables, batch, key=None):
             x, y = batch
@@ -179,7 +172,7 @@ def test_a_study_of_compare_goes_in():
 
 def test_the_chart_draws_every_path():
     check = of_theory("mup", "adam")
-    for kind, paths in {"update": 4, "site": 3}.items():
+    for kind, paths in {"update": 4, "site": 2}.items():
         values = check.chart(kind).to_dict()["data"]["values"]
         assert len({row["path"] for row in values}) == paths
 
