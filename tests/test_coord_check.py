@@ -143,7 +143,7 @@ def test_ones_own_roles():
 
 
 def test_a_width_that_diverges_is_reported_and_the_others_go_on():
-    make = lambda width: small(width, rate=1e30 if width == 32 else 1e-2)  # noqa: E731
+    make = lambda width: small(width, 1e30 if width == 32 else 1e-2, jax.nn.relu)  # noqa: E731
     check = flow.coord_check(make, [8, 16, 32, 64], steps=3, seeds=1, expect={})
     assert {r["width"] for r in check.diverged} == {32}
     assert not check.holds
