@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxact.verify.cases import DEFAULTS
-from tests.shapes import SHAPES
+from tests.shapes import RULES, SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -69,7 +69,7 @@ def test_bool_and_int_are_the_same_numbers():
 
     @jax.jit
     def results(arrays):
-        return {case.name: [(case(x), case(x.astype(jnp.float32))) for x in arrays] for case in SHAPES}
+        return {case.name: [(case(x), case(x.astype(jnp.float32))) for x in arrays] for case in RULES}
 
     for name, pairs in results(_INTEGERS).items():
         for y, of_floats in pairs:

@@ -168,19 +168,22 @@ def test_values_and_derivatives(key, dtype):
     gate, value = _points(dtype)
     g, u = gate.astype(np.float64), value.astype(np.float64)
     function, one = _function(key), jnp.ones_like(gate)
-    summed = lambda g, u: function(g, u).sum()  # noqa: E731
 
     @jax.jit
     def derivatives(gate, value):
-        of_gate = lambda g: jax.jvp(lambda g: function(g, value), (g,), (one,))[1]  # noqa: E731
-        return function(gate, value), {
-            "gate": [jax.grad(summed)(gate, value), of_gate(gate)],
-            "gate twice": [
-                jax.grad(lambda g: of_gate(g).sum())(gate),
-                jax.jvp(jax.grad(summed), (gate, value), (one, 0 * one))[1],
-            ],
-            "value": [jax.grad(summed, 1)(gate, value), jax.jvp(lambda u: function(gate, u), (value,), (one,))[1]],
-            "both": [jax.jvp(lambda u: jax.grad(summed)(gate, u), (value,), (one,))[1]],
+        def with_gradients(gate, value):
+            y, pull = jax.vjp(function, gate, value)
+            return y, pull(one)
+
+        (y, (of_gate, of_value)), (along_gate, (twice, both)) = jax.jvp(
+            lambda gate: with_gradients(gate, value), (gate,), (one,)
+        )
+        _, (along_value, (also_both, _)) = jax.jvp(lambda value: with_gradients(gate, value), (value,), (one,))
+        return y, {
+            "gate": [of_gate, along_gate],
+            "gate twice": [twice],
+            "value": [of_value, along_value],
+            "both": [both, also_both],
         }
 
     step = np.abs(g) * 2.0**-30

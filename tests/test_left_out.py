@@ -46,19 +46,18 @@ def _value_and_gradient(function, x):
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if "where" in r.parameters], ids=lambda row: row.name)
-@pytest.mark.parametrize("by", ["mask", "infinity"])
-def test_a_row_without_entries_is_zero(row, by):
-    """With gradient 0, beside a row that is computed as ever."""
+def test_a_row_without_entries_is_zero(row):
+    """By a mask or by infinities, with gradient 0, beside a row that is computed as ever."""
     parameters = {"alpha": 1.3} if row.name == "entmax" else {}
     out = np.array([[False], [True]]) | np.zeros(X.shape, bool)
-    nothing = np.float32(np.inf if row.name == "softmin" else -np.inf)
-    x, more = (X, {"where": np.stack([~out, out | True])}) if by == "mask" else (np.where(out, nothing, X), {})
-    results = _value_and_gradient(_of_x(row, **parameters, **more), np.stack([x, X]))
-    (y, full), (gradient, full_gradient) = results
-    np.testing.assert_array_equal(y[1], np.float32(-np.inf if row.name == "log_softmax" else 0))
-    np.testing.assert_array_equal(gradient[1], 0)
-    np.testing.assert_allclose(y[0], full[0], rtol=3e-7)
-    np.testing.assert_allclose(gradient[0], full_gradient[0], rtol=1e-6, atol=1e-7)
+    infinite = np.where(out, np.float32(np.inf if row.name == "softmin" else -np.inf), X)
+    masks = np.stack([~out, out | True, out | True])
+    y, gradient = _value_and_gradient(_of_x(row, **parameters, where=masks), np.stack([X, infinite, X]))
+    for i in range(2):
+        np.testing.assert_array_equal(y[i, 1], np.float32(-np.inf if row.name == "log_softmax" else 0))
+        np.testing.assert_array_equal(gradient[i, 1], 0)
+        np.testing.assert_allclose(y[i, 0], y[2, 0], rtol=3e-7)
+        np.testing.assert_allclose(gradient[i, 0], gradient[2, 0], rtol=1e-6, atol=1e-7)
 
 
 def test_entmax_of_nothing_is_zero():
@@ -138,7 +137,7 @@ class Wrapped:
 
 _MORE = {"softmax": {"temperature": 0.7, "sink": 0.3}, "log_softmax": {"temperature": 0.7, "sink": 0.3}}
 _PARAMETERS = [
-    pytest.param(case.row, name, value, id=f"{case.row.name}-{name}")
+    (case.row, name, value)
     for case in RULES
     for name, value in {**case.row.parameters, **case.parameters, **_MORE.get(case.row.name, {})}.items()
     if isinstance(value, int | float) and not isinstance(value, bool) and name != "axis"
@@ -153,24 +152,34 @@ def _call(row, others, x):
     return _of_x(row, **{**bound, **others})(x)
 
 
-@pytest.mark.parametrize(("row", "name", "value"), _PARAMETERS)
-def test_parameters_of_any_kind(row, name, value):
+def test_parameters_of_any_kind():
     """Numbers, tracers, nnx.Params inside transformations and out, objects with __jax_array__: all the same."""
-    call = lambda p: _call(row, {name: p}, jnp.asarray(X))  # noqa: E731
-    loss = lambda p: jnp.sum(call(p))  # noqa: E731
-    expected = np.asarray(call(value))
-    traced, slope = jax.jit(lambda p: (call(p), jax.grad(loss)(p)))(jnp.float32(value))
-    for got in (call(jnp.float32(value)), traced, call(nnx.Param(jnp.float32(value))), call(Wrapped(value))):
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    values = {f"{row.name} {name}": value for row, name, value in _PARAMETERS}
+    calls = {f"{row.name} {name}": functools.partial(_of_parameter, row, name) for row, name, _ in _PARAMETERS}
+    numbers = {what: jnp.float32(value) for what, value in values.items() if np.isfinite(value)}
 
-    class Model(nnx.Module):
-        def __init__(self):
-            self.p = nnx.Param(jnp.float32(value))
+    def total(parameters, x):
+        found = {what: calls[what](x, parameters[what]) for what in numbers}
+        return sum(map(jnp.sum, found.values())), found
 
-    if np.isfinite(value):
-        total, grads = nnx.jit(nnx.value_and_grad(lambda model: loss(model.p)))(Model())
-        np.testing.assert_allclose(total, expected.sum(), rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(grads["p"][...], slope, rtol=1e-5, atol=1e-5)
+    @nnx.jit
+    def in_transformations(numbers, parameters, x):
+        ways = jax.value_and_grad(total, has_aux=True), nnx.value_and_grad(total, has_aux=True)
+        return [way(p, x) for way, p in zip(ways, (numbers, parameters), strict=True)]
+
+    parameters = nnx.Dict({what: nnx.Param(number) for what, number in numbers.items()})
+    ((_, traced), slopes), ((_, of_params), of_params_slopes) = in_transformations(numbers, parameters, X)
+    for what, value in values.items():
+        expected = np.asarray(calls[what](X, value))
+        kinds = [calls[what](X, kind(jnp.float32(value))) for kind in (jnp.asarray, nnx.Param, Wrapped)]
+        for got in [*kinds, *([traced[what], of_params[what]] if what in traced else [])]:
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6, err_msg=what)
+        if what in numbers:
+            np.testing.assert_allclose(of_params_slopes[what][...], slopes[what], rtol=1e-5, atol=1e-5, err_msg=what)
+
+
+def _of_parameter(row, name, x, p):
+    return _call(row, {name: p}, x)
 
 
 def test_objects_with_an_array():
@@ -185,28 +194,31 @@ def test_objects_with_an_array_beside_a_key(name):
     assert np.array_equal(function(Wrapped(X)), function(X))
 
 
-@pytest.mark.parametrize("row", list(catalog.rows()), ids=lambda row: row.name)
-def test_complex_input_is_that_of_jax_nn(row):
+def test_complex_input_is_that_of_jax_nn():
     """Where jax.nn has the function and takes complex numbers: values and derivatives, bit for bit."""
-    z = jnp.asarray(X + 0.3j * X[::-1])
-    case = next((c for c in DEFAULTS if c.row is row), None)
-    ours = functools.partial(_call, row, {})
-    peer = getattr(jax.nn, row.name, None)
-    bound = {} if case is None else case.parameters
-    try:
-        expected = None if peer is None else peer(z, **bound)
-    except (TypeError, ValueError):
-        expected = None
-    if expected is None:
-        with pytest.raises((TypeError, ValueError), match=f"{row.name}|complex"):
-            ours(z)
-        return
-    assert np.array_equal(np.asarray(ours(z)), np.asarray(expected), equal_nan=True)
-    if row.name in ("celu", "softmax", "log_softmax"):  # jax.nn's own derivative compares complex numbers, an error
-        return
-    tangent = jnp.ones_like(z)
-    mine, theirs = (jax.jvp(f, (z,), (tangent,))[1] for f in (ours, lambda z: peer(z, **bound)))
-    assert np.array_equal(np.asarray(mine), np.asarray(theirs), equal_nan=True)
+
+    def pair(z, row):
+        """Ours and jax.nn's; nothing where jax.nn takes no complex number, and ours then neither."""
+        ours, peer = functools.partial(_call, row, {}), getattr(jax.nn, row.name, None)
+        bound = next((c.parameters for c in DEFAULTS if c.row is row), {})
+        try:
+            expected = None if peer is None else peer(z, **bound)
+        except (TypeError, ValueError):
+            expected = None
+        if expected is None:
+            with pytest.raises((TypeError, ValueError), match=f"{row.name}|complex"):
+                ours(z)
+            return None
+        if row.name in ("celu", "softmax", "log_softmax"):  # jax.nn's own derivative compares complex numbers, an error
+            return [ours(z), expected]
+        return [jax.jvp(f, (z,), (jnp.ones_like(z),)) for f in (ours, lambda z: peer(z, **bound))]
+
+    z = (X + 0.3j * X[::-1]).astype(np.complex64)
+    pairs = jax.jit(lambda z: {row.name: both for row in catalog.rows() if (both := pair(z, row))})(z)
+    for name, both in pairs.items():
+        for ours, theirs in zip(*map(jax.tree.leaves, both), strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+    assert {"silu", "tanh", "softmax"} <= set(pairs)
 
 
 def test_flags_are_not_truth_values():

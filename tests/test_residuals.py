@@ -3,6 +3,8 @@
 JAX's next rematerialisation, JAX_REMAT3=1, shares no output with the next layer: there a copy is kept, or a byte.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -15,34 +17,37 @@ from tests.memory import kept
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
-KEEP_LESS = [case for case in DEFAULTS if case.row.kind == "pointwise" and case.row.keeps < 1]
-KEEP_THEIR_INPUTS = [case for case in DEFAULTS if case.row.kind in ("pointwise", "gated") and case.row.keeps >= 1]
+CASES = {case.name: case for case in DEFAULTS if case.row.kind in ("pointwise", "gated", "axis")}
 
 
-@pytest.mark.parametrize("case", KEEP_THEIR_INPUTS, ids=lambda case: case.name)
-def test_inputs_are_kept_and_nothing_that_is_computed(case):
-    """What jax.vjp hands to the backward pass, beside parameters of a few numbers; glu keeps both halves of its input.
+def _keeps(case):
+    if not checkpoints_wholly() or case.row.keeps >= 1:
+        return case.row.keeps
+    return 1 if case.row.kind == "axis" or case.name == "exponential" else 0.25
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_inputs_or_less_are_kept_and_nothing_that_is_computed(case):
+    """What jax.vjp hands to the backward pass, beside the output and a few numbers; glu keeps both halves of its input.
 
     What XLA keeps of that when layers are unrolled is in test_unrolled.
     """
-    x = [jax.ShapeDtypeStruct((64,), jnp.float32)] * case.arrays
-    backward = lambda *x: jax.vjp(lambda *x: case.row.function(*x, **case.parameters), *x)[1]  # noqa: E731
-    program = jax.make_jaxpr(backward)(*x).jaxpr
-    arrays = [v for v in program.outvars if v.aval.size >= 32]
+    x = [jax.ShapeDtypeStruct((2, 64), jnp.float32)] * case.arrays
+    program = jax.make_jaxpr(lambda *x: jax.vjp(functools.partial(case.row.function, **case.parameters), *x))(*x).jaxpr
+    y, *kept_values = program.outvars
+    arrays = [v for v in kept_values if v.aval.size >= 32 and v is not y]
     if case.name == "glu":
-        assert [v.aval.shape for v in arrays] == [(32,), (32,)]
-    else:
+        assert [v.aval.shape for v in arrays] == [(2, 32), (2, 32)]
+    elif case.row.keeps >= 1:
         assert arrays == program.invars
+    else:
+        assert sum(v.aval.size * v.aval.dtype.itemsize for v in arrays) == _keeps(case) * y.aval.size * 4
 
 
-@pytest.mark.parametrize(
-    "case", [next(c for c in KEEP_THEIR_INPUTS if c.name == "silu"), *KEEP_LESS], ids=lambda case: case.name
-)
-def test_kept_arrays(case):
-    keeps = case.row.keeps
-    if checkpoints_wholly() and keeps < 1:
-        keeps = 1 if case.name == "exponential" else 0.25
-    assert kept(case) == pytest.approx(keeps, abs=0.05)
+@pytest.mark.parametrize("name", ["silu", "exponential", "softmax", "log_softmax"])
+def test_kept_arrays(name):
+    """In a scan, which hands on what jax.vjp does. A row's own numbers, such as its maximum, are 1/256 of an array."""
+    assert kept(CASES[name]) == pytest.approx(_keeps(CASES[name]), abs=0.05)
 
 
 def test_a_gated_unit_keeps_gate_and_value():
@@ -53,13 +58,9 @@ def test_a_gated_unit_keeps_gate_and_value():
 @pytest.mark.parametrize("name", ["relu", "hard_tanh"])
 def test_rectifiers_keep_no_more_than_jax_nn_s(name):
     """The output, which costs nothing, or a byte an entry."""
-    assert kept(getattr(jaxact, name)) <= kept(getattr(jax.nn, name)) + 0.01
-
-
-@pytest.mark.parametrize("case", [c for c in DEFAULTS if c.row.kind == "axis"], ids=lambda case: case.name)
-def test_kept_arrays_along_an_axis(case):
-    """A row's own numbers, such as its maximum, are 1/256 of an array."""
-    assert kept(case) <= max(case.row.keeps, checkpoints_wholly()) + 0.05
+    ours = kept(getattr(jaxact, name))
+    assert ours == pytest.approx(_keeps(CASES[name]), abs=0.05)
+    assert ours <= kept(getattr(jax.nn, name)) + 0.01
 
 
 @pytest.mark.parametrize("function", [jaxact.gelu, jaxact.tanh, jaxact.hard_sigmoid])

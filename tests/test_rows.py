@@ -22,7 +22,7 @@ FROM_ROUNDED = 4
 CASES = [(name, "float32", 100) for name in ALPHAS]
 CASES += [(name, "float32", 100_000) for name in ("softmax", "log_softmax", "sparsemax", "entmax")]
 CASES += [(name, d, 100) for name in ("softmax", "log_softmax", "entmax15", "entmax") for d in ("bfloat16", "float64")]
-CASES += [("softmax", "float16", n) for n in (100, 100_000)]
+CASES += [("softmax", "float16", 100)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -49,16 +49,14 @@ def _rows(name, dtype, n):
 
 
 def _expected(name, x, mask, alpha, t, y=None):
-    """Value, forward and reverse derivative of one row; of y, where it is given, the derivatives."""
+    """Value, forward and reverse derivative of one row; and the derivative of y, where it is given."""
     sign = -1 if name == "softmin" else 1
     settled = row_unit.settled(sign * x, mask)
     if name == "log_softmax":
-        return row_unit.of_logarithms(settled, t, ~mask | np.isneginf(x))
+        return *row_unit.of_logarithms(settled, t, ~mask | np.isneginf(x)), None
     p = row_unit.softmax(settled) if alpha == 1 else row_unit.entmax(settled, alpha)
     value, slope = row_unit.of_shares(settled, p, alpha, sign * t)
-    if y is not None:
-        _, slope = row_unit.of_shares(settled, y, alpha, sign * t)
-    return value, slope, slope
+    return value, slope, slope, None if y is None else row_unit.of_shares(settled, y, alpha, sign * t)[1]
 
 
 def _hold(name, dtype, n, tangents):
@@ -85,18 +83,16 @@ def _hold(name, dtype, n, tangents):
             continue
         row = name, rows[i].astype(wide), masks[i], alphas[i], t[i].astype(wide)
         where = f"{name}, alpha {alphas[i]}, row {i}"
-        value, *expected = _expected(*row)
+        value, *expected, of_y = _expected(*row, y.astype(wide) if made_of_y else None)
         _within(value_bound, [y], [value], f"{where}, value")
         if made_of_y:
-            _within(slope_bound, slopes, _expected(*row, y.astype(wide))[1:], f"{where}, derivative of y")
+            _within(slope_bound, slopes, [of_y] * 2, f"{where}, derivative of y")
         bound = slope_bound
         if made_of_y and rows.dtype.itemsize == 2:  # entmax's weights, y^(2 - alpha), multiply the rounding of y
             bound = max(FROM_ROUNDED, alphas[i] - 2)
         elif made_of_y and (dtype, n) == ("float32", 100_000):
             bound = value_bound
-        # Of 100,000 shares, those under float16's smallest number are lost, also to the mean of t.
-        if (name, dtype, n) != ("softmax", "float16", 100_000):
-            _within(bound, slopes, expected, f"{where}, derivative of x")
+        _within(bound, slopes, expected, f"{where}, derivative of x")
 
 
 def _within(bound, got, expected, where):

@@ -22,6 +22,7 @@ from jaxact.verify import row_unit, rows
 from jaxact.verify.cases import POINTWISE, Case
 from jaxact.verify.programs import peer
 from jaxact.verify.unit import BOUNDS, check, inputs, units
+from tests.shapes import SHAPES
 
 CASES = [c for c in POINTWISE if c.row.name == "tanh" or (peer(c) is not None and c.row.name != "identity")]
 
@@ -43,7 +44,7 @@ class Nnx(nnx.Module):
         return self.act(x)
 
 
-def everywhere(name, settings, numbers):
+def swapped(name, settings, numbers):
     """The function swapped: plainly, with its parameters traced, and in a model of each framework."""
     f = functools.partial(getattr(nn, name), **settings)
     flags = {k: v for k, v in settings.items() if k not in numbers}
@@ -63,17 +64,21 @@ def everywhere(name, settings, numbers):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_elementwise(case, dtype):
-    """In every framework in float32, and one function in every type: a framework hands over x as it is.
+    """In every framework for each shape of function in float32, and one function in every type.
 
-    In other types a parameter may be another number; where there is none, the name says what takes its place.
+    Flax's functions are jax.nn's own, and a framework hands over x as it is. In other types a parameter may be another
+    number; where there is none, the name says what takes its place.
     """
+    own = getattr(nn, case.row.name)
+    assert all(getattr(framework, case.row.name, own) is own for framework in (linen, nnx))
+    everywhere = case in SHAPES if dtype == "float32" else case.row.name == "leaky_relu"
     with jax.enable_x64(dtype == "float64"):
         # jax.nn rounds a parameter to x's type, so that it is another number in bfloat16.
         numbers = {k: float(np.asarray(v, jnp.dtype(dtype))) for k, v in case.parameters.items() if k in case.numbers}
         case = Case(case.row, {**case.parameters, **numbers})
-        functions = everywhere(case.row.name, dict(case.parameters), numbers)
-        if dtype != "float32" and case.row.name != "leaky_relu":
-            functions = {way: functions[way] for way in ("jax", "traced")}
+        functions = swapped(case.row.name, dict(case.parameters), numbers)
+        if not everywhere:
+            functions = {way: functions[way] for way in ("jax", "traced")[: 1 + bool(numbers)]}
         for f in functions.values():
             (exchange,) = jf.swaps(f)(np.ones(3, jnp.dtype(dtype))).exchanges
             assert exchange.why == "jaxact's already"

@@ -1,6 +1,6 @@
 """The part of modules with learned parameters that needs no framework: arguments, checks, start values and formula.
 
-Each framework has its own class, in learned.py in the framework's folder. The class lists the same arguments as its
+Each framework has its own class, in `learned` in the framework's folder. The class lists the same arguments as its
 fields, makes a parameter from each value in `_start()`, and calls `_evaluate` with x and the parameters.
 """
 
