@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import accuracy, device, report
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):

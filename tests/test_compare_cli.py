@@ -1,7 +1,6 @@
 """The command: help, exit codes and messages for everything that can be given wrongly."""
 
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
@@ -181,9 +180,3 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path):
     for name, line in zip(MISSING, lines, strict=True):
         assert name.split(".")[0] in line
         assert 'pip install "jaxact[compare]"' in line
-
-
-def test_importing_jaxact_does_not_import_compare():
-    modules = ("jaxact.compare", "optax", "altair", "vl_convert")
-    code = f"import sys, jaxact; sys.exit(any(m in sys.modules for m in {modules}))"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,9 +20,8 @@ from jaxact.compare import Log, log
 from jaxact.compare.report import show
 from jaxact.compare.summary import Summary
 from tests import forked
-from tests.conftest import without_pictures
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +204,7 @@ def test_names_of_ones_own(tmp_path: Path):
                     "train_accuracy": 0.25 * step,
                 }
                 written.add(network, step=step, **rates, **odd)
-    with without_pictures():
-        summary = written.report()
+    summary = written.report()
     row, _ = summary.table()
     assert row == {
         "activation": "relu [wide]",

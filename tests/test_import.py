@@ -38,7 +38,7 @@ def test_import_is_light():
     probes = []
     while len(probes) < 5 and (not probes or min(p["seconds"] for p in probes) > 0.15):
         probes.append(_probe())
-    for heavy in ("flax", "optax", "altair", "sklearn", "scipy", "tyro", "rich", "orbax", "matplotlib"):
+    for heavy in ("flax", "optax", "altair", "vl_convert", "sklearn", "scipy", "tyro", "rich", "orbax", "matplotlib"):
         assert heavy not in probes[0]["modules"]
     assert probes[0]["backends"] == []
     assert probes[0]["arrays"] == 0
