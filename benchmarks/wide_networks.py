@@ -60,15 +60,19 @@ def measure(networks: Mapping[str, Network], *, width: int, depth: int, seeds: i
             after[name] = sigma_w * jnp.concatenate([y, dy]) @ w + sigma_b * b * jnp.array([[1.0], [1.0], [0.0]])
         return after, {name: state @ state.T / width for name, state in after.items()}
 
-    grams = []
-    for seed in range(seeds):
-        first, *keys = jax.random.split(jax.random.key(seed), depth + 1)
-        u, v, t = jax.random.normal(first, (3, width))
+    @jax.jit
+    def inputs(key: jax.Array) -> jax.Array:
+        u, v, t = jax.random.normal(key, (3, width))
         # Exactly q_0 and c_0, so that the first layer adds no error of its own.
         u = u / jnp.sqrt(jnp.mean(u * u))
         v = v - u * jnp.mean(u * v)
         v = C * u + math.sqrt(1 - C * C) * v / jnp.sqrt(jnp.mean(v * v))
-        start = jnp.stack([math.sqrt(Q) * u, math.sqrt(Q) * v, t])
+        return jnp.stack([math.sqrt(Q) * u, math.sqrt(Q) * v, t])
+
+    grams = []
+    for seed in range(seeds):
+        first, *keys = jax.random.split(jax.random.key(seed), depth + 1)
+        start = np.asarray(inputs(first))
         states = dict.fromkeys(networks, start)
         grams.append([dict.fromkeys(networks, start @ start.T / width)])
         for key in keys:
