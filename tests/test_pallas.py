@@ -1,7 +1,7 @@
 """Every elementwise and gated function, and its gradient, inside a Pallas kernel: for TPU and for Triton.
 
 Lowering needs no device, and is where a kernel is refused: an operation has no rule, or a rule refuses its arguments.
-What runs there is interpreted for each shape of function: one mechanism makes them all.
+What runs there is interpreted for each rule of derivatives: one mechanism makes them all.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from jax.experimental.pallas import tpu, triton
 
 import jaxact.pallas  # noqa: F401  (gradients and parameters for TPUs)
 from jaxact.verify.cases import CASES, DEFAULTS
-from tests.shapes import SHAPES
+from tests.shapes import RULES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -28,7 +28,7 @@ DEVICES = {
 REFUSED = {("derf", "cuda"): "erf", ("rational", "cuda"): "unstack|slice"}
 """Triton has no erf, which jax.nn's exact GELU is made of too, and takes no array apart that is not of size 2."""
 
-_VARIED = {c.row.name: c for c in CASES if c.parameters and c.row in [shape.row for shape in SHAPES]}.values()
+_VARIED = {c.row.name: c for c in CASES if c.parameters and c.row in [rule.row for rule in RULES]}.values()
 
 
 def _in_kernels(cases, *but):
@@ -79,7 +79,7 @@ def _holds_lowering(case, platform, dtype, parameters=()):
 @pytest.mark.parametrize("platform", DEVICES)
 @_in_kernels([c for c in CASES if c in DEFAULTS or c in _VARIED], "rational")  # no array is a constant of a kernel
 def test_lowers(case, platform):
-    """In 16 bits, which has casts as well, at the defaults; and with other parameters in float32 for each shape."""
+    """In 16 bits, which has casts as well, at the defaults; and with other parameters in float32 for each rule."""
     _holds_lowering(case, platform, jnp.float32 if case.parameters else jnp.bfloat16)
 
 
@@ -91,7 +91,7 @@ def test_parameters_of_arrays_lower(case, platform):
     _holds_lowering(case, platform, jnp.float32, _of_arrays(case))
 
 
-@_in_kernels(SHAPES, "rational")
+@_in_kernels(RULES)
 def test_interpreted_is_right(case):
     """Value and gradients are those outside of a kernel."""
     x = [np.linspace(a, b, SHAPE[0] * SHAPE[1], dtype=np.float32).reshape(SHAPE) for a, b in ((-9, 9), (5, -4))]

@@ -21,9 +21,9 @@ both = pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @st.composite
 def _rows(draw):
     """Logits with -inf and huge numbers among them, an axis or two, and perhaps a mask, down to fully masked rows."""
-    shape = draw(st.sampled_from([(1,), (3, 4), (2, 3, 2)]))  # few, and few axes: each compiles
+    shape = draw(st.sampled_from([(1,), (2, 4, 3)]))  # few, and few axes: each compiles
     x = draw(hnp.arrays(np.float32, shape, elements=_LOGITS))
-    axis = draw(st.sampled_from([-1, 0, (0, -1) if len(shape) > 1 else (0,)]))
+    axis = draw(st.sampled_from([-1, 0, (0, -1)] if len(shape) > 1 else [-1]))
     mask = draw(hnp.arrays(bool, shape))
     return x, axis, mask if draw(st.booleans()) else np.ones_like(mask)
 

@@ -86,12 +86,19 @@ def with_gradient(f):
     return jax.value_and_grad(lambda x: jnp.sum(jnp.sin(f(x).astype(jnp.float32))))
 
 
+# Around the other ways, whose layouts are among those of these, a few functions are enough: some along an axis, and
+# selu, of which vmap transposes a part.
+FOR_ALL = ("plain", "bfloat16", "vmap, axis 0 to 1", "vmap twice")
+A_FEW = ("gelu", "relu", "leaky_relu, slope", "selu", "glu", "softmax", "logsumexp")
+
+
 @pytest.mark.parametrize("around", AROUND)
 def test_every_activation_of_jax_becomes_jaxact_s(around):
     """jaxact's function with the same parameters, whose derivatives other tests check; all in one program."""
-    programs = {name: jax.make_jaxpr(jf.swap(AROUND[around](old)))(X) for name, (old, _) in SAME.items()}
+    same = {name: pair for name, pair in SAME.items() if around in FOR_ALL or name in A_FEW}
+    programs = {name: jax.make_jaxpr(jf.swap(AROUND[around](old)))(X) for name, (old, _) in same.items()}
     swapped = {name: lambda x, p=p: jaxpr_as_fun(p)(x)[0] for name, p in programs.items()}
-    written = {name: AROUND[around](new) for name, (_, new) in SAME.items()}
+    written = {name: AROUND[around](new) for name, (_, new) in same.items()}
     got, want = jax.jit(lambda x: jax.tree.map(lambda f: f(x), (swapped, written)))(X)
     for name, program in programs.items():
         # What is traced in bfloat16 has leaky_relu's slope and elu's alpha rounded to it.
