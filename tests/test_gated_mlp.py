@@ -29,7 +29,7 @@ def layer(framework, **settings):
         module = jaxact.linen.GatedMLP(**settings)
         return lambda kernels, x: module.apply({"params": {n: {"kernel": k} for n, k in kernels.items()}}, x)
     if framework == "nnx":
-        graph, state = nnx.split(jaxact.nnx.GatedMLP(6, **settings, rngs=nnx.Rngs(0)))
+        graph, state = nnx.split(nnx.eval_shape(lambda: jaxact.nnx.GatedMLP(6, **settings, rngs=nnx.Rngs(0))))
 
         def apply(kernels, x):
             placed = copy.copy(state)
@@ -37,7 +37,7 @@ def layer(framework, **settings):
             return nnx.merge(graph, placed)(x)
 
         return apply
-    module = jaxact.equinox.GatedMLP(6, **settings, key=jax.random.key(0))
+    module = equinox.filter_eval_shape(lambda: jaxact.equinox.GatedMLP(6, **settings, key=jax.random.key(0)))
 
     def place(kernels, x):
         where = lambda m: [getattr(m, name).weight for name in kernels]  # noqa: E731
@@ -103,13 +103,13 @@ def test_widths_and_biases(framework):
         shapes = {name: (p["kernel"].shape, p["bias"].shape) for name, p in params.items()}
     else:
         made = (
-            jaxact.nnx.GatedMLP(6, 20, 4, use_bias=True, rngs=nnx.Rngs(0))
+            nnx.eval_shape(lambda: jaxact.nnx.GatedMLP(6, 20, 4, use_bias=True, rngs=nnx.Rngs(0)))
             if framework == "nnx"
             else jaxact.equinox.GatedMLP(6, 20, 4, use_bias=True, key=jax.random.key(0))
         )
         for name in ("gate_proj", "up_proj", "down_proj"):
             linear = getattr(made, name)
-            kernel = linear.kernel[...] if framework == "nnx" else linear.weight.T
+            kernel = linear.kernel if framework == "nnx" else linear.weight.T
             shapes[name] = (kernel.shape, linear.bias.shape)
     assert shapes == {"gate_proj": ((6, 20), (20,)), "up_proj": ((6, 20), (20,)), "down_proj": ((20, 4), (4,))}
 
