@@ -152,7 +152,8 @@ def test_the_formula_of_a_gated_unit_is_what_it_computes(name: str):
     row = jaxact.info(name)
     defaults = {k: v for k, v in row.parameters.items() if isinstance(v, float)}
     unit = row.function if name != "glu" else lambda g, v: jaxact.glu(jax.numpy.stack([v, g]), axis=0)[0]
-    computed = [unit(gate, value), *(jax.vmap(jax.grad(unit, argnums=n))(gate, value) for n in (0, 1))]
+    at_once = jax.jit(jax.vmap(jax.value_and_grad(unit, argnums=(0, 1))))
+    computed = jax.tree.leaves(at_once(gate, value))
     for found, (order, by) in zip(computed, [(0, "gate"), (1, "gate"), (1, "value")], strict=True):
         formula = formulas.Formula(formulas.GATED[name], order, by)
         assert not formulas.disagreement(formula, np.asarray(found), gate=gate, value=value, **defaults)
@@ -167,7 +168,8 @@ def test_the_derivative_of_a_row_is_the_one_that_is_rendered(name: str):
     weight = np.array([0.5, -0.25, 0.3])
     parameters = {"gaussian_topk": {"sparsity": 0.5}, "poly_norm": {"weight": weight}}.get(name, {})
     function = partial(getattr(jaxact, name), **parameters)
-    y, computed = np.asarray(function(x), np.float64), np.asarray(jax.jacobian(function)(x))
+    y, computed = map(np.asarray, jax.jit(lambda x: (function(x), jax.jacobian(function)(x)))(x))
+    y = y.astype(np.float64)
     one, e = np.eye(x.size), np.exp(x)
     s, total = np.sqrt(y * (y > 0)), np.abs(np.exp(x) - 1).sum() + 1e-6
     below = NormalDist().inv_cdf(0.5)

@@ -170,9 +170,9 @@ def test_lsuv_of_a_linen_model():
 
 def test_lsuv_says_what_is_wrong():
     with pytest.raises(ValueError, match="vary on the batch"):
-        for_nnx.lsuv(nnx.Linear(6, 6, rngs=nnx.Rngs(0)), np.zeros((8, 6)), KEY)
+        for_nnx.lsuv(nnx.jit(lambda: nnx.Linear(6, 6, rngs=nnx.Rngs(0)))(), np.zeros((8, 6)), KEY)
     with pytest.raises(ValueError, match="outside jit"):
-        jax.jit(lambda x: for_nnx.lsuv(NnxModel(nnx.Rngs(0)), x, KEY))(BATCH)
+        jax.eval_shape(lambda x: for_nnx.lsuv(NnxModel(nnx.Rngs(0)), x, KEY), BATCH)
     with pytest.raises(ValueError, match="kernels"):
         for_nnx.lsuv(nnx.BatchNorm(3, rngs=nnx.Rngs(0)), BATCH, KEY)
     with pytest.raises(ValueError, match="kernels"):
