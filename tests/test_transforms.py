@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 import jaxact
 from jaxact.verify.cases import DEFAULTS
 from tests import forked
+from tests.compiling import QUICKLY
 from tests.shapes import RULES, SHAPES
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -82,7 +83,7 @@ def test_modes_agree(case):
         )
 
     with _strictly():
-        first, second, of_both = jax.jit(every_way)(*_x())
+        first, second, of_both = jax.jit(every_way, compiler_options=QUICKLY)(*_x())
     chex.assert_tree_all_finite(second)
     chex.assert_trees_all_close(*first, rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(*second, rtol=1e-4, atol=1e-5)
@@ -111,9 +112,8 @@ def test_scan_and_remat(case):
         return jnp.sum(h**2)
 
     ways = unrolled, looped(lambda f: f.__call__), looped(lambda f: jax.checkpoint(f.__call__))
-    chex.assert_trees_all_close(
-        *jax.jit(lambda x: [jax.value_and_grad(f)(x) for f in ways])(_x()), rtol=2e-5, atol=1e-6
-    )
+    every = jax.jit(lambda x: [jax.value_and_grad(f)(x) for f in ways], compiler_options=QUICKLY)
+    chex.assert_trees_all_close(*every(_x()), rtol=2e-5, atol=1e-6)
 
 
 @every
