@@ -13,14 +13,16 @@ import jaxact
 
 _PROBE = """
 import sys, time, json
+start = time.process_time()
 import jax, jax.numpy
+jaxs = time.process_time() - start
 before = set(sys.modules)
 start = time.process_time()
 import jaxact
-seconds = time.process_time() - start
+share = (time.process_time() - start) / jaxs
 from jax._src import xla_bridge
 print(json.dumps({
-    "seconds": seconds,
+    "share": share,
     "modules": sorted({name.partition(".")[0] for name in set(sys.modules) - before}),
     "backends": sorted(xla_bridge._backends),
     "arrays": len(jax.live_arrays()) if xla_bridge._backends else 0,
@@ -34,15 +36,15 @@ def _probe():
 
 
 def test_import_is_light():
-    """At most 0.15 s more than `import jax` (of the processor's time, the best of five), and nothing heavier."""
+    """At most 0.3 of the processor's time for `import jax` (measured 0.13 to 0.26; the best of five), nothing heavier."""
     probes = []
-    while len(probes) < 5 and (not probes or min(p["seconds"] for p in probes) > 0.15):
+    while len(probes) < 5 and (not probes or min(p["share"] for p in probes) > 0.3):
         probes.append(_probe())
     for heavy in ("flax", "optax", "altair", "vl_convert", "sklearn", "scipy", "tyro", "rich", "orbax", "matplotlib"):
         assert heavy not in probes[0]["modules"]
     assert probes[0]["backends"] == []
     assert probes[0]["arrays"] == 0
-    assert min(p["seconds"] for p in probes) <= 0.15
+    assert min(p["share"] for p in probes) <= 0.3
 
 
 _PARTS = """
