@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import math
 import os
 import types
 from pathlib import Path
@@ -120,6 +121,59 @@ def test_a_report_of_several_logs(tmp_path: Path, capsys: pytest.CaptureFixture[
         Summary.of([tmp_path / "mine", tmp_path / "yours" / ".." / "mine"])
 
 
+def test_the_verdict_says_at_which_steps(seen: flow.Flow, tmp_path: Path):
+    """Metrics, observations and ends may come at other steps than the last one, and numbers from NumPy and JAX."""
+    chance: dict[str, Any] = {"accuracy": np.float32(0.125)}
+    with Log(tmp_path, higher_is_better=("accuracy",), chance=chance) as written:
+        written.describe("a", width=np.int64(3), scales=jnp.ones(2))
+        for seed in range(2):
+            for step in range(0, 41, 10):
+                written.add("a", seed=seed, step=step, train_loss=1.0, flow=None if seed or step % 20 else seen)
+                written.add("b", seed=seed + 1, step=step // 2, accuracy=0.3)
+            written.add("a", seed=seed, step=15, accuracy=0.5)
+    summary = Summary.of([tmp_path])
+    places = {(found.when, *found.first.step) for found in summary.networks[0].found}
+    assert places == {("from before training to the end, in 1 of 1 seed", 0)}
+    ends = "at their ends, from step 15 to 20, is a with 50.0% ± 0.0%, last b with 30.0% ± 0.0%."
+    assert summary.verdict[-1].text.startswith(f"Best in held-out accuracy {ends} With fewer than two seeds in common")
+    assert summary.networks[0].about == {"width": 3, "scales": [1.0, 1.0]}
+
+
+def test_numbers_are_told_apart(tmp_path: Path):
+    """A rate that is no share, percents, returns, and errors that are small; guessing need not be under 1."""
+    with Log(tmp_path, higher_is_better=("train_return",), chance={"train_return": 1500}) as written:
+        written.add("a", step=1, train_return=1512, train_accuracy=92.3, train_frame_rate=60.0, train_error=0.0061)
+        written.add("b", step=1, train_return=1713, train_accuracy=0.5, train_frame_rate=6.0, train_error=0.0139)
+    summary = Summary.of([tmp_path])
+    assert [list(row.values())[1:] for row in summary.table()] == [
+        ["1,512", "92.30", "60.00", "0.0061"],
+        ["1,713", "0.50", "6.00", "0.014"],
+    ]
+    assert "Hardly better than guessing in train return at step 1, if at all: a with 1,512;" in summary.verdict[0].text
+
+
+def test_without_a_validation_loss_no_rate_is_chosen(tmp_path: Path):
+    with Log(tmp_path) as written:
+        for rate in (0.1, 0.01):
+            written.add("a", step=1, learning_rate=rate, loss=0.5 - rate)
+    summary = Summary.of([tmp_path])
+    assert [network.name for network in summary.networks] == ["a at 0.01", "a at 0.1"]
+    assert not summary.chose_rates
+
+
+def test_what_several_logs_are_about(tmp_path: Path):
+    for name, chance in (("mine", 0.5), ("yours", 0.1)):
+        with Log(tmp_path / name, setting=f"{name}, wide", chance={"loss": chance}) as each:
+            each.add("gelu", step=0, loss=1.0)
+    logs = [tmp_path / "mine", tmp_path / "yours"]
+    with pytest.raises(ValueError, match=r"loss of 0\.5 and 0\.1 by guessing"):
+        Summary.of(logs)
+    Log(tmp_path / "yours", name="yours", setting="yours, wide", chance={}).close()
+    about = Summary.of(logs).about
+    assert about["setting"] == "mine: mine, wide and yours: yours, wide"
+    assert about["chance"] == {"loss": 0.5}
+
+
 class Writer:
     """Has W&B's log and TensorBoard's add_scalar."""
 
@@ -156,6 +210,7 @@ def test_a_log_in_other_tools(name: str, seen: flow.Flow, tmp_path: Path):
         ({"loss": True}, "loss to be a number, got bool"),
         ({"about": 1.0}, "names that are not taken, got 'about'"),
         ({"step": 0.5}, "step to be an integer, got 0.5"),
+        ({"step": math.nan}, "step to be an integer, got nan"),
         ({"flow": 3}, "a Flow, got int"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 
 from jaxact.cli import main
 from jaxact.compare import Comparison, log, run, train
-from jaxact.compare.processes import Processes, agree, exit_code
+from jaxact.compare.processes import Processes, agree, exit_code, make_mesh
 from tests import forked, small_study
 from tests.conftest import without_pictures
 from tests.forked import free_port, pair
@@ -102,6 +102,15 @@ def test_what_one_process_finds_wrong_ends_all(monkeypatch: pytest.MonkeyPatch):
     assert agree(lambda: "all is well") == "all is well"
     with pytest.raises(ValueError, match="mine"):
         agree(lambda: int("mine"))
+
+
+def test_a_platform_that_jax_itself_was_told_to_take(monkeypatch: pytest.MonkeyPatch):
+    def devices(platform: str | None) -> None:
+        assert platform  # as JAX does for JAX_PLATFORMS=cuda without its plugin
+
+    monkeypatch.setattr("jax.devices", devices)
+    with pytest.raises(ValueError, match=r"expected a platform that JAX has here, got none.*; correct JAX_PLATFORMS"):
+        make_mesh()
 
 
 def test_settings_must_be_the_same_in_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -310,6 +310,32 @@ def test_divergence_comes_first_and_says_when(tmp_path: Path):
     assert summary.table()[1]["diverged"] == "1/2"
 
 
+def test_a_seed_that_stops_when_it_diverges_counts_as_lost(tmp_path: Path):
+    """A loop of one's own ends at a NaN. A loss that is finite again, as after a skipped step, has not diverged."""
+    losses = {"a": [[2.0, 1, 1], [2, math.nan]], "b": [[2, math.nan, 1], [2, 1, 1]], "c": [[2, math.nan], [math.nan]]}
+    summary = written(tmp_path / "log", losses)
+    assert [sentence.text for sentence in summary.verdict] == [
+        "a diverged in 1 of 2 seeds: its loss is not finite from step 10 on.",
+        "c diverged in 2 of 2 seeds: its loss is not finite from the start on.",
+        "All have the same held-out loss at step 20: 1.00.",
+    ]
+    assert [network.diverged for network in summary.networks] == [1, 0, 2]
+    assert summary.networks[2].values["loss"] is None
+
+
+def test_a_lead_over_the_seeds_that_diverged_is_none(tmp_path: Path):
+    """Over the seeds that both have, the second is better by far: the mean of the first lacks its worst seed."""
+    summary = written(tmp_path / "log", {"a": [[1.0], [1.1], [math.nan]], "b": [[0.8], [0.9], [5.0]]})
+    assert "Its lead over b may be chance" in summary.verdict[-1].text
+
+
+def test_losses_under_zero_are_drawn(tmp_path: Path):
+    summary = written(tmp_path / "log", {"a": [[-1.0, -3.0, -5.0]]})
+    [chart] = charts.charts(summary)
+    low, high = chart.drawings[0][1]["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    assert low < -5 < -1 < high
+
+
 def test_who_is_at_chance_and_whose_units_are_dead(result: Summary):
     said = [sentence.text for sentence in result.verdict]
     assert (

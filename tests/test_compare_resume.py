@@ -77,7 +77,7 @@ def test_a_run_that_ctrl_c_stopped_resumes_to_the_same_numbers(
     with monkeypatch.context() as patch:
         patch.setattr(Log, "add", stop)
         assert exit_code("jaxact", lambda: command.compare(into(directory, activations=("tanh", "relu")))) == 130
-    assert "--resume" in capsys.readouterr().err
+    assert f"--resume {directory}" in capsys.readouterr().err
     first, second = records(directory)[:10], records(directory)[10:]
     assert {r["network"] for r in first} == {"tanh"}
     assert second == uninterrupted[:7]

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import shlex
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,12 @@ def _hints(make: Any) -> dict[str, Any]:
 
 def compare(comparison: Comparison) -> int:
     """Do `jaxact compare`: train, then print the tables, the verdict and the report's place."""
-    summary = run(comparison)
+    try:
+        summary = run(comparison)
+    except KeyboardInterrupt:
+        directory = shlex.quote(comparison.resume or comparison.directory)
+        advice = f"To go on from the last checkpoint: jaxact compare --resume {directory}"
+        raise KeyboardInterrupt(advice) from None
     if processes.first():
         from jaxact.compare.report import show
 

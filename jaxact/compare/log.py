@@ -80,7 +80,7 @@ class Log:
             "name": name or self.directory.name,
             "setting": setting,
             "higher_is_better": list(higher_is_better),
-            "chance": dict(chance or {}),
+            "chance": {key: float(value) for key, value in (chance or {}).items()},
             "nouns": dict(nouns or {}),
         }
         # Each opening makes a new file, whose name has its place among the others. No old file is ever changed.
@@ -128,7 +128,7 @@ class Log:
         losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
         record["diverged"] = any(_finite(value) is None for value in losses)
         if flow is not None:
-            record |= _seen(flow, held_out_flow)
+            record |= _seen(flow, held_out_flow, record["step"])
         self._write(record)
 
     def describe(self, network: str, **facts: Any) -> None:
@@ -171,7 +171,7 @@ class Log:
 
     def _write(self, record: Record) -> None:
         with writing(True, Path(self._file.name)):
-            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.write(json.dumps(record, allow_nan=False, default=_plain) + "\n")
             self._file.flush()
 
     def close(self) -> None:
@@ -243,7 +243,7 @@ def scalars(directory: str | os.PathLike[str]) -> Iterable[tuple[str, str, int, 
                     yield run, f"{site['place']}/{name}", record["step"], site[name]
 
 
-def _seen(flow: Flow, held_out: Flow | None) -> Record:
+def _seen(flow: Flow, held_out: Flow | None, step: int) -> Record:
     """The part of a Flow that a record has: numbers for each site, the gradient's slope, and findings."""
     for given in (flow, held_out):
         if not isinstance(given, Flow | None):
@@ -264,7 +264,8 @@ def _seen(flow: Flow, held_out: Flow | None) -> Record:
         line["units"] = _finite(counted["units"])
         line["dead_share"] = _finite(counted["dead"] / counted["units"] if counted["units"] else math.nan)
         lines.append(line)
-    found = [dataclasses.asdict(finding) for finding in (*flow.warnings, *findings.find(sites))]
+    dated = [site | {"step": (step,)} for site in sites]  # what is wrong at the start may be right later
+    found = [dataclasses.asdict(finding) for finding in (*flow.warnings, *findings.find(dated))]
     return {"gradient_slope": _finite(findings.gradient_slope(sites)[0]), "sites": lines, "findings": found}
 
 
@@ -280,8 +281,13 @@ def _places(sites: list[Record]) -> list[str]:
     return places
 
 
+def _plain(value: Any) -> Any:
+    """What JSON takes in place of an array or a number of NumPy and JAX."""
+    return np.asarray(value).tolist() if hasattr(value, "dtype") else str(value)
+
+
 def _integer(name: str, value: Any) -> int:
-    if not _is_number(value) or int(value) != value:
+    if not _is_number(value) or not float(value).is_integer():
         raise invalid(f"{name} to be an integer", value, "give one")
     return int(value)
 

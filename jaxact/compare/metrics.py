@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,8 @@ class Value(NamedTuple):
     spread: float | None
     """Standard deviation over seeds (n - 1), or for times half the distance between quartiles; None for one seed."""
     by_seed: dict[int, float]
+    step: int
+    """The last step that counts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class Metric:
     """The title of its column and of its chart's axis."""
     of: Callable[[Record], float | None]
     """The function that takes it from a record, or from a site."""
+    key: str = ""
+    """The key of the records in which it was measured, where that is not its name."""
     at: Literal["start", "end", "always"] = "end"
     """The steps that count for the table."""
     over: Literal["mean", "median"] = "mean"
@@ -61,7 +66,11 @@ class Metric:
 
     def value(self, records: Sequence[Record]) -> Value | None:
         """Average over the records of one network at the steps that count."""
+        if self.at == "end":
+            lost = {seed for seed, first in diverged(records).items() if first is not None}
+            records = [r for r in records if r["seed"] not in lost]
         if self.at != "always":
+            records = [r for r in records if (self.key or self.name) in r]
             step = (min if self.at == "start" else max)((r["step"] for r in records), default=0)
             records = [r for r in records if r["step"] == step]
         return self.average(records)
@@ -70,13 +79,14 @@ class Metric:
         """Average over records of one network that did not diverge."""
         found = [(r["seed"], v) for r in records if not r["diverged"] and (v := self.of(r)) is not None]
         values, spread = [value for _, value in found], None
+        last = max((r["step"] for r in records), default=0)
         if self.over == "median":
             if len(values) > 1:
                 first, _, third = statistics.quantiles(values, n=4, method="inclusive")
                 spread = (third - first) / 2
-            return Value(statistics.median(values), spread, {}) if values else None
+            return Value(statistics.median(values), spread, {}, last) if values else None
         spread = statistics.stdev(values) if len(values) > 1 else None
-        return Value(self.mean(values), spread, dict(found)) if values else None
+        return Value(self.mean(values), spread, dict(found), last) if values else None
 
     def mean(self, values: Sequence[float]) -> float:
         """The mean, or the geometric mean for a logarithmic axis, where 0 counts as the smallest positive number."""
@@ -94,6 +104,15 @@ class Metric:
         relevant = value.spread if value.spread > 1e-3 * abs(value.centre) else 0.0
         spread, unit = self.text(relevant), re.sub(r"^[^ ]*", "", shown)
         return f"{shown.removesuffix(unit)} ± {spread}" if unit and spread.endswith(unit) else f"{shown} ± {spread}"
+
+
+def diverged(records: Sequence[Record]) -> dict[int, int | None]:
+    """For each seed the step from which on its loss is not finite until its end; None if it is finite there."""
+    since: dict[int, int | None] = {}
+    for record in sorted(records, key=operator.itemgetter("step")):
+        before = since.get(record["seed"])
+        since[record["seed"]] = (record["step"] if before is None else before) if record["diverged"] else None
+    return since
 
 
 def scalar(name: str) -> Callable[[Record], float | None]:
@@ -123,8 +142,10 @@ def milliseconds(value: float) -> str:
 
 
 def digits(value: float) -> str:
-    """Two decimals for numbers between 0.005 and 1,000, and else two digits."""
-    return f"{value:.2f}" if 0.005 <= abs(value) < 1e3 or value == 0 else f"{value:.2g}"
+    """Two decimals for numbers between 0.1 and 1,000, none from there to a million, and else two digits."""
+    if 1e3 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if 0.1 <= abs(value) < 1e3 or value == 0 else f"{value:#.2g}"
 
 
 percent = "{:.1%}".format
@@ -133,9 +154,19 @@ times = "\N{MULTIPLICATION SIGN}{:.3g}".format
 """A factor."""
 
 FIXED = (
-    Metric(name="gradient_start", title="gradient a layer at start", of=_factor, at="start", text=times, log=True),
-    Metric(name="gradient_end", title="gradient a layer at end", of=_factor, text=times, log=True),
-    Metric(name="dead_units", title="dead units", of=_dead, text=percent),
+    Metric(
+        name="gradient_start",
+        title="gradient a layer at start",
+        of=_factor,
+        key="gradient_slope",
+        at="start",
+        text=times,
+        log=True,
+    ),
+    Metric(
+        name="gradient_end", title="gradient a layer at end", of=_factor, key="gradient_slope", text=times, log=True
+    ),
+    Metric(name="dead_units", title="dead units", of=_dead, key="sites", text=percent),
     Metric(
         name="seconds_per_step",
         title="time per step",
@@ -193,7 +224,7 @@ def rows(about: dict[str, Any], records: Sequence[Record], chose_rates: bool = F
             name=name,
             title="training loss" if name == "train_loss" else _title(name),
             of=scalar(name),
-            text=percent if name.endswith(("accuracy", "share", "rate")) else digits,
+            text=percent if _is_share(name, records) else digits,
             spread=True,
             better="higher" if name in about["higher_is_better"] else "lower" if name == "loss" else None,
             column=name != "train_loss",
@@ -203,6 +234,12 @@ def rows(about: dict[str, Any], records: Sequence[Record], chose_rates: bool = F
         for name in names
     ]
     return [*made, *(m for m in FIXED if any(m.of(r) is not None for r in records))]
+
+
+def _is_share(name: str, records: Sequence[Record]) -> bool:
+    """Whether name and numbers are those of a share of 1: an accuracy of 92.3 is in percent already."""
+    values = [value for r in records if (value := r.get(name)) is not None]
+    return name.endswith(("accuracy", "share", "rate")) and all(0 <= value <= 1 for value in values)
 
 
 def _title(name: str) -> str:

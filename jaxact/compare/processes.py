@@ -129,7 +129,10 @@ def make_mesh(platform: str | None = None) -> Mesh:
     """
     try:
         return Mesh(np.array(jax.devices(platform)), ("batch",))
-    except RuntimeError:
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that there is any
+        if platform is None:
+            got = f"none ({' '.join(str(error).split()) or 'JAX finds no device'})"
+            raise invalid("a platform that JAX has here", got, "correct JAX_PLATFORMS") from None
         advice = f"install JAX for {platform}, or leave platform out"
         raise invalid(f"a platform that JAX has here ({jax.default_backend()})", repr(platform), advice) from None
 
@@ -215,8 +218,8 @@ def exit_code(command: str, do: Callable[[], int | None]) -> int:
         code, message = 2, f"{command}: error: {error}"
     except ProcessLost as error:
         code, message = 1, f"{command}: error: {error}"
-    except KeyboardInterrupt:
-        code, message = 130, "\nInterrupted. To go on from the last checkpoint: jaxact compare --resume DIRECTORY."
+    except KeyboardInterrupt as stop:
+        code, message = 130, f"\nInterrupted. {stop}".rstrip()
     print(message, file=sys.stderr, flush=True)
     if jax.distributed.is_initialized():
         sys.stdout.flush()

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxact.compare import log
 from jaxact.compare.errors import invalid
-from jaxact.compare.metrics import Metric, Record, Value, count, listed, percent, power, rows, times
+from jaxact.compare.metrics import Metric, Record, Value, count, diverged, listed, percent, power, rows, times
 from jaxact.flow.finding import Finding
 from jaxact.flow.findings import fitted_slope
 
@@ -67,6 +67,8 @@ class Compared:
     """By metric."""
     diverged: int
     """How many seeds ended with a loss that is not finite."""
+    diverged_at: int | None
+    """The first step from which on one of them was not finite; None if none diverged."""
     seeds: int
     learning_rate: float | None
     """The learning rate that was chosen; None if the log has none."""
@@ -74,11 +76,6 @@ class Compared:
     """Those that were tried."""
     found: tuple[Found, ...]
     about: dict[str, Any]
-
-    @property
-    def last(self) -> int:
-        """The last step that was measured."""
-        return max((r["step"] for r in self.records), default=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,14 +97,24 @@ class Summary:
         if not directories:
             raise invalid("at least one log", "none", "name its directory")
         read = [log.read(directory) for directory in directories]
-        about = read[0][0]
+        about, prefixes = dict(read[0][0]), _prefixes(directories)
+        settings = {
+            what["setting"]: prefix + what["setting"] for (what, *_), prefix in zip(read, prefixes, strict=True)
+        }
+        about["setting"] = listed(settings.values()) if len(settings) > 1 else about["setting"]
         networks: list[tuple[str, list[Record], dict[str, Any]]] = []
-        for (what, records, facts), prefix in zip(read, _prefixes(directories), strict=True):
+        for (what, records, facts), prefix in zip(read, prefixes, strict=True):
             if what["higher_is_better"] != about["higher_is_better"]:
                 kinds = f"{about['higher_is_better']} and {what['higher_is_better']}"
                 raise invalid("logs of one kind", f"metrics {kinds}", "report them one by one")
+            about["chance"] = {**what["chance"], **about["chance"]}
+            for key, value in what["chance"].items():
+                if value != about["chance"][key]:
+                    kinds = f"{key} of {about['chance'][key]} and {value} by guessing"
+                    raise invalid("logs of one kind", kinds, "report them one by one")
             for name, mine in itertools.groupby(records, operator.itemgetter("network")):
-                networks.append((prefix + name, list(mine), facts.get(name, {})))
+                for label, part in _apart(name, list(mine)):
+                    networks.append((prefix + label, part, facts.get(name, {})))
         if not networks:
             raise invalid("a log with records", f"{directories[0]}, which has none", "add some to it")
         chose_rates = any(len(_by_rate(mine)) > 1 for _, mine, _ in networks)
@@ -178,9 +185,8 @@ class Summary:
         curve = next((m.name for m in self.metrics if m.name in ("loss", "train_loss")), "")
         for network in self.networks:
             if network.diverged:
-                first = min(r["step"] for r in network.records if r["diverged"])
                 share = f"in {network.diverged} of {count(network.seeds, 'seed')}"
-                when = f"from {f'step {first:,}' if first else 'the start'} on"
+                when = f"from {f'step {network.diverged_at:,}' if network.diverged_at else 'the start'} on"
                 said.append(Sentence(f"{network.name} diverged {share}: its loss is not finite {when}.", curve))
         for network in self.networks:
             for found in network.found:
@@ -192,36 +198,33 @@ class Summary:
             said += [*self._chance(self.counts), *self._best(self.counts)]
         return said
 
-    def _at_end(self, say: Callable[[Compared], str]) -> Iterable[tuple[str, str]]:
-        """The texts about networks, with the step at which they end. Networks with the text "" are left out."""
+    def _at_end(self, metric: str, say: Callable[[Value], str]) -> Iterable[tuple[str, str]]:
+        """The texts about networks' values, with the step at which they end. Those with the text "" are left out."""
         told: dict[str, list[str]] = {}
         for network in self.networks:
-            if said := say(network):
-                told.setdefault(_at(network.last), []).append(said)
+            if (value := network.values.get(metric)) and (said := say(value)):
+                told.setdefault(_at(value.step), []).append(said.format(network.name))
         return ((when, listed(said)) for when, said in told.items())
 
     def _dead(self) -> Iterable[Sentence]:
-        def say(network: Compared) -> str:
-            value = network.values.get("dead_units")
-            return f"{percent(value.centre)} in {network.name}" if value and value.centre >= LEAST_DEAD else ""
+        def say(value: Value) -> str:
+            return f"{percent(value.centre)} in {{}}" if value.centre >= LEAST_DEAD else ""
 
         none = f"none of the {self.about['nouns'].get('examples', 'examples')} comes through them"
-        for when, said in self._at_end(say):
+        for when, said in self._at_end("dead_units", say):
             yield Sentence(f"Dead units {when}: {said}; {none}.", "dead_share")
 
     def _chance(self, metric: Metric) -> Iterable[Sentence]:
         chance = self.about["chance"].get(metric.name)
 
-        def say(network: Compared) -> str:
-            value = network.values[metric.name]
-            if chance is None or value is None:
+        def say(value: Value) -> str:
+            if chance is None:
                 return ""
-            better, whole = value.centre - chance, 1 - chance
-            if metric.better == "lower":
-                better, whole = -better, abs(chance)
-            return f"{network.name} with {metric.cell(value)}" if better < CHANCE * whole else ""
+            better = value.centre - chance if metric.better == "higher" else chance - value.centre
+            whole = 1 - chance if metric.better == "higher" and chance < 1 else abs(chance)
+            return f"{{}} with {metric.cell(value)}" if better < CHANCE * whole else ""
 
-        for when, said in self._at_end(say):
+        for when, said in self._at_end(metric.name, say):
             text = f"Hardly better than guessing in {metric.title} {when}, if at all: {said}"
             yield Sentence(f"{text}; guessing gives {metric.text(chance)}.", metric.name)
 
@@ -229,18 +232,23 @@ class Summary:
         scored = self.ranked(metric)
         if len(scored) < 2:
             return
-        (best, top), *_, (worst, least) = scored
+        (_, top), *_, (worst, least) = scored
+        steps = sorted({value.step for _, value in scored})
+        when = _at(top.step) if len(steps) == 1 else f"at their ends, from step {steps[0]:,} to {steps[-1]:,},"
         equal = [network.name for network, value in scored if value.centre == top.centre]
         if len(equal) == len(scored):
-            yield Sentence(f"All have the same {metric.title} {_at(best.last)}: {metric.cell(top)}.", metric.name)
+            yield Sentence(f"All have the same {metric.title} {when}: {metric.cell(top)}.", metric.name)
             return
         verb, its = ("is", "Its") if len(equal) == 1 else ("are", "Their")
-        said = f"Best in {metric.title} {_at(best.last)} {verb} {listed(equal)} with {metric.cell(top)}, "
+        said = f"Best in {metric.title} {when} {verb} {listed(equal)} with {metric.cell(top)}, "
         said += f"last {worst.name} with {metric.cell(least)}."
         known = {n.name: (value, ends) for n, value in scored[len(equal) :] if (ends := paired(top, value))}
-        sure = [name for name, (_, (low, high)) in known.items() if low > 0 or high < 0]
+        sure = [
+            name for name, (_, (low, high)) in known.items() if (low > 0 if metric.better == "higher" else high < 0)
+        ]
         if not known:
-            said += " With one seed nothing can be said of whether these differences are more than chance."
+            few = "one seed" if len(top.by_seed) == 1 else "fewer than two seeds in common"
+            said += f" With {few} nothing can be said of whether these differences are more than chance."
         if sure:
             said += f" {its} lead over {listed(sure)} is more than the spread over seeds explains (over {sure[0]}: "
             said += (
@@ -277,13 +285,15 @@ def _compared(name: str, records: list[Record], facts: dict[str, Any], metrics: 
     by_rate = _by_rate(records)
     chosen = min(by_rate, key=lambda rate: _validation(by_rate[rate]))
     records = by_rate[chosen]
-    last = max(r["step"] for r in records)
+    since = diverged(records)
+    lost = [step for step in since.values() if step is not None]
     return Compared(
         name=name,
         records=records,
         values={metric.name: metric.value(records) for metric in metrics},
-        diverged=sum(r["diverged"] for r in records if r["step"] == last),
-        seeds=len({r["seed"] for r in records}),
+        diverged=len(lost),
+        diverged_at=min(lost, default=None),
+        seeds=len(since),
         learning_rate=chosen,
         rates=tuple(rate for rate in by_rate if rate is not None),
         found=_findings(records),
@@ -297,6 +307,14 @@ def _by_rate(records: list[Record]) -> dict[float | None, list[Record]]:
         in_order = sorted(records, key=operator.itemgetter("step", "seed"))
         return {in_order[-1].get("learning_rate"): in_order}
     return {rate: list(mine) for rate, mine in itertools.groupby(records, lambda r: r.get("learning_rate"))}
+
+
+def _apart(name: str, records: list[Record]) -> Iterable[tuple[str, list[Record]]]:
+    """The records of a network; those of each learning rate by themselves if no validation loss chooses one."""
+    rates = _by_rate(records)
+    if len(rates) == 1 or any("validation_loss" in r for r in records):
+        return [(name, records)]
+    return ((name if rate is None else f"{name} at {rate:g}", mine) for rate, mine in rates.items())
 
 
 def _prefixes(directories: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -325,21 +343,22 @@ def _findings(records: list[Record]) -> tuple[Found, ...]:
     for record in records:
         for finding in {f["rule"]: Finding(**f) for f in reversed(record.get("findings", ()))}.values():
             places.setdefault(finding.rule, []).append((record, finding))
-    every = sorted({r["step"] for r in records})
-    seeds = count(len({r["seed"] for r in records}), "seed")
+    observed = [record for record in records if "findings" in record]
+    every, end = sorted({r["step"] for r in observed}), max(r["step"] for r in records)
+    seeds = count(len({r["seed"] for r in observed}), "seed")
     found, order = [], [*WORST_FIRST, *places]
     for rule, seen in sorted(places.items(), key=lambda item: order.index(item[0])):
-        when = _during(sorted({r["step"] for r, _ in seen}), every)
+        when = _during(sorted({r["step"] for r, _ in seen}), every, end)
         found.append(Found(rule, f"{when}, in {len({r['seed'] for r, _ in seen})} of {seeds}", seen[0][1]))
     return tuple(found)
 
 
-def _during(steps: Sequence[int], every: Sequence[int]) -> str:
-    """The steps at which something was found, among all measured steps, in words."""
+def _during(steps: Sequence[int], every: Sequence[int], end: int) -> str:
+    """The steps at which something was found, among all that were observed, in words; training ends at `end`."""
     if len(steps) == 1:
         return _at(steps[0])
     ends = [_at(step).removeprefix("at ") for step in (steps[0], steps[-1])]
-    between = f"from {ends[0]} to {'the end' if steps[-1] == every[-1] else ends[1]}"
+    between = f"from {ends[0]} to {'the end' if steps[-1] == end else ends[1]}"
     whole = len([step for step in every if steps[0] <= step <= steps[-1]]) == len(steps)
     return between if whole else f"at {len(steps)} of {count(len(every), 'measured step')} {between}"
 

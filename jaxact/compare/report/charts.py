@@ -92,7 +92,9 @@ def _by_step(summary: Summary, metric: Metric) -> Chart:
                 numbers = {"value": centre, "low": centre - spread, "high": centre + spread}
                 lines.append({"network": network.name, "step": step, **{k: _short(v) for k, v in numbers.items()}})
     # A loss that soared before it diverged would press all else together: the axis ends where most of it is.
-    high = 1.5 * np.quantile([line["value"] for line in lines] or [0], 0.98, method="lower")
+    values = [line["value"] for line in lines] or [0]
+    most = np.quantile(values, 0.98, method="lower")
+    high = most + (most - min(values))
     ends = [v for line in lines for v in (line["low"], line["high"]) if metric.better == "higher" or v <= high]
     _label(lines, "step", domain(metric, ends), metric.log)
     numbers = _numbers(metric, lines, "step")
