@@ -131,7 +131,9 @@ def test_the_verdict_says_at_which_steps(seen: flow.Flow, tmp_path: Path):
                 written.add("a", seed=seed, step=step, train_loss=1.0, flow=None if seed or step % 20 else seen)
                 written.add("b", seed=seed + 1, step=step // 2, accuracy=0.3)
             written.add("a", seed=seed, step=15, accuracy=0.5)
+            written.add("b", seed=seed + 1, step=5, accuracy=0.3, flow=seen)
     summary = Summary.of([tmp_path])
+    assert [network.values["gradient_start"] is None for network in summary.networks] == [False, True]
     places = {(found.when, *found.first.step) for found in summary.networks[0].found}
     assert places == {("from before training to the end, in 1 of 1 seed", 0)}
     ends = "at their ends, from step 15 to 20, is a with 50.0% ± 0.0%, last b with 30.0% ± 0.0%."

@@ -68,9 +68,8 @@ class Metric:
         """Average over the records of one network at the steps that count."""
         if self.at == "end":
             lost = {seed for seed, first in diverged(records).items() if first is not None}
-            records = [r for r in records if r["seed"] not in lost]
+            records = [r for r in records if r["seed"] not in lost and (self.key or self.name) in r]
         if self.at != "always":
-            records = [r for r in records if (self.key or self.name) in r]
             step = (min if self.at == "start" else max)((r["step"] for r in records), default=0)
             records = [r for r in records if r["step"] == step]
         return self.average(records)
