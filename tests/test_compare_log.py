@@ -171,9 +171,11 @@ def test_what_several_logs_are_about(tmp_path: Path):
     with pytest.raises(ValueError, match=r"loss of 0\.5 and 0\.1 by guessing"):
         Summary.of(logs)
     Log(tmp_path / "yours", name="yours", setting="yours, wide", chance={}).close()
+    Log(tmp_path / "yours").close()  # says nothing, and changes nothing
+    Log(tmp_path / "mine", setting="mine, wide", chance={"loss": 0.25}).close()
     about = Summary.of(logs).about
     assert about["setting"] == "mine: mine, wide and yours: yours, wide"
-    assert about["chance"] == {"loss": 0.5}
+    assert about["chance"] == {"loss": 0.25}
 
 
 class Writer:

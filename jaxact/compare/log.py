@@ -87,7 +87,7 @@ class Log:
         file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
         with writing(False, file):
             self._file = file.open("x")
-            if name or not (self.directory / ABOUT).exists():
+            if name or any(list(about.values())[1:]) or not (self.directory / ABOUT).exists():
                 part = file.with_suffix(".unfinished")  # this process's own
                 part.write_text(json.dumps(about, indent=2) + "\n")
                 os.replace(part, self.directory / ABOUT)
