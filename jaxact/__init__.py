@@ -66,6 +66,8 @@ if not _typing.TYPE_CHECKING:  # a type checker should report missing names
 
     def __getattr__(name):
         """Say where to find a name that is not here."""
+        if name in ("nnx", "linen", "equinox", "flow", "propagation", "compare", "verify", "pallas"):
+            raise AttributeError(f"module 'jaxact' has no attribute {name!r} until you write import jaxact.{name}")
         if not name.startswith("_"):
             from jaxact.modules import learned
 

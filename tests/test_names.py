@@ -61,6 +61,8 @@ def test_where_a_missing_name_is():
         jaxact.Swish  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(AttributeError, match=r"no attribute 'GatedMLP'; the module is jaxact\.nnx\.GatedMLP"):
         jaxact.GatedMLP  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match=r"no attribute 'pallas' until you write import jaxact\.pallas$"):
+        vars(jaxact)["__getattr__"]("pallas")  # as before its import, which another test may have done
     with pytest.raises(AttributeError, match=r"no attribute 'gelo'$"):
         jaxact.gelo  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(

@@ -72,7 +72,7 @@ USE: Mapping[str, tuple[str, str]] = {
     "quick_gelu": ("To be equal to OpenAI's CLIP and its kin.", "In new models."),
     "silu": (
         "In convolutional networks (EfficientNet) and as the gate of swiglu.",
-        "Where a stack has no normalisation: its mean slope at 0 is 1/2, so use `propagation.init_for`.",
+        "Where a stack has no normalisation: its slope at 0 is 1/2, so use `propagation.init_for`.",
     ),
     "hard_silu": ("In models for phones (MobileNetV3) and fixed point.", "Where f'' counts: it jumps at ±3."),
     "mish": (
@@ -83,7 +83,7 @@ USE: Mapping[str, tuple[str, str]] = {
     "sigmoid": (
         "As the output of a binary classifier at evaluation (train on logits), and as a gate.",
         "In hidden layers without BatchNorm: with 16 plain layers it reaches 19.6% at best of four initialisations; "
-        "with BatchNorm it was the best of four (97.0% ± 1.2%), in examples/batch_norm.py.",
+        "with BatchNorm it reached 97.0% ± 1.2%, in examples/batch_norm.py.",
     ),
     "log_sigmoid": (
         "For the loss of a binary classifier: -log_sigmoid(logit) keeps small losses.",
