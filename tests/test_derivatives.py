@@ -11,7 +11,7 @@ from absl.testing import parameterized
 
 from jaxact.core.rule import checkpoints_wholly
 from jaxact.verify.cases import POINTWISE
-from jaxact.verify.unit import check, inputs
+from jaxact.verify.unit import check, inputs, units
 from tests.shapes import SHAPES
 
 # In 16 bits the formulas get float32, but for those that only choose: what bfloat16 shows of each row is float16's too,
@@ -105,3 +105,20 @@ class TestDerivatives(chex.TestCase):
         slope = np.asarray(jax.jit(function)(x))
         assert slope.min() < 0 < slope.max()  # the root is among them
         assert np.all(slope != 0), x[slope == 0]
+
+
+def test_xielu_where_alpha_n_is_far_from_beta():
+    """Near 0 their difference cancels, so that beta is what remains."""
+    case = next(case for case in POINTWISE if case.name == "xielu")
+    x = -np.exp2(np.linspace(-20, 7, 55, dtype=np.float32))
+    both = jax.jit(
+        lambda x, *given: [
+            case(x, alpha_n=given[0], beta=given[1]),
+            _reverse(lambda x: case(x, alpha_n=given[0], beta=given[1]))(x),
+        ]
+    )
+    for given in np.float32([(0.8, 1e-6), (1e6, 0.5), (5.0, 0.0)]):
+        settings = {"alpha_p": 0.8, "alpha_n": float(given[0]), "beta": float(given[1])}
+        exact = [np.array([float(case.oracle.exact(t, order, **settings)) for t in x.tolist()]) for order in range(3)]
+        for order, got in enumerate(both(x, *given)):
+            assert units(np.asarray(got), exact[order], x * exact[order + 1]).max() <= 16, (given, order)

@@ -36,7 +36,12 @@ def test_not_an_array(case, bad):
 
 @shapes
 def test_not_real(case):
-    """Float8, whose every operation would round, and complex where jax.nn has no such function; eagerly and in jit."""
+    """Float8, whose every operation would round, and complex where jax.nn has no such function; eagerly and in jit.
+
+    And long doubles, which NumPy has and JAX does not.
+    """
+    with pytest.raises(TypeError, match=rf"^jaxact\.{case.row.name}: expected (x|gate) to be bfloat16, .*; cast it"):
+        case(np.ones(4, np.longdouble))
     for x in (np.ones(4, np.complex64), jnp.ones(4, jnp.float8_e4m3fn)):
         if jnp.iscomplexobj(x) and hasattr(jax.nn, case.row.name):
             continue
@@ -89,6 +94,10 @@ def test_other_arguments_that_do_not_fit():
             jaxact.rrelu(x, keys)
     with pytest.raises(ValueError, match=r"^jaxact\.logsumexp: expected b to broadcast against a, got .* \(4,\)"):
         jaxact.logsumexp(x, b=np.ones(4))
+    with pytest.raises(TypeError, match=r"^jaxact\.logsumexp: expected b to be bfloat16, .*, got float8_e4m3fn; cast"):
+        jaxact.logsumexp(x, b=jnp.ones(3, jnp.float8_e4m3fn))
+    with pytest.raises(ValueError, match=r"^jaxact: no activation is named \['gelu'\]; did you mean gelu"):
+        jaxact.info(["gelu"])  # pyright: ignore[reportArgumentType]
     for name in ("bias", "eps"):
         with pytest.raises(ValueError, match=rf"^jaxact\.poly_norm: expected {name} to broadcast to x's shape"):
             jaxact.poly_norm(x, (0.5, 0.25, 0.25), **{name: np.ones(4, np.float32)})
@@ -138,6 +147,8 @@ def test_axes(name):
     for axis in ("rows", 0.5):
         with pytest.raises(TypeError, match=rf"^jaxact\.{name}: expected axis to be an int.*, got .*{axis!r}.*; name"):
             function(np.ones((2, 2)), axis=axis)
+    with pytest.raises(TypeError, match=rf"^jaxact\.{name}: expected axis to be an int or a tuple of ints, got .*"):
+        jax.jit(function)(np.ones((2, 2)), axis=1)
     if name != "logsumexp":
         with pytest.raises(ValueError, match=rf"^jaxact\.{name}: expected axis .* rank 0, got -1; give"):
             function(1.0)

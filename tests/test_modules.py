@@ -324,6 +324,7 @@ def test_one_value_a_channel(package):
         ("PReLU", {"negative_slope_init": float("nan")}, ValueError, "finite negative_slope_init, got nan"),
         ("PReLU", {"axis": None}, TypeError, "axis to be an int, got None; name the axis by its number"),
         ("PReLU", {"param_dtype": jnp.int32}, TypeError, "param_dtype to be a float type, got"),
+        ("PReLU", {"param_dtype": "float8_e5m2"}, TypeError, "param_dtype to be a float type, got 'float8_e5m2'"),
         ("PReLU", {"param_dtype": "float17"}, TypeError, "float17"),
     ],
 )

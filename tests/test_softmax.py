@@ -228,6 +228,21 @@ def test_temperatures_of_rows_with_masks():
         np.testing.assert_allclose(masked, plain, rtol=1e-6)
 
 
+def test_an_infinite_temperature_evens_out_what_is_not_masked():
+    """And one from 1e38 on, whose inverse XLA would flush to 0: -inf times 0 is NaN."""
+    x = jnp.float32([0.5, -jnp.inf, 2.0, -1.0])
+
+    @jax.jit
+    def results(t):
+        functions = jaxact.softmax, lambda x, **parameters: jnp.exp(jaxact.log_softmax(x, **parameters))
+        return [(f(x, temperature=t), jax.grad(lambda t, f=f: f(x, temperature=t)[0])(t)) for f in functions]
+
+    for temperature in (1e38, np.inf):
+        for shares, slope in results(temperature):
+            np.testing.assert_allclose(shares, [1 / 3, 0, 1 / 3, 1 / 3], rtol=1e-6)
+            assert slope == 0
+
+
 def test_logsumexp_of_weights():
     """All second derivatives, also in weights of 0, against differences; and a derivative that float32 cannot hold."""
     a, b = np.array([[0.3, -0.7, 1.2], [1.0, 0.0, -2.0]])

@@ -132,7 +132,7 @@ def info(name: str) -> Row:
     >>> info("swish").name
     'silu'
     """
-    row = find(name)
+    row = find(name) if isinstance(name, str) else None
     if row is None:
         raise unknown(name, _ROWS)
     return row
@@ -340,7 +340,7 @@ def unknown(name: object, known: Iterable[str], source: str | None = None) -> Va
     """The error for an unknown name. It suggests similar names, or the same name in another source."""
     near = difflib.get_close_matches(str(name).lower(), known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
-    elsewhere = [s for s in SOURCES if s not in ("jax", source) and name in _table(s)]
+    elsewhere = [s for s in SOURCES if s not in ("jax", source) and str(name) in _table(s)]
     if elsewhere:
         hint = f'get({name!r}, source="{elsewhere[0]}") knows it' + (f"; or {hint}" if near else "")
     where = f" in {source}" if source else ""

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 _HALF = (jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16))
-_FLOATS = (*_HALF, jnp.dtype(jnp.float32), jnp.dtype(jnp.float64))
+FLOATS = (*_HALF, jnp.dtype(jnp.float32), jnp.dtype(jnp.float64))
 _NUMBERS = (np.ndarray, np.generic, bool, int, float, complex)
 
 
@@ -29,6 +29,8 @@ def as_array(who: str, x: ArrayLike, argument: str = "x") -> ArrayLike:
             f"jaxact.{who}: expected {argument} to be a real number or array, got {type(x).__name__} "
             f"({_shortened(x)}); convert it first, for example with jax.numpy.asarray"
         )
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.char in "gG":  # long doubles, which JAX does not have
+        raise _no_float(who, x.dtype, argument)
     return x
 
 
@@ -41,14 +43,18 @@ def as_float(who: str, x: ArrayLike, argument: str = "x") -> jax.Array:
     """Apply the dtype policy: bool and int become the default float, the four floats stay, the rest is an error."""
     if not isinstance(x, jax.Array):  # for an array, jnp.asarray would take as long as the whole call
         x = jnp.asarray(as_array(who, x, argument))
-    if x.dtype in _FLOATS:
+    if x.dtype in FLOATS:
         return x
     if jnp.issubdtype(x.dtype, jnp.integer) or x.dtype == jnp.bool_:
         return x.astype(jnp.result_type(float))
-    raise TypeError(
+    raise _no_float(who, x.dtype, argument)
+
+
+def _no_float(who: str, dtype: Any, argument: str) -> TypeError:
+    return TypeError(
         f"jaxact.{who}: expected {argument} to be bfloat16, float16, float32, float64, an integer or a bool, "
-        f"got {x.dtype}; cast it with {argument}.astype(jax.numpy.float32)"
-        + (" or take its real part" if jnp.issubdtype(x.dtype, jnp.complexfloating) else "")
+        f"got {dtype}; cast it with {argument}.astype(jax.numpy.float32)"
+        + (" or take its real part" if jnp.issubdtype(dtype, jnp.complexfloating) else "")
     )
 
 
@@ -107,9 +113,7 @@ def canonical_axes(who: str, axis: int | Sequence[int] | None, ndim: int) -> tup
     try:
         axes = tuple(map(operator.index, axis)) if isinstance(axis, Sequence) else (operator.index(axis),)
     except TypeError:
-        raise TypeError(
-            f"jaxact.{who}: expected axis to be an int or a tuple of ints, got {axis!r}; name the axis by its number"
-        ) from None
+        raise _no_axis(who, axis) from None
     for a in axes:
         if not -ndim <= a < ndim:
             raise ValueError(
@@ -119,6 +123,24 @@ def canonical_axes(who: str, axis: int | Sequence[int] | None, ndim: int) -> tup
     if len({a % ndim for a in axes}) < len(axes):
         raise ValueError(f"jaxact.{who}: expected each axis once, got {axis!r}; drop the repeated one")
     return tuple(a % ndim for a in axes)
+
+
+def hashable_axis(who: str, axis: Any) -> Any:
+    """Return `axis` as `jax.jit` takes a static argument: a list as a tuple. An array or a tracer is an error."""
+    if isinstance(axis, list):
+        return tuple(axis)
+    try:
+        hash(axis)
+    except (TypeError, ValueError):
+        raise _no_axis(who, axis) from None
+    return axis
+
+
+def _no_axis(who: str, axis: object) -> TypeError:
+    return TypeError(
+        f"jaxact.{who}: expected axis to be an int or a tuple of ints, got {_shortened(axis)}; name the axis by its "
+        "number"
+    )
 
 
 def _shortened(value: object) -> str:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxact.core.checks import as_float, canonical_axes, widen, working_dtype
+from jaxact.core.checks import as_float, canonical_axes, hashable_axis, widen, working_dtype
 from jaxact.core.rule import derivative_rule, jitted, may_be_differentiated, public
 
 AxisName = str | Sequence[str]
@@ -57,8 +57,18 @@ def exponents(
     m = m if sink is None else jnp.maximum(m, lax.stop_gradient(sink))
     h, h_sink = widen(x) - m, None if sink is None else sink - m
     if temperature is not None:
+        temperature = bounded(temperature)
         h, h_sink = h / temperature, None if h_sink is None else h_sink / temperature
     return h, h_sink, m
+
+
+def bounded(temperature: Array) -> Array:
+    """The temperature where its inverse is a normal number, or the largest such one.
+
+    Beside an infinite temperature a logit of -inf would be NaN. XLA multiplies by the inverse and flushes a subnormal
+    one to 0, so that the same would happen from 1e38 on.
+    """
+    return jnp.minimum(temperature, 1 / float(jnp.finfo(temperature.dtype).tiny))
 
 
 def log_sum(axes: Axes, h: Array, h_sink: Array | None = None) -> Array:
@@ -138,8 +148,7 @@ def along_axis(
     ) -> Array:
         live = may_be_differentiated(*(p for p in given if p is not None))
         names = () if axis_name is None else (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
-        axis = tuple(axis) if isinstance(axis, list) else axis
-        return (learned if live else constant)(x, where, given, axis, names)
+        return (learned if live else constant)(x, where, given, hashable_axis(name, axis), names)
 
     return public(name, run, ("x", "where", *parameters), complex_form, needed=1)
 

@@ -11,7 +11,7 @@ from jaxact.core import numerics
 from jaxact.core.catalog import activation
 from jaxact.core.checks import check_parameter
 from jaxact.core.elementwise import elementwise
-from jaxact.core.pair import product
+from jaxact.core.pair import difference, product
 
 __all__ = ["celu", "elu", "exponential", "selu", "xielu"]
 
@@ -186,24 +186,24 @@ def exponential(x: ArrayLike) -> Array:
 
 
 # The slope has a zero where alpha_n exp(x) = alpha_n - beta; the product and the difference are kept with their rests.
+# Near 0 the difference cancels alpha_n exp(x), of which beta remains; there it is formed from exp(x) - 1.
 def _xielu_slope(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     left = jnp.minimum(x, 0)
     high, low = product(numerics.exp(left), alpha_n)
-    difference = beta - alpha_n
-    rest = -alpha_n - (difference - beta)
-    return jnp.where(x > 0, 2 * alpha_p * x + beta, (high + difference) + (low + rest))
+    shift, rest = difference(beta, alpha_n)
+    below = jnp.where(x > -0.5, alpha_n * numerics.expm1(left) + beta, (high + shift) + (low + rest))
+    return jnp.where(x > 0, 2 * alpha_p * x + beta, below)
 
 
 def _xielu_value(x: Array, alpha_p: Any = 0.8, alpha_n: Any = 0.8, beta: Any = 0.5) -> Array:
     alpha_n, beta = jnp.asarray(alpha_n, x.dtype), jnp.asarray(beta, x.dtype)
     left = jnp.minimum(x, 0)
-    difference = beta - alpha_n
+    shift, shift_low = difference(beta, alpha_n)
     # At the root on the left alpha_n exp(x) is small, so the number that it cancels against is kept with its rest.
-    high, low = product(jnp.maximum(left, -1e30), difference)
-    rest = low + (-alpha_n - (difference - beta)) * left
-    far = ((high - alpha_n) + alpha_n * numerics.exp(left)) + jnp.where(left > -1e6, rest, 0)
-    far = jnp.where(left < -1e6, difference * left - alpha_n, far)
-    near = alpha_n * numerics.expm1(left) + difference * left
+    high, low = product(jnp.maximum(left, -1e30), shift)
+    far = ((high - alpha_n) + alpha_n * numerics.exp(left)) + jnp.where(left > -1e6, low + shift_low * left, 0)
+    far = jnp.where(left < -1e6, shift * left - alpha_n, far)
+    near = alpha_n * numerics.expm1_less_x(left) + beta * left
     right = jnp.maximum(x, 0)
     return jnp.where(x > 0, right * (alpha_p * right + beta), jnp.where(x < -1, far, near))
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.core.checks import as_float, canonical_axes, widen
+from jaxact.core.checks import as_float, canonical_axes, hashable_axis, widen
 from jaxact.core.rows import Axes, as_mask, exponents, log_sum, logits
 from jaxact.core.rule import derivative_rule, jitted, may_be_differentiated, public
 
@@ -64,8 +64,8 @@ def _program(live: int | None) -> Any:
     ) -> Any:
         a = as_float("logsumexp", a, "a")
         if b is not None:
-            dtype = jnp.result_type(a, b)
-            b = as_float("logsumexp", b, "b")
+            weights = as_float("logsumexp", b, "b")
+            dtype, b = jnp.result_type(a, b), weights
             try:
                 shape = jnp.broadcast_shapes(a.shape, b.shape)
             except ValueError:
@@ -92,7 +92,7 @@ def _run(
     a: ArrayLike, b: ArrayLike | None, where: ArrayLike | None, *, axis: Any, keepdims: bool, return_sign: bool
 ) -> Any:
     program = _learned if b is not None and may_be_differentiated(b) else _constant
-    return program(a, b, where, tuple(axis) if isinstance(axis, list) else axis, keepdims, return_sign)
+    return program(a, b, where, hashable_axis("logsumexp", axis), keepdims, return_sign)
 
 
 _logsumexp = public(

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxact.core.catalog import activation
 from jaxact.core.checks import as_float, canonical_axes, check_key, check_parameter, widen
 from jaxact.core.derivative import with_derivative
-from jaxact.core.rows import Axes, AxisName, along_axis, centred, exponents, log_sum, logits, masked
+from jaxact.core.rows import Axes, AxisName, along_axis, bounded, centred, exponents, log_sum, logits, masked
 from jaxact.core.rule import derivative_rule
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
@@ -77,7 +77,7 @@ def _logit_tangents(
         least = jnp.finfo(m.dtype).min / 2 * jnp.minimum(temperature, 1)
         moves = [jnp.maximum(h, least) for h in exponents(axes, seen, temperature, sink)[:2] if h is not None]
         changes = [c - h * t_temperature for c, h in zip(changes, moves, strict=True)]
-    return changes if temperature is None else [c / temperature for c in changes]
+    return changes if temperature is None else [c / bounded(temperature) for c in changes]
 
 
 _softmax_shares = derivative_rule("softmax", _shares, shares_tangent, _keep_shares, statics=1)

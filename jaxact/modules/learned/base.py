@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxact.core.checks import canonical_axes
+from jaxact.core.checks import FLOATS, canonical_axes
 
 
 class Learned:
@@ -51,7 +51,7 @@ class Learned:
             dtype = jnp.dtype(self.param_dtype)
         except TypeError:
             dtype = None
-        if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        if dtype is None or dtype not in FLOATS:
             raise TypeError(
                 f"{self._who}: expected param_dtype to be a float type, got {self.param_dtype!r}; jax.numpy.float32 is "
                 "usual"
