@@ -118,12 +118,12 @@ def test_scan_and_remat(case):
 
 @every
 def test_strict_modes_trace(case):
-    """Nothing is promoted on the way: in 16 bits; and for each shape in 32, and with a weakly typed input."""
+    """Nothing is promoted and JAX's checks pass: in 16 bits; for each shape in 32, and with a weakly typed input."""
 
     def total(x):
         return case(x).sum()
 
-    with _strictly():
+    with _strictly(), jax.enable_checks(True):
         for dtype in (jnp.bfloat16, jnp.float32) if case in SHAPES else (jnp.bfloat16,):
             jax.eval_shape(jax.hessian(total), jax.ShapeDtypeStruct((4,), dtype))  # which traces value and gradient
         if case.row.kind == "pointwise" and case in SHAPES:

@@ -293,8 +293,8 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
 SQRT_HALF_OVER_PI = 1 / math.sqrt(2 * math.pi)
 
 
-@with_derivative(lambda t, rest=0.0: erfc((t + rest) * math.sqrt(0.5)) / 2)
-def normal_tail(t: Array, rest: Array | float = 0.0) -> Array:
+@with_derivative(lambda t, rest: erfc((t + rest) * math.sqrt(0.5)) / 2)
+def normal_tail(t: Array, rest: Array | float) -> Array:
     """Phi(-t - rest) for t >= 0 and |rest| << t, Phi being the normal distribution function."""
     t = jnp.minimum(t, 40)
     n, m, _ = _NORMAL_TAIL[t.dtype.name]

@@ -22,7 +22,7 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 def _gelu_exact_value(x: Array) -> Array:
     t = jnp.minimum(jnp.abs(x), 40)
-    return jnp.maximum(x, 0) - t * numerics.normal_tail(t)
+    return jnp.maximum(x, 0) - t * numerics.normal_tail(t, 0.0)
 
 
 def _gelu_exact_slope(x: Array) -> Array:
