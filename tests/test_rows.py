@@ -22,7 +22,7 @@ FROM_ROUNDED = 4
 CASES = [(name, "float32", 100) for name in ALPHAS]
 CASES += [(name, "float32", 100_000) for name in ("softmax", "log_softmax", "sparsemax", "entmax")]
 CASES += [(name, d, 100) for name in ("softmax", "log_softmax", "entmax15", "entmax") for d in ("bfloat16", "float64")]
-CASES += [("softmax", "float16", 100)]
+CASES += [("softmax", "float16", n) for n in (100, 100_000)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -92,7 +92,9 @@ def _hold(name, dtype, n, tangents):
             bound = max(FROM_ROUNDED, alphas[i] - 2)
         elif made_of_y and (dtype, n) == ("float32", 100_000):
             bound = value_bound
-        _within(bound, slopes, expected, f"{where}, derivative of x")
+        # Of 100,000 shares, those under float16's smallest number are lost, also to the mean of t.
+        if (name, dtype, n) != ("softmax", "float16", 100_000):
+            _within(bound, slopes, expected, f"{where}, derivative of x")
 
 
 def _within(bound, got, expected, where):
