@@ -217,7 +217,7 @@ def _module(name: str) -> Tried:
     return Tried(name, function, formula, entries, [parameters])
 
 
-WIDER: Mapping[str, dict[int, int]] = {"SnakeBeta": {0: 6}, "Rational": {1: 24}, "rational": {2: 64}}
+WIDER: Mapping[str, dict[int, int]] = {"SnakeBeta": {0: 6}}
 """Bounds by order in float32, where a pair for each step would cost more than all else.
 
 SnakeBeta divides by exp(log_beta), which is rounded: 5.2 units beside a root of the value. In the quotient P / D of two

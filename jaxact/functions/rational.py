@@ -1,9 +1,12 @@
 """Rational functions with free coefficients."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxact.core import numerics
@@ -66,46 +69,92 @@ def rational(x: ArrayLike, numerator: ArrayLike | Sequence[float], denominator: 
 
 def _value(x: Array, numerator: Array, denominator: Array) -> Array:
     wide = numerics.finite(widen(x))
-    p, q = [c.astype(wide.dtype) for c in numerator], [c.astype(wide.dtype) for c in denominator]
-    # Powers of |x| > 1 overflow, so there P and 1 + |Q| are divided by x^m and |x|^n and taken as polynomials in 1 / x.
-    far = jnp.abs(wide) > 1
-    near_x, far_x = jnp.where(far, 0, wide), jnp.where(far, wide, 1)
-    near = _ratio(_horner(p[::-1], near_x), 1 + _size(near_x) * _size(_horner(q[::-1], near_x)))
-    # Where 1 / x is below max^(-3/4) it does not matter, but its derivative times x^m would be 0 times infinity.
-    inverted = jnp.abs(far_x) < float(jnp.finfo(wide.dtype).max) ** 0.75
-    t = jnp.where(inverted, 1 / jnp.where(inverted, far_x, 1), 0)
-    below = jnp.abs(t) ** len(q) + _size(_horner(q, t))
-    power = lax.integer_pow(far_x, len(p) - 1 - len(q)) * jnp.sign(far_x) ** len(q)
-    ratio = _ratio(_horner(p, t), jnp.maximum(below, jnp.finfo(below.dtype).tiny))
-    return jnp.where(far, power * ratio, near).astype(x.dtype)
+    p, q = (tuple(c.astype(wide.dtype)) for c in (numerator, denominator))
+    return _quotient(1)(wide, (p, ()), q).astype(x.dtype)
 
 
-def _slope_of_ratio(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    """(p' - p d' / d) / d, to second order a quarter closer than JAX's p' / d - p d' / d^2 (tests/test_rational.py).
+_Coefficients = tuple[Any, ...]  # the lowest power first
 
-    The product comes before the division: XLA would keep p / d for it, which the value has too.
+
+@functools.cache
+def _quotient(power: int) -> Callable[..., Array]:
+    """N / D^power, where D = 1 + |Q|, as a function of x, of the coefficients of N and of those of Q from x on.
+
+    N = E + sign(Q) O is a pair of polynomials, and so is N' D - power N D', the numerator of the derivative, whose
+    coefficients are sums of products of those of N and D. Autodiff would subtract two polynomials of the size of D^2
+    instead, and lose five times as many units in the slope and twenty times as many in the second derivative.
     """
-    (p, d), (dp, dd) = primals, tangents
-    return _ratio(p, d), _ratio(dp - _ratio(p * dd, d), d)
+
+    def evaluate(x: Array, top: tuple[_Coefficients, _Coefficients], q: _Coefficients) -> Array:
+        n, degree = len(q), max(map(len, top)) - 1
+        by_x = _horner(q[::-1], x)
+        near = jnp.abs(x * by_x)
+        # Powers of |x| > 1 overflow. There all are polynomials in 1 / x, with their coefficients the other way round.
+        # Not so where D is small, as it is for a Q of 0, since there D in powers of 1 / x would underflow.
+        far = (jnp.abs(x) > 1) & ~(near < 2 ** (16 / power))
+        far_x = jnp.where(far, x, 1)
+        u = jnp.where(far, 1 / far_x, x)
+        by_u = _horner(q, u)
+        d = jnp.where(far, jnp.abs(u) ** n + jnp.abs(by_u), 1 + near)
+        sign = jnp.where(far, jnp.sign(by_u) * jnp.sign(far_x) ** n, jnp.sign(by_x) * jnp.sign(x))
+        value = jnp.zeros_like(x)
+        for k in range(degree + 1):
+            even, odd = (jnp.where(far, _at(p, k), _at(p, degree - k)) if p else 0.0 for p in top)
+            value = value * u + (even + sign * odd if top[1] else even)
+        value = value * jnp.sign(far_x) ** (power * n) / jnp.maximum(d**power, jnp.finfo(d.dtype).tiny)
+        # What is left is a power of x, in two factors that are finite, since 0 times infinity would be NaN.
+        left = degree - power * n
+        return value * numerics.finite(far_x ** (left // 2)) * numerics.finite(far_x ** (left - left // 2))
+
+    def differentiate(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+        """One quotient for each number that moves: autodiff of `evaluate` in x, on its way back from another, cancels."""
+        x, top, q = primals
+        t_x, (t_even, t_odd), t_q = tangents
+        even, odd = _product(top, (1.0, *q), lambda i, j: i - power * j)
+        parts = [(t_x, power + 1, (even[1:], odd[1:]))]
+        parts += [(t, power, (_unit(i), ())) for i, t in enumerate(t_even)]
+        parts += [(t, power, ((), _unit(i))) for i, t in enumerate(t_odd)]
+        parts += [(t, power + 1, _product(top, _unit(j), lambda i, j: -power)) for j, t in enumerate(t_q, 1)]
+        moved = [t * _quotient(k)(x, n, q) for t, k, n in parts if not isinstance(t, SymbolicZero)]
+        return over(*primals), sum(moved[1:], start=moved[0])
+
+    over = by_rule(evaluate, differentiate, symbolic_zeros=True)
+    return over
 
 
-_ratio = by_rule(jnp.divide, _slope_of_ratio)
+def _product(
+    top: tuple[_Coefficients, _Coefficients], d: _Coefficients, weight: Callable[[int, int], int]
+) -> tuple[_Coefficients, ...]:
+    """The sum of weight(i, j) n_i d_j x^(i + j), for a pair n and D = d_0 + sign(Q) (d_1 x + ...)."""
+
+    def part(of_constant: _Coefficients, of_others: _Coefficients) -> _Coefficients:
+        total = [0.0] * (max(map(len, top)) + len(d) - 1)
+        for i in range(max(map(len, top))):
+            for j, b in enumerate(d):
+                if weight(i, j):
+                    total[i + j] += weight(i, j) * (_at(of_others if j else of_constant, i) * b)
+        return tuple(total)
+
+    return part(*top), part(*top[::-1])
 
 
-def _size(q: Array) -> Array:
-    """|q|, with slope 0 at 0, where that of JAX's depends on its release."""
-    return q * jnp.sign(q)
+def _unit(k: int) -> _Coefficients:
+    return (*[0.0] * k, 1.0)
 
 
-def _horner(coefficients: list[Array], x: Array) -> Array:
-    """The polynomial with these coefficients, highest power first."""
-    result = jnp.zeros_like(x)
+def _at(p: _Coefficients, k: int) -> Any:
+    return p[k] if k < len(p) else 0.0
+
+
+def _horner(coefficients: _Coefficients, x: Array) -> Array:
+    """The polynomial with these coefficients, the highest power first."""
+    total = jnp.zeros_like(x)
     for c in coefficients:
-        result = result * x + c
-    return result
+        total = total * x + c
+    return total
 
 
-_kernel = derivative_rule("rational", _value, by_autodiff(_value))  # keeps x, not the steps of Horner's rule
+_kernel = derivative_rule("rational", _value, by_autodiff(_value))
 
 
 def _traced(x: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> Array:
