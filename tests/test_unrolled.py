@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 SHARED = {
     "sqrt_softplus": 1,  # its slope is the sigmoid over twice its value: the root is kept
+    "rational": 0.25,  # a byte: which form an entry needs
     "swiglu_step": 1,  # the derivatives in gate (whether it is at its limit) and value both need silu(gate)
     # Two tanh and a sigmoid, which the unit and both derivatives have alike; two more with the next rematerialisation.
     "situ_glu": 5 + 2 * checkpoints_wholly(),
