@@ -272,7 +272,6 @@ def _short(value: Any) -> str:
         ({"loss": 3}, "loss of the study 'small' to be a function, got 3"),
         ({"higher_is_better": "accuracy"}, "to be a tuple of names, got 'accuracy'"),
         ({"higher_is_better": ("acuracy",)}, "'acuracy', which higher_is_better names, got only accuracy, loss"),
-        ({"chance": {"acuracy": 0.1}}, "'acuracy', which chance names, got only accuracy, loss"),
     ],
     ids=_short,
 )

@@ -273,9 +273,8 @@ class _Training:
         finite = np.isfinite(measured["train_loss"]) & np.isfinite(metrics["loss"])
         if not self.place and not finite.any():
             self._refuse(seen)
-        named = {name: field for field in ("chance", "higher_is_better") for name in getattr(self.study, field)}
-        if missing := [name for name in named if name not in metrics]:
-            who = f"the loss of {self.study.name!r} to return {missing[0]!r}, which {named[missing[0]]} names"
+        if missing := [name for name in self.study.higher_is_better if name not in metrics]:
+            who = f"the loss of {self.study.name!r} to return {missing[0]!r}, which higher_is_better names"
             raise invalid(who, f"only {', '.join(metrics)}", "correct either of them")
         numbers = {k: np.broadcast_to(v, len(self.seeds)) for k, v in (measured | metrics | more).items()}
         for i, seed in enumerate(self.seeds):
