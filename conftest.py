@@ -1,5 +1,7 @@
 """What every doctest may use without importing it."""
 
+import builtins
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,8 +13,10 @@ from jaxact.core import catalog
 
 
 @pytest.fixture(autouse=True)
-def _namespace(doctest_namespace: dict[str, Any]) -> None:
+def _namespace(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     doctest_namespace.update(jax=jax, jnp=jnp, jaxact=jaxact)
+    yield
+    vars(builtins).pop("_", None)  # what an example showed last: tyro, when it is imported, hashes all built-in names
 
 
 @pytest.fixture(autouse=True)
