@@ -16,7 +16,7 @@ from jaxact.core import catalog
 def _namespace(doctest_namespace: dict[str, Any]) -> Iterator[None]:
     doctest_namespace.update(jax=jax, jnp=jnp, jaxact=jaxact)
     yield
-    builtins.__dict__.pop("_", None)  # what an example showed last: tyro, when it is imported, hashes all built-in names
+    builtins.__dict__.pop("_", None)  # what an example showed last: tyro hashes all built-in names on import
 
 
 @pytest.fixture(autouse=True)
