@@ -108,12 +108,12 @@ def write(results: dict[str, Any]) -> None:
 
 
 def tables(results: dict[str, Any]) -> Iterator[str]:
-    """A table a type."""
+    """A table a type, of what the catalog has, in its order, whatever was merged last."""
     measured = {tuple(k.split("/")): v for k, v in results.items() if k.count("/") == 3}
-    for dtype in dict.fromkeys(k[0] for k in measured):
+    for dtype in [t for t in ("float32, all", *BOUNDS) if any(k[0] == t for k in measured)]:
         peers = [p for p in PROVIDERS if any(k[0] == dtype and k[3] == p for k in measured)]
         header = ["function", *(f"{order}, {p}" for order in ORDERS for p in peers)]
-        names = dict.fromkeys(k[1] for k in measured if k[0] == dtype)
+        names = [c.name for c in POINTWISE if any(k[:2] == (dtype, c.name) for k in measured)]
         rows = [
             [name, *(_cell(dtype, measured.get((dtype, name, order, p))) for order in ORDERS for p in peers)]
             for name in names
