@@ -176,6 +176,8 @@ def test_what_several_logs_are_about(tmp_path: Path):
     about = Summary.of(logs).about
     assert about["setting"] == "mine: mine, wide and yours: yours, wide"
     assert about["chance"] == {"loss": 0.25}
+    Log(tmp_path / "mine", nouns={"examples": "images"}).close()  # adds to it
+    assert Summary.of(logs).about == about | {"nouns": {"examples": "images"}}
 
 
 class Writer:

@@ -60,7 +60,7 @@ class Log:
         chance: Mapping[str, float] | None = None,
         nouns: Mapping[str, str] | None = None,
     ):
-        """Make the directory, or open it to add records.
+        """Make the directory, or open it to add records. What is said about the log replaces what was said before.
 
         Args:
           directory: the directory of the log.
@@ -76,20 +76,24 @@ class Log:
         """
         check_names("higher_is_better", higher_is_better)
         self.directory = Path(directory).expanduser().resolve()
-        about = {
-            "name": name or self.directory.name,
-            "setting": setting,
-            "higher_is_better": list(higher_is_better),
-            "chance": {key: float(value) for key, value in (chance or {}).items()},
-            "nouns": dict(nouns or {}),
+        about = {"name": self.directory.name, "setting": "", "higher_is_better": [], "chance": {}, "nouns": {}}
+        given = {
+            "name": name or None,
+            "setting": setting or None,
+            "higher_is_better": list(higher_is_better) or None,
+            "chance": None if chance is None else {key: float(value) for key, value in chance.items()},
+            "nouns": None if nouns is None else dict(nouns),
         }
+        said = {key: value for key, value in given.items() if value is not None}
         # Each opening makes a new file, whose name has its place among the others. No old file is ever changed.
         file = self.directory / f"records-{time.time_ns()}-{os.getpid()}.jsonl"
         with writing(False, file):
             self._file = file.open("x")
-            if name or any(list(about.values())[1:]) or not (self.directory / ABOUT).exists():
+            there = (self.directory / ABOUT).exists()
+            if said or not there:
+                about |= _about(self.directory) if there else {}
                 part = file.with_suffix(".unfinished")  # this process's own
-                part.write_text(json.dumps(about, indent=2) + "\n")
+                part.write_text(json.dumps(about | said, indent=2) + "\n")
                 os.replace(part, self.directory / ABOUT)
 
     def add(
@@ -198,12 +202,7 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     path = Path(directory).expanduser()
     if not (path / ABOUT).is_file():
         raise invalid("the directory of a log", str(directory), "name one that jaxact.compare.Log wrote")
-    try:
-        about = json.loads((path / ABOUT).read_text())
-        about = {key: about[key] for key in ("name", "setting", "higher_is_better", "chance", "nouns")}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        advice = "mend it, or remove it and open the log again with jaxact.compare.Log"
-        raise invalid("what a log is about", f"{path / ABOUT}, which is damaged ({error})", advice) from None
+    about = _about(path)
     records: dict[tuple[str, float, int, int], Record] = {}
     facts: dict[str, dict[str, Any]] = {}
     for file in sorted(path.glob(RECORDS)):
@@ -220,6 +219,15 @@ def read(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Record
     order = {name: place for place, name in enumerate(dict.fromkeys([*facts, *(key[0] for key in records)]))}
     kept = [records[key] for key in sorted(records, key=lambda key: (order[key[0]], *key[1:]))]
     return about, kept, facts
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads((path / ABOUT).read_text())
+        return {key: about[key] for key in ("name", "setting", "higher_is_better", "chance", "nouns")}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        advice = "mend it, or remove it and open the log again with jaxact.compare.Log"
+        raise invalid("what a log is about", f"{path / ABOUT}, which is damaged ({error})", advice) from None
 
 
 def clear(directory: Path) -> None:
