@@ -36,7 +36,7 @@ def _probe():
 
 
 def test_import_is_light():
-    """At most 0.3 of the processor's time for `import jax` (the best of five; measured 0.13 to 0.26), not more."""
+    """At most 0.3 of the time of `import jax` on the processor (best of five; measured 0.13 to 0.26), nothing heavy."""
     probes = []
     while len(probes) < 5 and (not probes or min(p["share"] for p in probes) > 0.3):
         probes.append(_probe())

@@ -50,3 +50,21 @@ def test_as_close_as_it_says(coefficients):
         error = units(np.asarray(got), reference, _sensitivity(order, *wide))[away]
         worst = np.argmax(error)
         assert error[worst] <= bound, f"order {order}: {error[worst]:.1f} units of {bound} at x = {X[away][worst]}"
+
+
+def test_far_away():
+    """A denominator of 1 leaves the polynomial, and derivatives in coefficients have no infinity times 0."""
+    x = np.float32([-1e30, -1e9, 0.5, 1e9, 1e20, 3e38])
+
+    @jax.jit
+    def results(x, numerator, denominator):
+        line = lambda x: jaxact.rational(x, np.float32([0.5, 1, 0, 0]), np.zeros(3, np.float32))  # noqa: E731
+        total = lambda *coefficients: jnp.sum(jaxact.rational(x, *coefficients))  # noqa: E731
+        return line(x), jax.vmap(jax.grad(line))(x), jax.grad(total, (0, 1))(numerator, denominator)
+
+    value, slope, _ = results(x, *map(np.float32, COEFFICIENTS[0]))
+    np.testing.assert_array_equal(value, np.float32(0.5) + x)
+    np.testing.assert_array_equal(slope, 1)
+    for coefficients in (*COEFFICIENTS, ((0, 0, 0, 1), (1,))):
+        _, _, gradients = results(np.float32([np.inf, 3e38]), *map(np.float32, coefficients))
+        assert not any(np.isnan(g).any() for g in gradients), gradients
