@@ -8,6 +8,7 @@ gradients flow through a model, and the command `jaxact compare` trains the same
 import functools as _functools
 import types as _types
 import typing as _typing
+from importlib.util import find_spec as _find_spec
 
 from jax.nn import *  # pyright: ignore[reportWildcardImportFromLibrary]
 
@@ -66,9 +67,9 @@ if not _typing.TYPE_CHECKING:  # a type checker should report missing names
 
     def __getattr__(name):
         """Say where to find a name that is not here."""
-        if name in ("nnx", "linen", "equinox", "flow", "propagation", "compare", "verify", "pallas"):
-            raise AttributeError(f"module 'jaxact' has no attribute {name!r} until you write import jaxact.{name}")
         if not name.startswith("_"):
+            if _find_spec(f"jaxact.{name}"):
+                raise AttributeError(f"module 'jaxact' has no attribute {name!r} until you write import jaxact.{name}")
             from jaxact.modules import learned
 
             if name in {row.module for row in _catalog.rows()} | {"Activation", "GatedMLP", "Softmax2d"} or isinstance(
