@@ -25,6 +25,8 @@ import formulas  # noqa: E402
 import measured  # noqa: E402
 from docstrings import plain  # noqa: E402
 
+pytestmark = pytest.mark.quickly_compiled
+
 
 class Page(HTMLParser):
     """The anchors of a page, what it links to, and what it loads."""

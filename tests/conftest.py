@@ -5,7 +5,6 @@ import gc
 from collections.abc import Iterator
 
 import hypothesis
-import jax
 import pytest
 
 # A first example compiles, which no deadline foresees. The same examples in every run: a red one stays red.
@@ -19,22 +18,6 @@ gc.disable()  # what is traced and compiled lives until the end anyway
 def pytest_runtest_teardown():
     """Who collects garbage nevertheless need not look at all of it again."""
     gc.freeze()
-
-
-@pytest.fixture(scope="module")
-def quickly_compiled() -> Iterator[None]:
-    """Compile without LLVM's optimisations in a module's tests, and in processes that they start: in half the time.
-
-    For modules that look at what is computed and kept, not at the last bits of numbers, which are tested in the machine
-    code that users get. The caches are emptied, so that neither side sees the other's programs.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
-        jax.clear_caches()
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
-        jax.clear_caches()
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ _QUICKLY = "jax_disable_most_optimizations"
 def start(said: Path, call: Callable[..., int | None], *arguments: Any, devices: int = 1) -> ForkServerProcess:
     """Start a process of so many CPU devices, which exits with what `call` returns, and says what it says into a file.
 
-    A warning is an error there, and it compiles as quickly as this process (see the fixture quickly_compiled).
+    A warning is an error there, and it compiles as quickly as this process (see conftest.py).
     """
     settings = {"jax_platforms": "cpu", _QUICKLY: jax.config.read(_QUICKLY)}
     process = CONTEXT.Process(target=_run, args=(said, devices, settings, call, *arguments))

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import accuracy, device, report
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 @pytest.fixture(autouse=True)

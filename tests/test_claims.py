@@ -14,7 +14,7 @@ from jaxact.core import catalog
 from jaxact.verify.cases import DEFAULTS
 from jaxact.verify.unit import BOUNDS
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 _POINTWISE = [case for case in DEFAULTS if case.row.kind == "pointwise"]
 # Dense where things happen, with the joints of every function here and their neighbours, ascending. Without subnormal

@@ -20,7 +20,7 @@ from jaxact.compare.summary import Summary
 from jaxact.compare.train import State, evaluate, make_optimizer, make_step, measure
 from tests import small_study
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 STEEP = "leaky_relu(negative_slope=1000000.0)"
 """What diverges in a step."""
 SMALL = Comparison(

@@ -11,7 +11,7 @@ from jaxact.cli import main
 from jaxact.compare import Comparison, run
 from tests import forked
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 WRONG = [
     (["--activations", "relu", "geluu"], ["no activation is named 'geluu'", "did you mean gelu"]),

@@ -22,7 +22,7 @@ from jaxact.compare.report import show
 from jaxact.compare.summary import Summary
 from tests import forked
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 
 @pytest.fixture(scope="module")

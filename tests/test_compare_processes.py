@@ -18,7 +18,7 @@ from tests import forked, small_study
 from tests.conftest import without_pictures
 from tests.forked import free_port, pair
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 SETTINGS: dict[str, Any] = {"study": f"{small_study.__file__}:stateful", "activations": ("relu",), "seeds": 2}
 SETTINGS |= {"batch_size": 16, "steps": 20, "log_every": 5, "checkpoint_every": 5}

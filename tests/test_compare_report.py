@@ -24,7 +24,7 @@ from jaxact.compare.report import charts, style, terminal
 from jaxact.compare.studies import digits_mlp
 from jaxact.compare.summary import Summary, paired
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 CHARTS = {
     "accuracy_by_seed", "accuracy", "loss", "train_loss", "gradient_norm", "gradient_heatmap", "x_std", "dead_share",

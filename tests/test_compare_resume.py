@@ -15,7 +15,7 @@ from jaxact.compare import Comparison, Log, command, log, run
 from jaxact.compare.processes import exit_code
 from tests import small_study
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 SETTINGS = Comparison(
     study=f"{small_study.__file__}:make",

@@ -18,7 +18,7 @@ from jaxact.compare import Comparison, Stateful, Study, run
 from jaxact.compare.studies import data, digits_cnn, digits_mlp, text_transformer
 from jaxact.compare.train import State, measure
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 KEY = jax.random.key(0)
 

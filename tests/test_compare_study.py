@@ -28,7 +28,7 @@ from tests import forked, small_study
 from tests.forked import pair
 from tests.small_study import ARRAYS, X, Y, cross_entropy
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 FILE = Path(__file__).with_name("user_study.py")
 

@@ -15,7 +15,7 @@ from jaxact.cli import main
 from jaxact.compare import Comparison, Study, log, run
 from tests.small_study import ARRAYS, X, cross_entropy
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 
 def of_haiku(activation: Any) -> Study:

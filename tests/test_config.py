@@ -15,7 +15,7 @@ from jaxact import propagation
 from jaxact.modules import learned
 from jaxact.verify.cases import CASES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

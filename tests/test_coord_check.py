@@ -13,7 +13,7 @@ import pytest
 from jaxact import flow, propagation
 from jaxact.flow import slopes
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
 Y = 4 * np.sin(X.sum(1, keepdims=True))  # well over what the models start with: errors are of one size at all widths

@@ -11,7 +11,7 @@ import pytest
 from jaxact.verify.cases import DEFAULTS
 from tests.shapes import RULES, SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 _FLOATS = ("bfloat16", "float16", "float32")
 

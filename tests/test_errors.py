@@ -11,7 +11,7 @@ import jaxact
 from jaxact.verify.cases import DEFAULTS
 from tests.shapes import SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 shapes = pytest.mark.parametrize("case", SHAPES, ids=lambda case: case.name)
 

@@ -14,7 +14,7 @@ from jax import export
 
 from jaxact.verify.cases import DEFAULTS
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 KINDS = sorted({case.row.kind for case in DEFAULTS})
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")

@@ -13,7 +13,7 @@ from jax import lax
 import jaxact
 from jaxact import flow as jf
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(0).normal(size=(128, 16)).astype(np.float32)
 LABELS = np.arange(128) % 16

@@ -16,7 +16,7 @@ from jaxact import flow as jf
 from tests import faults
 from tests.faults import Model
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 8, 8, 3)).astype(np.float32)

@@ -18,7 +18,7 @@ from flax import nnx
 from tests import faults
 from tests.test_findings_models import IMAGES, SEQUENCES, exactly
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 MASK = np.tril(np.ones((16, 16), bool))
 

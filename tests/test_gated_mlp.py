@@ -14,7 +14,7 @@ import jaxact.equinox
 import jaxact.linen
 import jaxact.nnx
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 6)).astype(np.float32)

@@ -14,7 +14,7 @@ from jaxact.verify.oracles.differences import derivatives
 from tests.compiling import QUICKLY
 from tests.shapes import RULES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")  # the bound is a hundred times a rounding
+pytestmark = pytest.mark.quickly_compiled  # the bound is a hundred times a rounding
 
 ORDERS = (3, 4, 5, 6)
 # The meeting points of formulas and of pieces are among them (0, 1/2, 1, 3, 6), and points close to 0.

@@ -13,7 +13,7 @@ import pytest
 
 import jaxact
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 HAVE_BOTH = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
 

@@ -11,7 +11,7 @@ import pytest
 import jaxact
 from jaxact.verify.cases import DEFAULTS
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 _KINKED = [case for case in DEFAULTS if case.row.kinks]
 

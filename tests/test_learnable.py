@@ -20,7 +20,7 @@ import jaxact.linen
 import jaxact.nnx
 from jaxact.modules import learned
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 CHANNELS = 4
 ARGUMENTS = {"DyT": (CHANNELS,), "Derf": (CHANNELS,), "SoftmaxSink": (3,), "SSMax": (3,), "PReLU": (CHANNELS,)}

@@ -16,7 +16,7 @@ from jaxact.core import catalog
 from jaxact.verify.cases import DEFAULTS
 from tests.shapes import RULES, SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 KEY = jax.random.key(0)
 ROWS = [row for row in catalog.rows() if row.kind == "axis"]
@@ -229,6 +229,14 @@ def test_flags_are_not_truth_values():
         jaxact.compact(functools.partial(jaxact.gelu, approximate=0))(g)  # equal to False, and cached beside it
     exact = jaxact.compact(functools.partial(jaxact.gelu, approximate=False))
     np.testing.assert_array_equal(exact(g), jaxact.gelu(g, approximate=False))
+
+
+def test_strict_promotion_takes_integer_weights():
+    """Which are promoted together with integers, as in jax.nn."""
+    a = np.arange(4)
+    with jax.numpy_dtype_promotion("strict"):
+        got = jaxact.logsumexp(a, b=a + 1)
+    np.testing.assert_allclose(got, np.log(np.sum((a + 1) * np.exp(a))), rtol=1e-6)
 
 
 def test_strict_promotion_takes_16_bit_parameters():

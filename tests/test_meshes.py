@@ -17,7 +17,7 @@ from jaxact.verify.cases import DEFAULTS
 from tests import forked
 from tests.shapes import RULES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 LAYOUT = P("a", "b")
 X = 2 * np.random.default_rng(0).normal(size=(8, 24)).astype(np.float32)

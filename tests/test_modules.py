@@ -24,7 +24,7 @@ from jaxact.modules.settings import DATA
 from jaxact.verify.cases import CASES
 from tests.shapes import SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 PACKAGES = {jaxact.nnx: nnx.Module, jaxact.linen: linen.Module, jaxact.equinox: equinox.Module}
 ALONE = [c for c in CASES if not hasattr(learned, c.row.module) and "key" not in c.row.parameters]

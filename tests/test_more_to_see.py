@@ -14,7 +14,7 @@ import jaxact
 from jaxact import flow as jf
 from jaxact.flow import sums
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 16)).astype(np.float32)

@@ -13,7 +13,7 @@ from jaxact.core import catalog
 from jaxact.verify.cases import DEFAULTS
 from tests.shapes import SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 ROWS = list(catalog.rows())
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

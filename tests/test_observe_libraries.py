@@ -14,7 +14,7 @@ import jaxact
 from jaxact.flow import observe
 from tests.test_observe import check_moments, mlp
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(1).normal(size=(16, 8)).astype(np.float32)
 SIZES = (16, 12, 3)

@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxact.flow import observe
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype(np.float32)
 W = (np.random.default_rng(1).normal(size=(3, 3)) / 2).astype(np.float32)

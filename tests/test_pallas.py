@@ -18,7 +18,7 @@ import jaxact.pallas  # noqa: F401  (gradients and parameters for TPUs)
 from jaxact.verify.cases import CASES, DEFAULTS
 from tests.shapes import RULES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 SHAPE = (16, 128)
 DEVICES = {

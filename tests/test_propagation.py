@@ -15,7 +15,7 @@ from jaxact import propagation
 from jaxact.propagation import critical, gain, moments, signal
 from jaxact.propagation.gaussian import Integrand
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 exact_gelu = functools.partial(jaxact.gelu, approximate=False)
 

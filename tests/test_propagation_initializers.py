@@ -15,7 +15,7 @@ from jaxact.propagation import alpha_dropout, gain, init_for, siren_init
 from jaxact.propagation import linen as for_linen
 from jaxact.propagation import nnx as for_nnx
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)

@@ -14,7 +14,7 @@ from scipy import stats
 import jaxact
 from jaxact.propagation import Shaped, dks, from_config, init_for, shaping, signal, tat
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 # The trapezoidal rule converges geometrically for smooth functions under a Gaussian.

@@ -13,7 +13,7 @@ from jaxact.propagation import attention_scale, unit_scaled
 from jaxact.verify.cases import DEFAULTS, POINTWISE
 from tests.shapes import SHAPES
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 ONE_BY_ONE = {(*case.row.kinks,): case for case in reversed(DEFAULTS) if case in POINTWISE}.values()

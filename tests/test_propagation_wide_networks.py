@@ -7,7 +7,7 @@ import pytest
 from benchmarks.wide_networks import NETWORKS, C, Measured, Q, deviations, measure
 from jaxact.propagation import signal
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 PHASES = {"ordered": "gelu", "critical": "relu", "chaotic": "tanh"}

@@ -11,7 +11,7 @@ import jaxact.equinox
 import jaxact.linen
 import jaxact.nnx
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
 KEY = jax.random.key(7)

@@ -13,7 +13,7 @@ import jaxact
 from jaxact import flow, propagation
 from tests import memory
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.array([-2, -1, 0, 0.5, 3], np.float32)
 

@@ -14,7 +14,7 @@ from jaxact.core.rule import checkpoints_wholly
 from jaxact.verify.cases import DEFAULTS
 from tests.memory import kept
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 
 CASES = {case.name: case for case in DEFAULTS if case.row.kind in ("pointwise", "gated", "axis")}

@@ -14,7 +14,7 @@ from jaxact.core import catalog
 from jaxact.show import curves, facts
 from tests import forked
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 ROWS = list(catalog.rows())
 SHOWN = ("gelu", "selu", "hard_shrink", "sine", "threshold")

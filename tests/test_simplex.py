@@ -10,7 +10,7 @@ import pytest
 import jaxact
 from jaxact.verify import row_unit
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 FAMILY = {
     "sparsemax": (lambda x, alpha: jaxact.sparsemax(x), 2.0),

@@ -13,7 +13,7 @@ import tyro
 
 from jaxact.cli import COMMANDS
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled", "no_pictures")
+pytestmark = [pytest.mark.quickly_compiled, pytest.mark.usefixtures("no_pictures")]
 
 ROOT = Path(__file__).parent.parent
 GENERATED = ("functions", "reference", "examples", "_build")

@@ -10,7 +10,7 @@ import pytest
 
 import jaxact
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.linspace(-3, 3, 24, dtype=np.float32).reshape(2, 3, 4)
 ROW = X[0]

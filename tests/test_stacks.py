@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxact import flow as jf
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(0).normal(size=(128, 8)).astype(np.float32)
 W = np.stack([np.eye(8), np.eye(8) * np.where(np.arange(8) < 6, -9, 1)]).astype(np.float32)

@@ -23,7 +23,7 @@ import jaxact
 from jaxact import flow as jf
 from tests.test_recognise import AROUND, X
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 W = (np.random.default_rng(1).normal(size=(6, 6)) / 2).astype(np.float32)
 SLOPES = np.arange(6, dtype=np.float32) / 6

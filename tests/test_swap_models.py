@@ -20,7 +20,7 @@ from jax import nn
 import jaxact
 from jaxact import flow as jf
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 KEY = jax.random.key(0)

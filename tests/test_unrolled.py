@@ -12,7 +12,7 @@ from jaxact.core.rule import checkpoints_wholly
 from jaxact.verify.cases import CASES
 from tests.memory import kept_unrolled
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
+pytestmark = pytest.mark.quickly_compiled
 
 SHARED = {
     "sqrt_softplus": 1,  # its slope is the sigmoid over twice its value: the root is kept

@@ -62,10 +62,12 @@ def _program(live: int | None) -> Any:
     def traced(
         a: ArrayLike, b: ArrayLike | None, where: ArrayLike | None, axis: Any, keepdims: bool, signed: bool
     ) -> Any:
-        a = as_float("logsumexp", a, "a")
+        given, a = a, as_float("logsumexp", a, "a")
         if b is not None:
             weights = as_float("logsumexp", b, "b")
-            dtype, b = jnp.result_type(a, b), weights
+            # As given, since a weakly typed b leaves a's type; and integers are promoted together, as strict modes ask.
+            together = jnp.result_type(given, b)
+            dtype, b = together if jnp.issubdtype(together, jnp.floating) else a.dtype, weights
             try:
                 shape = jnp.broadcast_shapes(a.shape, b.shape)
             except ValueError:
