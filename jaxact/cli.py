@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -40,6 +41,8 @@ COMMANDS = {
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 2 for bad input, 130 if it is interrupted, 1 for a lost process."""
     name, *words = [*(sys.argv[1:] if args is None else args)] or [""]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have no character for × and ±
     if name not in COMMANDS:
         _help(name)
     return exit_code("jaxact", lambda: _run(name, words))

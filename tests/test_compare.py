@@ -132,11 +132,11 @@ def test_the_table_holds_means_and_deviations_over_seeds(result: Summary):
     assert value is not None
     assert value[:2] == pytest.approx((sum(end) / 2, abs(end[0] - end[1]) / math.sqrt(2)))
     slopes = [r["gradient_slope"] for r in tanh.records if r["step"] == 0]
-    factor = tanh.values["gradient_start"]
+    factor = tanh.values["gradient a layer at start"]
     assert factor is not None
     assert factor.centre == pytest.approx(math.exp(-sum(slopes) / 2))
     dead = [site["dead_share"] for r in relu.records if r["step"] == 12 for site in r["sites"]]
-    share = relu.values["dead_units"]
+    share = relu.values["dead units"]
     assert share is not None
     assert share.centre == pytest.approx(sum(dead) / len(dead))
 

@@ -133,7 +133,7 @@ def test_the_verdict_says_at_which_steps(seen: flow.Flow, tmp_path: Path):
             written.add("a", seed=seed, step=15, accuracy=0.5)
             written.add("b", seed=seed + 1, step=5, accuracy=0.3, flow=seen)
     summary = Summary.of([tmp_path])
-    assert [network.values["gradient_start"] is None for network in summary.networks] == [False, True]
+    assert [network.values["gradient a layer at start"] is None for network in summary.networks] == [False, True]
     places = {(found.when, *found.first.step) for found in summary.networks[0].found}
     assert places == {("from before training to the end, in 1 of 1 seed", 0)}
     ends = "at their ends, from step 15 to 20, is a with 50.0% ± 0.0%, last b with 30.0% ± 0.0%."
@@ -280,6 +280,27 @@ def test_names_of_ones_own(tmp_path: Path):
         show(summary)
     assert "relu [wide]" in out.getvalue()
     assert "[/gelu]" in out.getvalue()
+
+
+def test_a_metric_of_ones_own_named_as_a_column(seen: flow.Flow, tmp_path: Path):
+    with Log(tmp_path) as written:
+        written.add("relu", step=0, loss=1.0, flow=seen, dead_units=3.0, gradient_end=7.0)
+    (row,) = Summary.of([tmp_path]).table()
+    assert row["held-out dead units"] == "3.00"
+    assert row["held-out gradient end"] == "7.00"
+    assert row["dead units"].endswith("%")
+    assert row["gradient a layer at end"].startswith("\N{MULTIPLICATION SIGN}")
+
+
+def test_a_terminal_without_its_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with Log(tmp_path, higher_is_better=("accuracy",)) as written:
+        for seed in range(2):
+            written.add("relu", step=0, seed=seed, accuracy=0.5 + 0.1 * seed)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    assert main(["report", str(tmp_path)]) == 0
+    out.seek(0)
+    assert "55.0% ? 7.1%" in out.read()
 
 
 def test_a_stacked_flow_is_refused(seen: flow.Flow, tmp_path: Path):

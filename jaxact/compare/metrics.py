@@ -154,7 +154,7 @@ times = "\N{MULTIPLICATION SIGN}{:.3g}".format
 
 FIXED = (
     Metric(
-        name="gradient_start",
+        name="gradient a layer at start",
         title="gradient a layer at start",
         of=_factor,
         key="gradient_slope",
@@ -163,9 +163,14 @@ FIXED = (
         log=True,
     ),
     Metric(
-        name="gradient_end", title="gradient a layer at end", of=_factor, key="gradient_slope", text=times, log=True
+        name="gradient a layer at end",
+        title="gradient a layer at end",
+        of=_factor,
+        key="gradient_slope",
+        text=times,
+        log=True,
     ),
-    Metric(name="dead_units", title="dead units", of=_dead, key="sites", text=percent),
+    Metric(name="dead units", title="dead units", of=_dead, key="sites", text=percent),
     Metric(
         name="seconds_per_step",
         title="time per step",
@@ -176,7 +181,7 @@ FIXED = (
         spread=True,
     ),
 )
-"""The columns of every log that has the numbers for them."""
+"""The columns of every log that has the numbers for them. No metric of one's own has a name with spaces."""
 
 SITES = (
     Metric(

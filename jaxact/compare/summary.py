@@ -164,7 +164,7 @@ class Summary:
         for network in self.networks:
             predicted = network.about.get("predicted") or {}
             ends = [r["sites"][-1]["y_std"] for r in network.records if r["step"] == 0 and r.get("sites")]
-            measured = network.values.get("gradient_start")
+            measured = network.values.get("gradient a layer at start")
             if predicted.get("gradient") and measured and ends and all(ends):
                 slope = fitted_slope(np.log(np.maximum(predicted["gradient"], 1e-300)))
                 row = {
@@ -211,7 +211,7 @@ class Summary:
             return f"{percent(value.centre)} in {{}}" if value.centre >= LEAST_DEAD else ""
 
         none = f"none of the {self.about['nouns'].get('examples', 'examples')} comes through them"
-        for when, said in self._at_end("dead_units", say):
+        for when, said in self._at_end("dead units", say):
             yield Sentence(f"Dead units {when}: {said}; {none}.", "dead_share")
 
     def _chance(self, metric: Metric) -> Iterable[Sentence]:
