@@ -284,6 +284,8 @@ def test_lint_of_losses(rule):
             jnp.tanh(x @ x[:16] + x @ w[:, :2] @ w[:2])
         ),  # a low-rank update of weights that are given
         lambda w, x: jnp.mean(jax.nn.relu(jax.nn.relu(x @ w) @ w[:, :2] @ w[:2])),  # an autoencoder's code
+        lambda w, x: jnp.mean(jax.nn.softmax(x @ w.T / 4.0) @ w),  # a memory that is read
+        lambda w, x: jnp.mean(jax.nn.softmax(jnp.where(x > 2, -1e9, jnp.einsum("bi,oi->bo", x, w))) @ w),
         lambda w, x: jnp.mean(jnp.einsum("bk,kio->bio", jax.nn.softmax(x @ w[:, :4]), w.reshape(4, 16, 4))),
     ],
 )

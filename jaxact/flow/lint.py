@@ -50,6 +50,9 @@ class _Value:
     """The place of the linear layer of which it is an affine function, and how many inputs that layer has."""
     squashed: tuple[str, int] = ("", 0)
     """The sigmoidal activation that it came through, and how many times, with only linear layers between."""
+    matrix: tuple[int, int] | None = None
+    """The number of the parameter that it is, a matrix, and the axis of that which is its first; or of the parameter
+    that made it, or the logits of which it is the softmax, and the axis over whose entries these are."""
 
 
 def lint(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., list[Finding]]:
@@ -94,7 +97,10 @@ def findings_in(closed: Any, is_parameter: Sequence[bool]) -> tuple[Finding, ...
     """Findings in a traced function. Some of its inputs are parameters, and the others are data."""
     found: dict[Finding, None] = {}
     avals = [v.aval for v in jaxprs.opened(closed)[0].invars]
-    inputs = [_Value("parameters") if p else _data(aval) for p, aval in zip(is_parameter, avals, strict=True)]
+    inputs = [
+        _Value("parameters", matrix=(number, 0) if len(aval.shape) == 2 else None) if p else _data(aval)
+        for number, (p, aval) in enumerate(zip(is_parameter, avals, strict=True))
+    ]
     _walk(closed, inputs, found, ("", 0, ""))
     # In a stack that is a Python loop each further layer gives the finding again, for more layers. The last is kept.
     return tuple({(f.rule, f.site, f.file, f.line): f for f in found}.values())
@@ -200,7 +206,8 @@ def _activation(match: Match, tags: list[_Value], place: _Place, found: dict[Fin
             )
         ] = None
     if name == "softmax":
-        return _Value(made_of, softmax=place, shares=place, over_batch=place if batch else None)
+        matrix = next((tag.matrix for tag in tags if tag.matrix), None)
+        return _Value(made_of, softmax=place, shares=place, over_batch=place if batch else None, matrix=matrix)
     bounds = (name, place) if name in _BOUNDING and made_of == "data" else None
     if name in _DEEP:
         before, times = max((tag.squashed for tag in tags), key=lambda squashed: squashed[1], default=("", 0))
@@ -236,9 +243,13 @@ def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Find
     if name in ("dot_general", "conv_general_dilated"):
         weights = [i for i, tag in enumerate(tags) if tag.made_of == "parameters"]
         if len(weights) == 1 and len(signals) < 2:
-            result = _layer(equation, weights[0], signals[0] if signals else _Value(), place, found)
+            signal = signals[0] if signals else _Value()
+            result = _layer(equation, weights[0], tags[weights[0]].matrix, signal, place, found)
     elif name in _RESHAPING and len(signals) == 1:
         result = dataclasses.replace(signals[0])
+    elif made_of == "parameters" and tags[0].matrix and name in ("transpose", "convert_element_type"):
+        number, first = tags[0].matrix
+        result = _Value(made_of, matrix=(number, first ^ (name == "transpose")))
     elif name in _SCALING and len(signals) == 1:  # by parameters and constants: a bias or a scale
         result = dataclasses.replace(signals[0], softmax=None, bounded=_sigmoid(signals[0]))
     elif name in _CLIPPING and len(signals) == 1:
@@ -246,7 +257,7 @@ def _equation(equation: Any, tags: list[_Value], place: _Place, found: dict[Find
         result = _Value(made_of, shares=first.shares, bounded=_sigmoid(first), over_batch=first.over_batch)
     elif name == "select_n" and sum(tag.made_of == "data" for tag in tags[1:]) == 1:  # a mask of logits, or dropout
         (kept,) = (tag for tag in tags[1:] if tag.made_of == "data")
-        result = _Value(made_of, shares=kept.shares, bounded=kept.bounded)
+        result = _Value(made_of, shares=kept.shares, bounded=kept.bounded, matrix=kept.matrix)
     elif name == "log" and len(signals) == 1 and signals[0].over_batch:
         found[_over_batch("softmax", signals[0].over_batch)] = None
     elif name == "gather" and made_of == "parameters":  # an embedding
@@ -259,10 +270,23 @@ def _sigmoid(value: _Value) -> tuple[str, _Place] | None:
     return value.bounded if value.bounded and value.bounded[0] == "sigmoid" else None
 
 
-def _layer(equation: Any, weights: int, signal: _Value, place: _Place, found: dict[Finding, None]) -> _Value:
-    """A linear layer: data times the weights, which are the operand of this number."""
+def _layer(
+    equation: Any,
+    weights: int,
+    matrix: tuple[int, int] | None,
+    signal: _Value,
+    place: _Place,
+    found: dict[Finding, None],
+) -> _Value:
+    """A linear layer: data times the weights, which are the operand of this number, and may be a whole parameter."""
     inputs, outputs = _sizes(equation, weights)
-    if signal.softmax and len(outputs) == 1:  # with more axes they are a mixture of kernels or of experts
+    if matrix and equation.primitive.name == "dot_general" and len(outputs) == 1:
+        contracted = equation.params["dimension_numbers"][0][weights][0] ^ matrix[1]
+        memory, matrix = signal.matrix == (matrix[0], contracted), (matrix[0], 1 - contracted)
+    else:
+        memory, matrix = False, None
+    # Weights with more axes are a mixture of kernels or of experts, and a matrix that made the logits too is a memory.
+    if signal.softmax and len(outputs) == 1 and not memory:
         found[
             _finding(
                 "softmax in a hidden layer",
@@ -285,9 +309,9 @@ def _layer(equation: Any, weights: int, signal: _Value, place: _Place, found: di
         ] = None
     # A depthwise convolution is half of a separable convolution, whose other half may follow at once.
     depthwise = equation.params.get("feature_group_count", 1) > 1
-    matrix = equation.primitive.name == "dot_general" and equation.outvars[0].aval.ndim == 2 and signal.batch
+    batch = equation.primitive.name == "dot_general" and equation.outvars[0].aval.ndim == 2 and signal.batch
     linear = None if depthwise else (place, inputs)
-    return _Value("data", linear=linear, squashed=signal.squashed, batch=matrix)
+    return _Value("data", linear=linear, squashed=signal.squashed, batch=batch, matrix=matrix)
 
 
 def _sizes(equation: Any, weights: int) -> tuple[int, list[int]]:
