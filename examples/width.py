@@ -10,7 +10,6 @@ divides the rates of these weights, and the size at which the readout starts, by
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections import namedtuple
@@ -103,7 +102,6 @@ def make(width: int, base: int, rate: Any = 2**-8) -> Study:
     return Study(init, loss, batches, optax.multi_transform(adams, scaled.labels))
 
 
-@functools.cache  # at the base both parametrisations are one
 def losses(width: int, base: int, powers: Iterable[int], steps: int) -> list[float]:
     """The mean loss in the last quarter of the steps, for each rate 2^power."""
     passages = jnp.stack([*itertools.islice(batches(0), steps)])
