@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from jaxact.verify.cases import DEFAULTS, POINTWISE, Case
+from jaxact.verify.cases import DEFAULTS, Case
 
 
 def _shape(case: Case) -> tuple[Any, ...]:
@@ -19,13 +19,6 @@ def _rule(case: Case) -> tuple[Any, ...]:
     return case.row.kind, case.row.keeps, case.arrays, bool(case.row.parameters), family
 
 
-def _given(case: Case) -> tuple[Any, ...]:
-    """The row, its flags, and which of its numbers are given."""
-    return case.row.name, *((name, name in case.numbers or value) for name, value in case.parameters.items())
-
-
 SHAPES = list({_shape(case): case for case in reversed(DEFAULTS)}.values())[::-1]
 RULES = list({_rule(case): case for case in reversed(SHAPES)}.values())[::-1]
 """One for each way in which a function is differentiated."""
-GIVEN = list({_given(case): case for case in reversed(POINTWISE)}.values())[::-1]
-"""One for each way to give an elementwise function its parameters."""

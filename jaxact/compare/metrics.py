@@ -181,7 +181,7 @@ FIXED = (
         spread=True,
     ),
 )
-"""The columns of every log that has the numbers for them. No metric of one's own has a name with spaces."""
+"""The columns of every log that has the numbers for them. The name of what is computed has spaces, unlike a keyword."""
 
 SITES = (
     Metric(
